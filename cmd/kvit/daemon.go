@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/riverqueue/river"
+	"github.com/spf13/cobra"
+
+	"kvit/config"
+	"kvit/jobs"
+	"kvit/migrations"
+	"kvit/store"
+	"kvit/web"
+)
+
+func (a *app) runCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "run", Short: "Run the daemon until it is told to stop",
+		Long: `Delivers events, marks orders and erases what is due, until SIGINT or SIGTERM. Requests under way
+may end first. It waits for a database that is away, and refuses one whose schema is old.`,
+		Example: "  kvit run --config /etc/kvit.yaml",
+		Args:    usage(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := a.load()
+			if err != nil {
+				return err
+			}
+			return runDaemon(cmd.Context(), cfg, newLogger(cfg.Log, a.stderr))
+		},
+	}
+}
+
+// runDaemon is kvit run: it returns when ctx ends, or when kvit cannot work.
+func runDaemon(ctx context.Context, cfg config.Config, logger *slog.Logger) error {
+	pool, err := openPool(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	d := &daemon{cfg: cfg, pool: pool, logger: logger}
+	client, err := d.newClient()
+	if err != nil {
+		return err
+	}
+	if cfg.Ops.Listen != config.ListenOff {
+		server, err := web.Listen(ctx, web.Options{
+			Listen: cfg.Ops.Listen, Ready: d.ready, Metrics: d.registry, Logger: logger,
+		})
+		if err != nil {
+			return err
+		}
+		defer func() { _ = server.Close() }()
+		logger.Info("http server listens", "address", server.Addr())
+	}
+	if err := d.start(ctx, client); err != nil {
+		if ctx.Err() != nil {
+			return nil // told to stop while it waited
+		}
+		return err
+	}
+	logger.Info("kvit runs", "version", buildVersion(), "destinations", len(cfg.Destinations))
+	<-client.Stopped()
+	logger.Info("kvit has stopped")
+	return nil
+}
+
+// daemon is what the parts of kvit run share.
+type daemon struct {
+	cfg      config.Config
+	pool     *pgxpool.Pool
+	registry *prometheus.Registry
+	logger   *slog.Logger
+	started  atomic.Bool
+}
+
+// newClient wires the rooms together.
+func (d *daemon) newClient() (*river.Client[pgx.Tx], error) {
+	built, err := buildDestinations(d.cfg)
+	if err != nil {
+		return nil, err
+	}
+	registry := newRegistry(d.cfg, d.pool, d.logger)
+	d.registry = registry
+	metrics := jobs.NewMetrics(registry)
+	eraser, err := newEraser(d.cfg, d.pool, metrics, d.logger)
+	if err != nil {
+		return nil, err
+	}
+	return jobs.NewClient(jobs.Options{
+		Pool: d.pool, Lanes: built.lanes, Timeout: d.cfg.Delivery.Timeout, Notify: d.cfg.Database.Notify,
+		Orders: shopOrders(d.cfg), Eraser: eraser, Metrics: metrics, Logger: d.logger,
+	})
+}
+
+// waitStep is how long kvit waits between looks at a database that is away.
+const waitStep = 3 * time.Second
+
+// start waits for the database, checks it and starts to work.
+func (d *daemon) start(ctx context.Context, client *river.Client[pgx.Tx]) error {
+	for {
+		err := d.tryStart(ctx, client)
+		if err == nil || errors.Is(err, migrations.ErrOldSchema) || !store.IsConnection(err) {
+			return err
+		}
+		d.logger.Warn("waiting for the database", "problem", store.Describe(err))
+		select {
+		case <-time.After(waitStep):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (d *daemon) tryStart(ctx context.Context, client *river.Client[pgx.Tx]) error {
+	if err := d.pool.Ping(ctx); err != nil {
+		return err
+	}
+	if err := migrations.Check(ctx, d.pool); err != nil {
+		return err
+	}
+	if err := syncSchema(ctx, d.cfg, d.pool); err != nil {
+		return err
+	}
+	if err := client.Start(ctx); err != nil {
+		return fmt.Errorf("start River: %w", err)
+	}
+	d.started.Store(true)
+	return nil
+}
+
+// ready tells whether the daemon can work: database, schema, River started.
+func (d *daemon) ready(ctx context.Context) error {
+	if !d.started.Load() {
+		return errors.New("not started yet")
+	}
+	if err := d.pool.Ping(ctx); err != nil {
+		return errors.New(store.Describe(err))
+	}
+	if err := migrations.Check(ctx, d.pool); err != nil {
+		if errors.Is(err, migrations.ErrOldSchema) {
+			return err
+		}
+		return errors.New(store.Describe(err))
+	}
+	return nil
+}

@@ -1,0 +1,111 @@
+// Command kvit is the worker beside a webshop: it forwards tracking events, marks orders that the
+// ERP has imported, and erases their personal data when it is due.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// Exit codes of every command.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// errUsage marks a command line that kvit does not understand.
+var errUsage = errors.New("wrong usage")
+
+// errReported is a failure whose details are already on stdout.
+var errReported = errors.New("see above")
+
+// run is the program. It gives what main exits with.
+func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
+	a := &app{getenv: getenv, stdout: stdout, stderr: stderr}
+	root := a.root()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.Is(err, errReported):
+		return exitFailed
+	case errors.Is(err, errUsage) || strings.HasPrefix(err.Error(), "unknown command"):
+		fmt.Fprintf(stderr, "kvit: %v\nSee `kvit --help`.\n", err)
+		return exitUsage
+	default:
+		fmt.Fprintf(stderr, "kvit: %v\n", err)
+		return exitFailed
+	}
+}
+
+// app is what the commands share: the outside world and the flags that all of them take.
+type app struct {
+	getenv     func(string) string
+	stdout     io.Writer
+	stderr     io.Writer
+	configPath string
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "kvit",
+		Short: "Forwards a webshop's tracking events, and erases its orders' personal data in time",
+		Long: `kvit is the worker beside a webshop, in Go on Postgres.
+
+It forwards tracking events to the providers that the shop uses, marks each order when the ERP has
+imported it, and erases the order's personal data when it is due, with proof.`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.PersistentFlags().StringVar(&a.configPath, "config", "", "configuration file (default $KVIT_CONFIG, else ./kvit.yaml)")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+		return fmt.Errorf("%w: %w", errUsage, err)
+	})
+	root.AddCommand(
+		a.runCommand(), a.migrateCommand(), a.checkCommand(), a.statusCommand(), a.eraseCommand(),
+		a.holdCommand(), a.verifyCommand(), a.resumeCommand(), a.demoCommand(), a.healthCommand(), a.versionCommand(),
+	)
+	return root
+}
+
+// usage makes a command's argument check answer with the exit code for wrong usage.
+func usage(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return fmt.Errorf("%w of %s: %w", errUsage, cmd.CommandPath(), err)
+		}
+		return nil
+	}
+}
+
+// group is a command that only holds others.
+func group(cmd *cobra.Command) *cobra.Command {
+	cmd.Args = usage(func(_ *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return errors.New("a subcommand is missing")
+		}
+		return fmt.Errorf("unknown subcommand %q", args[0])
+	})
+	cmd.RunE = func(*cobra.Command, []string) error { return nil } // Args has refused before
+	return cmd
+}

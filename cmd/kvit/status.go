@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/spf13/cobra"
+
+	"kvit/config"
+	"kvit/store"
+)
+
+// status is what `kvit status --json` prints.
+type status struct {
+	Destinations []store.DestinationStatus `json:"destinations"`
+	Outcomes     []store.OutcomeCount      `json:"outcomes"`
+	Orders       *store.OrdersStatus       `json:"orders"` // null: shop.orders is not configured
+	LastErasure  *time.Time                `json:"last_erasure"`
+}
+
+func (a *app) statusCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "status", Short: "Tell where everything stands: queues, imports, erasures",
+		Example: "  kvit status\n  kvit status --json | jq .destinations",
+		Args:    usage(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, pool, _, err := a.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer pool.Close()
+			s, err := readStatus(cmd.Context(), cfg, pool)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(a.stdout, s)
+			}
+			return s.print(a.stdout, time.Now())
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func readStatus(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) (status, error) {
+	var s status
+	var err error
+	if s.Destinations, err = store.DestinationStatuses(ctx, pool); err != nil {
+		return s, err
+	}
+	if s.Outcomes, err = store.OutcomeCounts(ctx, pool); err != nil {
+		return s, err
+	}
+	if s.LastErasure, err = store.LastErasureSuccess(ctx, pool); err != nil {
+		return s, err
+	}
+	if orders := shopOrders(cfg); orders != nil {
+		o, err := store.ReadOrdersStatus(ctx, pool, *orders, overdueGrace)
+		if err != nil {
+			return s, err
+		}
+		s.Orders = &o
+	}
+	return s, nil
+}
+
+func (s status) print(w io.Writer, now time.Time) error {
+	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(t, "DESTINATION\tKIND\tSTATE\tPENDING\tRETRYING\tOLDEST")
+	for _, d := range s.Destinations {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%s\n", d.Name, d.Kind, stateOf(d), d.Pending, d.Retrying, ago(d.OldestPending, now))
+	}
+	if len(s.Outcomes) > 0 {
+		fmt.Fprintln(t, "\nDESTINATION\tOUTCOME\tEVENTS")
+	}
+	for _, o := range s.Outcomes {
+		fmt.Fprintf(t, "%s\t%s\t%d\n", o.Destination, o.Outcome, o.Count)
+	}
+	if s.Orders != nil {
+		fmt.Fprintf(t, "\nORDERS\t\n")
+		fmt.Fprintf(t, "awaiting import\t%d\toldest %s\n", s.Orders.AwaitingImport, ago(s.Orders.OldestAwaiting, now))
+		fmt.Fprintf(t, "erasures due\t%d\n", s.Orders.ErasuresDue)
+		fmt.Fprintf(t, "erasures overdue\t%d\n", s.Orders.ErasuresOverdue)
+		fmt.Fprintf(t, "held\t%d\n", s.Orders.ErasuresHeld)
+	}
+	fmt.Fprintf(t, "last erasure\t%s\n", ago(s.LastErasure, now))
+	return t.Flush()
+}
+
+func stateOf(d store.DestinationStatus) string {
+	switch {
+	case d.DisabledReason != nil:
+		return "DISABLED BY RECEIVER"
+	case !d.Enabled:
+		return "off"
+	default:
+		return "on"
+	}
+}
+
+// ago is a time as an operator reads it at night.
+func ago(t *time.Time, now time.Time) string {
+	if t == nil {
+		return "-"
+	}
+	d := now.Sub(*t)
+	if d > 48*time.Hour {
+		return fmt.Sprintf("%d days ago", int(d/(24*time.Hour)))
+	}
+	return d.Round(time.Second).String() + " ago"
+}
+
+func printJSON(w io.Writer, v any) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(v)
+}

@@ -1,0 +1,84 @@
+// Package config reads kvit.yaml: strictly, with every mistake reported at once by line and key, and
+// with secrets that come from the environment or from files and never print. It is a leaf: it imports
+// none of kvit's other packages. kvit.example.yaml is the manual of every key.
+package config
+
+import (
+	"log/slog"
+	"time"
+)
+
+// None is the word that switches off a text setting that has a default: Destination.Consent keeps it,
+// the others store an empty string for it.
+const None = "none"
+
+// ListenOff is the value of Ops.Listen that means: no HTTP listener.
+const ListenOff = "off"
+
+// Config is a whole, valid kvit.yaml. Every default is filled in.
+type Config struct {
+	Database     Database
+	Log          Log
+	Ops          Ops
+	Shop         *Shop // nil: kvit delivers events and touches no table of the shop
+	Delivery     Delivery
+	Destinations []Destination // sorted by name
+	Retention    Retention
+}
+
+// Database says how to reach Postgres (key "database").
+type Database struct {
+	URL            Secret // postgres:// URL or key=value string; $DATABASE_URL goes before the file
+	MaxConnections int    // of one process's pool; default 20, 4 to 500
+	Notify         bool   // default true; false leaves pickup to polling (PgBouncer in transaction mode)
+}
+
+// Log says what is logged and how (key "log").
+type Log struct {
+	Level  slog.Level // default info
+	Format string     // auto (text at a terminal, JSON elsewhere), text or json; default auto
+}
+
+// Ops is the HTTP listener for operators (key "ops").
+type Ops struct {
+	Listen string // host:port, or ListenOff; default 127.0.0.1:8080
+}
+
+// Shop names the tables of the shop (key "shop").
+type Shop struct {
+	Orders Orders
+}
+
+// Orders names the shop's table of orders and those columns that kvit reads and writes. All column names
+// differ. Names keep their case and are plain identifiers, so quoting them is always safe.
+type Orders struct {
+	Table          string // schema.table; the schema is public if the file gives none
+	Ref            string // the permanent order reference
+	PlacedAt       string // timestamptz: when the order was placed
+	ImportedAt     string // timestamptz, written by kvit once: the order is in the ERP
+	ERPNumber      string // text, written by kvit once: its number there
+	ErasedAt       string // timestamptz, written by kvit: its personal data is gone
+	AwaitingImport string // SQL predicate over the table: the order is expected in the ERP; default "true"
+}
+
+// Delivery holds the limits of one delivery attempt (key "delivery").
+type Delivery struct {
+	Timeout time.Duration // of a whole attempt: load, send, settle; default 30s, 5s to 5m
+}
+
+// Destination is one receiver of events (one key under "destinations"). Exactly one of Spread and
+// Webhook is set, as Kind says.
+type Destination struct {
+	Name        string        // lower case, at most 40 characters; part of the queue's name
+	Kind        string        // spread or webhook
+	Enabled     bool          // default true; false: the database makes no jobs for it
+	Consent     string        // purpose the visitor must have accepted, or None; default marketing
+	Events      []string      // EventNames, custom:<name>, custom:*; nil: all that the kind supports
+	Concurrency int           // requests in flight at once; default 5 for spread, 16 for webhook; 1 to 1000
+	Timeout     time.Duration // of one request, below Delivery.Timeout; default 15s, or half of that if it is not above 15s
+	RetryFor    time.Duration // after that long the outcome is failed; default 72h
+	MaxAge      time.Duration // older events end as expired; 0 is no limit (the default)
+	Line        int           // where the file names it
+	Spread      *Spread
+	Webhook     *Webhook
+}

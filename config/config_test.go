@@ -1,0 +1,306 @@
+package config
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	signingKey = "whsec_ZXhhbXBsZS1vbmx5LXNpZ25pbmcta2V5LTMyYnl0ZXM="
+	otherKey   = "whsec_YW5vdGhlci1leGFtcGxlLXNpZ25pbmcta2V5LTAwMQ=="
+)
+
+// environment holds what the texts of these tests name.
+var environment = map[string]string{
+	"PG":          "postgres://kvit:pg-marker@db.example.com/shop",
+	"PUBLIC":      "public-marker",
+	"PRIVATE":     "private-marker",
+	"HOOK":        signingKey,
+	"HOOK_OLD":    otherKey,
+	"BROKEN_HOOK": "hook-marker",
+	"TWO_LINES":   "line-marker\nline-marker",
+	"COLON":       "colon-marker:colon-marker",
+	"ZONE":        "Asia/Tokyo",
+}
+
+func getenv(name string) string { return environment[name] }
+
+// withDatabase is getenv with $DATABASE_URL set.
+func withDatabase(name string) string {
+	if name == "DATABASE_URL" {
+		return environment["PG"]
+	}
+	return getenv(name)
+}
+
+// parse reads a text that has nothing wrong.
+func parse(t *testing.T, text string) Config {
+	t.Helper()
+	cfg, err := Parse("kvit.yaml", []byte(text), withDatabase)
+	require.NoError(t, err)
+	return cfg
+}
+
+// mistakes reads a text that has something wrong and returns it line by line.
+func mistakes(t *testing.T, text string, env func(string) string) []string {
+	t.Helper()
+	_, err := Parse("kvit.yaml", []byte(text), env)
+	var problems *Errors
+	require.ErrorAs(t, err, &problems)
+	return strings.Split(err.Error(), "\n")
+}
+
+func TestDefaults(t *testing.T) {
+	t.Parallel()
+	const day = 24 * time.Hour
+	cfg := parse(t, `
+shop:
+  orders: {table: orders, ref: a, placed_at: b, imported_at: c, erp_number: d, erased_at: e}
+destinations:
+  zulu: {kind: webhook, url: "https://hooks.example.com/x", secret: "${HOOK}", deduplicates: true}
+  alpha: {kind: spread, public_key: "${PUBLIC}", private_key: "${PRIVATE}"}
+`)
+	require.Equal(t, environment["PG"], cfg.Database.URL.Reveal())
+	require.Equal(t, 20, cfg.Database.MaxConnections)
+	require.True(t, cfg.Database.Notify)
+	require.Equal(t, Log{Level: slog.LevelInfo, Format: "auto"}, cfg.Log)
+	require.Equal(t, Ops{Listen: "127.0.0.1:8080"}, cfg.Ops)
+	require.Equal(t, Delivery{Timeout: 30 * time.Second}, cfg.Delivery)
+	require.Equal(t, &Shop{Orders: Orders{Table: "public.orders", Ref: "a", PlacedAt: "b", ImportedAt: "c",
+		ERPNumber: "d", ErasedAt: "e", AwaitingImport: "true"}}, cfg.Shop)
+	require.Equal(t, Retention{Schedule: "30 3 * * *", TimeZone: "UTC", EraseAfterImport: 30 * day,
+		EventsAfter: 30 * day, ReceiptsAfter: 400 * day, BatchOrders: 200}, cfg.Retention)
+	require.Equal(t, []Destination{
+		{
+			Name: "alpha", Kind: "spread", Enabled: true, Consent: "marketing", Concurrency: 5,
+			Timeout: 15 * time.Second, RetryFor: 72 * time.Hour, Line: 6,
+			Spread: &Spread{
+				PublicKey: NewSecret("public-marker"), PrivateKey: NewSecret("private-marker"),
+				ValidateOn: "paid", Identity: "email",
+				Grants:      Grants{"LegalBasisOrder", "LegalBasisOptin", "NewsEmail", "NewsSMS"},
+				CartTrigger: "abandoned_cart", TimeZone: "Europe/Paris", BaseURL: "https://social-sb.com",
+				URLs: SpreadURLs{
+					CreateAccount: "https://social-sb.com/api/CreateAccount",
+					UpdateAccount: "https://social-sb.com/api/UpdateAccount",
+					CreateOrder:   "https://social-sb.com/api/CreateOrder",
+					UpdateOrder:   "https://social-sb.com/api/UpdateOrder",
+					Automations:   "https://social-sb.com/api/v3/automations",
+				},
+			},
+		},
+		{
+			Name: "zulu", Kind: "webhook", Enabled: true, Consent: "marketing", Concurrency: 16,
+			Timeout: 15 * time.Second, RetryFor: 72 * time.Hour, Line: 5,
+			Webhook: &Webhook{URL: "https://hooks.example.com/x", Secret: NewSecret(signingKey), Deduplicates: true},
+		},
+	}, cfg.Destinations)
+}
+
+func TestEveryValueCanBeSet(t *testing.T) {
+	t.Parallel()
+	cfg := parse(t, `
+database: {url: "${PG}", max_connections: 7, notify: false}
+log: {level: debug, format: json}
+ops: {listen: off}
+delivery: {timeout: 5s}
+destinations:
+  hook:
+    kind: webhook
+    url: http://127.0.0.1:9999/in
+    secret: ${HOOK}
+    previous_secret: ${HOOK_OLD}
+    deduplicates: true
+    allow_private: true
+    enabled: false
+    consent: none
+    events: [order_paid, "custom:gift card", custom:*]
+    concurrency: 1000
+    retry_for: 0
+    max_age: 1d12h
+  spread:
+    kind: spread
+    public_key: ${PUBLIC}
+    private_key: ${PRIVATE}
+    validate_on: registered
+    identity: external_id
+    grants: {order: none, account: Own.Basis, email_optin: none, sms_optin: none}
+    tags: [a, b]
+    order_tags: [c]
+    custom_fields: {327: custom.customer_group, "12": customer.address.city}
+    cart_trigger: none
+    time_zone: ${ZONE}
+    base_url: http://localhost:8081/
+    urls: {update_order: "https://other.example.com/UpdateOrder"}
+retention: {schedule: "@every 5m", time_zone: Europe/Copenhagen, erase_after_import: 1s, events_after: 2d, receipts_after: 4d, batch_orders: 1}
+`[1:])
+	require.Equal(t, 7, cfg.Database.MaxConnections)
+	require.False(t, cfg.Database.Notify)
+	require.Equal(t, Log{Level: slog.LevelDebug, Format: "json"}, cfg.Log)
+	require.Equal(t, ListenOff, cfg.Ops.Listen)
+
+	hook := cfg.Destinations[0]
+	require.Equal(t, &Webhook{URL: "http://127.0.0.1:9999/in", Secret: NewSecret(signingKey),
+		PreviousSecret: NewSecret(otherKey), Deduplicates: true, AllowPrivate: true}, hook.Webhook)
+	require.False(t, hook.Enabled)
+	require.Equal(t, None, hook.Consent)
+	require.Equal(t, []string{"order_paid", "custom:gift card", "custom:*"}, hook.Events)
+	require.Equal(t, 1000, hook.Concurrency)
+	require.Equal(t, 2500*time.Millisecond, hook.Timeout, "half of a short delivery.timeout")
+	require.Zero(t, hook.RetryFor)
+	require.Equal(t, 36*time.Hour, hook.MaxAge)
+
+	spread := cfg.Destinations[1].Spread
+	require.Equal(t, "registered", spread.ValidateOn)
+	require.Equal(t, "external_id", spread.Identity)
+	require.Equal(t, Grants{Account: "Own.Basis"}, spread.Grants)
+	require.Equal(t, []string{"a", "b"}, spread.Tags)
+	require.Equal(t, []string{"c"}, spread.OrderTags)
+	require.Equal(t, map[string]string{"327": "custom.customer_group", "12": "customer.address.city"}, spread.CustomFields)
+	require.Empty(t, spread.CartTrigger)
+	require.Equal(t, "Asia/Tokyo", spread.TimeZone)
+	require.Equal(t, "http://localhost:8081/api/CreateAccount", spread.URLs.CreateAccount)
+	require.Equal(t, "https://other.example.com/UpdateOrder", spread.URLs.UpdateOrder)
+
+	require.Equal(t, Retention{Schedule: "@every 5m", TimeZone: "Europe/Copenhagen", EraseAfterImport: time.Second,
+		EventsAfter: 48 * time.Hour, ReceiptsAfter: 96 * time.Hour, BatchOrders: 1}, cfg.Retention)
+}
+
+func TestPolicy(t *testing.T) {
+	t.Parallel()
+	cfg := parse(t, `
+shop:
+  orders: {table: Sales.Orders, ref: a, placed_at: b, imported_at: c, erp_number: d, erased_at: e}
+retention:
+  policy:
+    - table: Sales.Orders
+      columns: {a: keep, Name: null, email: {text: erased}, note: {text: ""}}
+    - table: lines
+      match: {order_id: id}
+      rows: delete
+`)
+	require.Equal(t, []TablePolicy{
+		{Line: 6, Table: "Sales.Orders", Columns: []ColumnPolicy{
+			{Line: 7, Name: "a", Strategy: StrategyKeep},
+			{Line: 7, Name: "Name", Strategy: StrategyNull},
+			{Line: 7, Name: "email", Strategy: StrategyText, Text: "erased"},
+			{Line: 7, Name: "note", Strategy: StrategyText},
+		}},
+		{Line: 8, Table: "public.lines", Match: &Match{Column: "order_id", OrderColumn: "id"}, DeleteRows: true},
+	}, cfg.Retention.Policy)
+}
+
+func TestEmptySectionsAreDefaults(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, parse(t, ""), parse(t, "\ufeff# nothing yet\nlog:\n  # level: debug\ndestinations: {}\n"))
+}
+
+func TestDatabaseURL(t *testing.T) {
+	t.Parallel()
+	none := func(string) string { return "" }
+
+	t.Run("OverriddenByVariable", func(t *testing.T) {
+		t.Parallel()
+		cfg := parse(t, "database: {url: \"${UNSET}\"}")
+		require.Equal(t, environment["PG"], cfg.Database.URL.Reveal())
+	})
+	for name, url := range map[string]string{
+		"Socket":    "postgres:///shop?host=/run/postgresql",
+		"UserOnly":  "postgresql://kvit@db.example.com/shop",
+		"Hosts":     "postgres://kvit@a.example.com:5432,b.example.com:5433/shop",
+		"Pairs":     "host=/run/postgresql dbname=shop user=kvit",
+		"PairQuote": "host=db.example.com dbname='my shop'",
+	} {
+		t.Run("Literal"+name, func(t *testing.T) {
+			t.Parallel()
+			cfg, err := Parse("kvit.yaml", []byte("database:\n  url: "+url), none)
+			require.NoError(t, err)
+			require.Equal(t, url, cfg.Database.URL.Reveal())
+		})
+	}
+	for name, url := range map[string]string{
+		"URL":   "postgres://kvit:pg-marker@db.example.com/shop",
+		"Query": "postgres:///shop?password=pg-marker",
+		"Key":   "postgres:///shop?sslpassword=pg-marker",
+		"Pairs": "host=db.example.com password=pg-marker",
+		"Upper": "host=db.example.com PASSWORD = 'pg-marker'",
+	} {
+		t.Run("LiteralPasswordIn"+name, func(t *testing.T) {
+			t.Parallel()
+			const want = "kvit.yaml:2: database.url: holds a password, so it must be ${NAME} as a whole, or file:/path: " +
+				"a secret does not belong into this file"
+			text := "database:\n  url: " + url
+			require.Equal(t, []string{want}, mistakes(t, text, none))
+			require.Equal(t, []string{want}, mistakes(t, text, withDatabase), "even where $DATABASE_URL goes first")
+		})
+	}
+	t.Run("BadVariable", func(t *testing.T) {
+		t.Parallel()
+		bad := func(string) string { return "mysql://kvit:pg-marker@db.example.com" }
+		require.Equal(t, []string{"kvit.yaml:1: database.url: $DATABASE_URL is neither a postgres:// URL nor a key=value connection string"},
+			mistakes(t, "", bad))
+	})
+	t.Run("Missing", func(t *testing.T) {
+		t.Parallel()
+		const problem = "database.url: is missing: write it here or set $DATABASE_URL"
+		require.Equal(t, []string{"kvit.yaml:1: " + problem}, mistakes(t, "", none))
+		require.Equal(t, []string{"kvit.yaml:2: " + problem}, mistakes(t, "log: {}\ndatabase: {notify: true}", none))
+	})
+}
+
+func TestSecretFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		return path
+	}
+	read := func(path string) (Config, error) {
+		text := "destinations:\n  d: {kind: spread, public_key: \"${PUBLIC}\", private_key: \"file:" + path + "\"}"
+		return Parse("kvit.yaml", []byte(text), withDatabase)
+	}
+
+	cfg, err := read(write("good", "file-marker\r\n"))
+	require.NoError(t, err)
+	require.Equal(t, "file-marker", cfg.Destinations[0].Spread.PrivateKey.Reveal())
+
+	for path, problem := range map[string]string{
+		filepath.Join(dir, "absent"): "the secret file cannot be read: no such file or directory",
+		dir:                          "the secret file is not a regular file",
+		"/dev/zero":                  "the secret file is not a regular file",
+		"relative":                   "file: needs an absolute path, as in file:/run/secrets/name",
+		write("empty", "\n"):         "is empty",
+		write("lines", "a\nb\n"):     "contains a line break or another control character",
+		write("large", strings.Repeat("x", maxSecretBytes+1)): "the secret file is larger than 64 KiB",
+	} {
+		_, err := read(path)
+		require.EqualError(t, err, "kvit.yaml:2: destinations.d.private_key: "+problem)
+	}
+}
+
+func TestLoad(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "kvit.yaml")
+	_, err := Load(path, withDatabase)
+	require.ErrorIs(t, err, os.ErrNotExist)
+	require.ErrorContains(t, err, path)
+
+	require.NoError(t, os.WriteFile(path, []byte("log: {level: warn}"), 0o600))
+	cfg, err := Load(path, withDatabase)
+	require.NoError(t, err)
+	require.Equal(t, slog.LevelWarn, cfg.Log.Level)
+
+	require.NoError(t, os.WriteFile(path, []byte("log: {levl: warn}"), 0o600))
+	_, err = Load(path, withDatabase)
+	require.EqualError(t, err, path+`:1: log.levl: is not a known key: did you mean "level"?`)
+
+	require.NoError(t, os.WriteFile(path, []byte(strings.Repeat("# x\n", maxFileBytes)), 0o600))
+	_, err = Load(path, withDatabase)
+	require.EqualError(t, err, path+":1: the file is larger than 256 KiB")
+}

@@ -1,0 +1,74 @@
+package config
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const exampleFile = "../kvit.example.yaml"
+
+// exampleEnvironment provides the variables that the example names.
+func exampleEnvironment(name string) string {
+	return map[string]string{
+		"DATABASE_URL":        "postgres://kvit:example@db.example.com/shop",
+		"SPREAD_PUBLIC_KEY":   "example-public-key",
+		"SPREAD_PRIVATE_KEY":  "example-private-key",
+		"CRM_SECRET":          signingKey,
+		"CRM_PREVIOUS_SECRET": otherKey,
+	}[name]
+}
+
+func TestExampleFile(t *testing.T) {
+	t.Parallel()
+	cfg, err := Load(exampleFile, exampleEnvironment)
+	require.NoError(t, err)
+	require.Equal(t, "crm", cfg.Destinations[0].Name)
+	require.Equal(t, "spread", cfg.Destinations[1].Name)
+	require.Equal(t, "public.orders", cfg.Shop.Orders.Table)
+	var tables []string
+	for _, p := range cfg.Retention.Policy {
+		tables = append(tables, p.Table)
+	}
+	require.Equal(t, []string{"public.orders", "public.order_lines", "public.payments"}, tables)
+}
+
+// TestExampleFileShowsEveryKey asks the parser which keys it knows, once with the file as it stands and once
+// with the keys that it shows in comments.
+func TestExampleFileShowsEveryKey(t *testing.T) {
+	t.Parallel()
+	data, err := os.ReadFile(exampleFile)
+	require.NoError(t, err)
+	// Keys shown as comments are followed by a value and stand deeper than one blank after the #.
+	commented := regexp.MustCompile(`(?m)^( +)# ( *)([a-z_]+:(?: (?:https:|\$\{).*)?)$`)
+	full := commented.ReplaceAllString(string(data), "$1$2$3")
+	require.NotEqual(t, string(data), full)
+
+	r := newReader(exampleEnvironment)
+	r.config([]byte(full))
+	require.Empty(t, r.problems)
+
+	const tableList = "retention.policy["
+	shown := map[string]bool{}
+	for key := range r.lines {
+		shown[general(key, tableList)] = true
+	}
+	for key := range r.asked {
+		// The keys that all kinds share are explained once, at the first destination.
+		other := strings.Replace(key, "destinations.crm.", "destinations.spread.", 1)
+		require.True(t, shown[general(key, tableList)] || shown[other], "the example does not show %s", key)
+	}
+}
+
+// general makes the keys of all tables of the policy those of one.
+func general(key, list string) string {
+	rest, ok := strings.CutPrefix(key, list)
+	if !ok {
+		return key
+	}
+	_, name, _ := strings.Cut(rest, "].")
+	return list + "]." + name
+}

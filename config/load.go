@@ -1,0 +1,179 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+// maxFileBytes is far above any real configuration (the example has 10 kB) and keeps a wrong path, such
+// as a dump, from being read and parsed at length.
+const maxFileBytes = 256 << 10
+
+// Load reads the file at path. A missing or unreadable file is an error that names it; mistakes inside
+// are an *Errors. getenv answers for environment variables, as os.Getenv does.
+func Load(path string, getenv func(string) string) (Config, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return Config{}, fmt.Errorf("read configuration: %w", err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
+	if err != nil {
+		return Config{}, fmt.Errorf("read configuration: %w", err)
+	}
+	return Parse(path, data, getenv)
+}
+
+// Parse reads the text of a configuration file; name goes into the errors. It reads the secret files
+// that the text names. Every error is an *Errors with all mistakes.
+func Parse(name string, data []byte, getenv func(string) string) (Config, error) {
+	r := newReader(getenv)
+	cfg := r.config(data)
+	if len(r.problems) > 0 {
+		return Config{}, newErrors(name, r.problems)
+	}
+	return cfg, nil
+}
+
+func (r *reader) config(data []byte) Config {
+	root, err := document(data)
+	if err != nil {
+		r.syntax(err)
+		return Config{}
+	}
+	top := r.open("", entry{line: 1, value: root})
+	if top.broken {
+		return Config{}
+	}
+	var cfg Config
+	cfg.Database = readDatabase(top)
+	cfg.Log = readLog(top)
+	cfg.Ops = readOps(top)
+	cfg.Shop = readShop(top)
+	cfg.Delivery = readDelivery(top)
+	cfg.Destinations = readDestinations(top, cfg.Delivery)
+	cfg.Retention = readRetention(top, cfg.Shop)
+	top.finish()
+	r.checkReceipts(cfg)
+	return cfg
+}
+
+func (r *reader) syntax(err error) {
+	var s *syntaxError
+	if errors.As(err, &s) {
+		r.problem(s.line, "", s.message)
+		return
+	}
+	r.problem(1, "", err.Error())
+}
+
+// checkReceipts sees to it that a receipt outlives its event and every retry: kvit would otherwise
+// forget what it has delivered while it may still deliver it.
+func (r *reader) checkReceipts(cfg Config) {
+	const receipts, events = "retention.receipts_after", "retention.events_after"
+	if r.faulty(receipts) {
+		return
+	}
+	if cfg.Retention.ReceiptsAfter < cfg.Retention.EventsAfter && !r.faulty(events) {
+		r.problemAt("must not be shorter than "+events, receipts, events)
+	}
+	for _, d := range cfg.Destinations {
+		key := "destinations." + d.Name + ".retry_for"
+		if d.RetryFor > cfg.Retention.ReceiptsAfter && !r.faulty(key) {
+			r.problemAt("must not be shorter than "+key, receipts, key)
+		}
+	}
+}
+
+// problemAt reports the problem of the first key; if the file leaves that out, at the line of the second.
+func (r *reader) problemAt(text, key, other string) {
+	line := r.lines[key]
+	if line == 0 {
+		line = max(1, r.lines[other])
+	}
+	r.problem(line, key, text)
+}
+
+// faulty reports whether a problem of this key is known, so that nothing is concluded from its value.
+func (r *reader) faulty(key string) bool {
+	return slices.ContainsFunc(r.problems, func(p Problem) bool { return p.Key == key })
+}
+
+func readLog(top *section) Log {
+	s := top.section("log")
+	defer s.finish()
+	var l Log
+	// The choice allows only words that UnmarshalText knows.
+	_ = l.Level.UnmarshalText([]byte(s.choice("level", "info", "debug", "info", "warn", "error")))
+	l.Format = s.choice("format", "auto", "auto", "text", "json")
+	return l
+}
+
+func readOps(top *section) Ops {
+	s := top.section("ops")
+	defer s.finish()
+	return Ops{Listen: s.text("listen", "127.0.0.1:8080", listenAddress)}
+}
+
+func readDelivery(top *section) Delivery {
+	s := top.section("delivery")
+	defer s.finish()
+	return Delivery{Timeout: s.duration("timeout", 30*time.Second, 5*time.Second, 5*time.Minute)}
+}
+
+func readShop(top *section) *Shop {
+	s := top.section("shop")
+	if !s.present {
+		return nil
+	}
+	defer s.finish()
+	if !s.require("orders") {
+		return nil
+	}
+	return &Shop{Orders: readOrders(s.section("orders"))}
+}
+
+func readOrders(s *section) Orders {
+	defer s.finish()
+	o := Orders{
+		Table:          qualified(s.requiredText("table", tableName)),
+		Ref:            s.requiredText("ref", identifier),
+		PlacedAt:       s.requiredText("placed_at", identifier),
+		ImportedAt:     s.requiredText("imported_at", identifier),
+		ERPNumber:      s.requiredText("erp_number", identifier),
+		ErasedAt:       s.requiredText("erased_at", identifier),
+		AwaitingImport: s.text("awaiting_import", "true"),
+	}
+	first := map[string]string{}
+	for _, c := range o.columns() {
+		if other, taken := first[c.name]; taken && c.name != "" {
+			s.problem(c.key, "names the same column as "+other)
+			continue
+		}
+		first[c.name] = c.key
+	}
+	return o
+}
+
+type orderColumn struct{ key, name string }
+
+// columns lists the columns that kvit reads or writes itself, by their key in the file.
+func (o Orders) columns() []orderColumn {
+	return []orderColumn{
+		{"ref", o.Ref}, {"placed_at", o.PlacedAt}, {"imported_at", o.ImportedAt},
+		{"erp_number", o.ERPNumber}, {"erased_at", o.ErasedAt},
+	}
+}
+
+// qualified gives a table without a schema the schema public.
+func qualified(table string) string {
+	if table == "" || strings.Contains(table, ".") {
+		return table
+	}
+	return "public." + table
+}

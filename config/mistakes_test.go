@@ -1,0 +1,260 @@
+package config
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	hookStart   = "destinations:\n  hook:\n    kind: webhook\n    deduplicates: true\n"
+	hook        = hookStart + "    url: https://hooks.example.com/x\n    secret: ${HOOK}\n" // up to line 6
+	spread      = "destinations:\n  sp:\n    kind: spread\n    public_key: ${PUBLIC}\n    private_key: ${PRIVATE}\n"
+	shopLines   = "shop:\n  orders: {table: orders, ref: ref, placed_at: placed, imported_at: imported, erp_number: erp, erased_at: erased}\n"
+	policy      = shopLines + "retention:\n  policy:\n" // up to line 4
+	ordersTable = "    - table: orders\n      columns: {ref: keep, name: null}\n"
+	notInFile   = "must be ${NAME} as a whole, or file:/path: a secret does not belong into this file"
+	mustBeText  = "must be text (put numbers and true/false in quotes)"
+	badColumn   = "is not a plain column name (letters, digits, _ and $, at most 63, not beginning with a digit)"
+	badTable    = "is not a plain table name, as in orders or public.orders"
+	badDuration = "is not a duration with a unit, as in 30d, 72h, 15m or 90s"
+	badCron     = "is not a cron schedule of five fields, nor a descriptor as @daily or @every 1h"
+	badGrant    = "is not a technical name (letters, digits and _.- only, at most 100)"
+	noAnchors   = "uses a YAML anchor, alias or tag, which are not supported: write the value itself"
+)
+
+// TestMistakes shows each kind of mistake with its line and key. The wants are without "kvit.yaml:".
+func TestMistakes(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		text  string
+		wants []string
+	}{
+		"Syntax":            {"log:\n  level: [debug\n", []string{"2: invalid YAML: sequence end token ']' not found"}},
+		"NotText":           {"log:\n  level: \xff\n", []string{"2: the file is not UTF-8 text"}},
+		"TwoDocuments":      {"log: {}\n---\nops: {}\n", []string{"3: the file holds more than one YAML document"}},
+		"TooDeep":           {"a:\n " + strings.Repeat("[", 40), []string{"2: values are nested too deeply"}},
+		"TooManyDashes":     {"a:\n " + strings.Repeat("- ", 40), []string{"2: values are nested too deeply"}},
+		"NoMapping":         {"- log\n", []string{"1: must be a mapping of keys to values"}},
+		"SectionIsText":     {"\nlog: loud\n", []string{"2: log: must be a mapping of keys to values"}},
+		"UnknownSection":    {"log: {}\nretentoin: {}\n", []string{`2: retentoin: is not a known key: did you mean "retention"?`}},
+		"UnknownKey":        {"log:\n  colour: red\n", []string{"2: log.colour: is not a known key"}},
+		"UnknownStrangeKey": {"log:\n  \"a\\nb\": red\n", []string{`2: log."a\nb": is not a known key`}},
+		"KeyTwice":          {"log:\n  level: info\n  format: auto\n  level: debug\n", []string{"4: log.level: is written twice, first on line 2"}},
+		"Anchor":            {"log:\n  level: &x info\n  format: *x\n", []string{"2: log.level: " + noAnchors, "3: log.format: " + noAnchors}},
+		"Tag":               {"log:\n  level: !!str info\n", []string{"2: log.level: " + noAnchors}},
+		"MergeKey": {"log:\n  <<: {level: info}\n",
+			[]string{"2: log: has a key that is not plain text (anchors, merge keys and tags are not supported)"}},
+		"NoValue":        {"log:\n  level:\n", []string{"2: log.level: has no value"}},
+		"EmptyText":      {"log:\n  level: ''\n", []string{"2: log.level: is empty"}},
+		"NumberForText":  {"log:\n  level: 5\n", []string{"2: log.level: " + mustBeText}},
+		"NotAChoice":     {"log: {level: loud}", []string{"1: log.level: must be debug, info, warn or error"}},
+		"PartlyVariable": {"log:\n  level: x${ZONE}\n", []string{"2: log.level: must be ${NAME} as a whole, or contain no ${"}},
+		"UnsetVariable":  {"log:\n  level: ${UNSET}\n", []string{"2: log.level: the environment variable UNSET is not set"}},
+
+		"NotANumber":   {"database:\n  max_connections: many\n", []string{"2: database.max_connections: must be a whole number, without quotes"}},
+		"QuotedNumber": {"database:\n  max_connections: '20'\n", []string{"2: database.max_connections: must be a whole number, without quotes"}},
+		"NumberTooLow": {"database:\n  max_connections: 3\n", []string{"2: database.max_connections: must be from 4 to 500"}},
+		"NumberHuge":   {"database:\n  max_connections: 18446744073709551615\n", []string{"2: database.max_connections: must be from 4 to 500"}},
+		"NotABoolean":  {"database:\n  notify: maybe\n", []string{"2: database.notify: must be true or false"}},
+		"Listen":       {"ops:\n  listen: 127.0.0.1\n", []string{"2: ops.listen: is neither host:port nor off"}},
+		"ListenPort":   {"ops:\n  listen: 127.0.0.1:99999\n", []string{"2: ops.listen: is neither host:port nor off"}},
+
+		"NoUnit":           {"delivery:\n  timeout: 30\n", []string{"2: delivery.timeout: " + badDuration}},
+		"NoDuration":       {"delivery:\n  timeout: soon\n", []string{"2: delivery.timeout: " + badDuration}},
+		"DurationNegative": {"delivery:\n  timeout: -30s\n", []string{"2: delivery.timeout: must not be negative"}},
+		"DurationTooShort": {"delivery:\n  timeout: 4s\n", []string{"2: delivery.timeout: must be from 5s to 5m"}},
+		"DurationTooLong":  {"delivery:\n  timeout: 999999d\n", []string{"2: delivery.timeout: is too long"}},
+		"DurationOverflow": {"delivery:\n  timeout: 100000d2000000h\n", []string{"2: delivery.timeout: is too long"}},
+		"DurationInside":   {"delivery:\n  timeout: 1d-5s\n", []string{"2: delivery.timeout: " + badDuration}},
+
+		"ShopWithoutOrders": {"log: {}\nshop: {}\n", []string{"2: shop.orders: is missing"}},
+		"OrdersWithoutColumns": {"shop:\n  orders: {table: orders}\n", []string{
+			"2: shop.orders.ref: is missing", "2: shop.orders.placed_at: is missing", "2: shop.orders.imported_at: is missing",
+			"2: shop.orders.erp_number: is missing", "2: shop.orders.erased_at: is missing"}},
+		"OrdersTable":  {strings.Replace(shopLines, "table: orders", "table: a.b.c", 1), []string{"2: shop.orders.table: " + badTable}},
+		"OrdersColumn": {strings.Replace(shopLines, "ref: ref", "ref: 'x\"; drop'", 1), []string{"2: shop.orders.ref: " + badColumn}},
+		"OrdersColumnTwice": {strings.Replace(shopLines, "erp_number: erp", "erp_number: ref", 1),
+			[]string{"2: shop.orders.erp_number: names the same column as ref"}},
+
+		"DestinationName": {"destinations:\n  CRM: {kind: webhook}\n", []string{
+			"2: destinations.CRM: is not a destination name (lower-case letters, digits, _ and -, at most 40, beginning with a letter)"}},
+		"DestinationTwice":    {hook + "  hook: {kind: spread}\n", []string{"7: destinations.hook: is written twice, first on line 2"}},
+		"DestinationIsText":   {"destinations:\n  crm: webhook\n", []string{"2: destinations.crm: must be a mapping of keys to values"}},
+		"NoKind":              {"destinations:\n  crm:\n    url: https://hooks.example.com\n", []string{"2: destinations.crm.kind: is missing"}},
+		"UnknownKind":         {"destinations:\n  crm:\n    kind: fax\n", []string{"3: destinations.crm.kind: must be spread or webhook"}},
+		"KeyOfAnotherKind":    {hook + "    public_key: ${PUBLIC}\n", []string{"7: destinations.hook.public_key: is not a known key"}},
+		"Consent":             {hook + "    consent: a b\n", []string{"7: destinations.hook.consent: is not a purpose (letters, digits and _.:- only, at most 63), nor none"}},
+		"EventsNotAList":      {hook + "    events: order_paid\n", []string{"7: destinations.hook.events: must be a list"}},
+		"EventsEmpty":         {hook + "    events: []\n", []string{"7: destinations.hook.events: is an empty list: leave the key out instead"}},
+		"EventsTwice":         {hook + "    events:\n      - search\n      - search\n", []string{"9: destinations.hook.events[1]: is in the list twice"}},
+		"EventsUnknown":       {hook + "    events:\n      - search\n      - order_payd\n", []string{"9: destinations.hook.events[1]: is not the name of an event, nor custom:<name>, nor custom:*; did you mean order_paid?"}},
+		"EventsWithoutCustom": {hook + "    events: ['custom:']\n", []string{"7: destinations.hook.events[0]: is not the name of an event, nor custom:<name>, nor custom:*"}},
+		"Concurrency":         {hook + "    concurrency: 0\n", []string{"7: destinations.hook.concurrency: must be from 1 to 1000"}},
+		"TimeoutOfRequest":    {hook + "    timeout: 30s\n", []string{"7: destinations.hook.timeout: must be shorter than delivery.timeout"}},
+		"RetryNegative":       {hook + "    retry_for: -1h\n", []string{"7: destinations.hook.retry_for: must not be negative"}},
+		"MaxAge":              {hook + "    max_age: 7\n", []string{"7: destinations.hook.max_age: " + badDuration}},
+
+		"WebhookEmpty": {"destinations:\n  crm: {kind: webhook}\n", []string{
+			"2: destinations.crm.secret: is missing", "2: destinations.crm.url: is missing",
+			"2: destinations.crm.deduplicates: " + deduplicatesProblem}},
+		"DeduplicatesFalse":    {strings.Replace(hook, "deduplicates: true", "deduplicates: false", 1), []string{"4: destinations.hook.deduplicates: " + deduplicatesProblem}},
+		"DeduplicatesText":     {strings.Replace(hook, "deduplicates: true", "deduplicates: 'yes'", 1), []string{"4: destinations.hook.deduplicates: must be true or false"}},
+		"WebhookURL":           {hookStart + "    secret: ${HOOK}\n    url: hooks.example.com\n", []string{"6: destinations.hook.url: is not an absolute https URL"}},
+		"WebhookURLPlain":      {hookStart + "    secret: ${HOOK}\n    url: http://127.0.0.1/\n", []string{"6: destinations.hook.url: must be https (http only with allow_private: true)"}},
+		"WebhookURLFile":       {hookStart + "    secret: ${HOOK}\n    allow_private: true\n    url: file:///etc/hosts\n", []string{"7: destinations.hook.url: is not an absolute https URL"}},
+		"WebhookURLPassword":   {hookStart + "    secret: ${HOOK}\n    url: https://a:b@hooks.example.com/\n", []string{"6: destinations.hook.url: must not contain a user name or password"}},
+		"WebhookURLFragment":   {hookStart + "    secret: ${HOOK}\n    url: https://hooks.example.com/#x\n", []string{"6: destinations.hook.url: must not contain a fragment (#)"}},
+		"WebhookSecret":        {strings.Replace(hook, "${HOOK}", "${BROKEN_HOOK}", 1), []string{"6: destinations.hook.secret: is not whsec_ followed by the base64 of 24 to 64 bytes"}},
+		"WebhookSecretLiteral": {strings.Replace(hook, "${HOOK}", signingKey, 1), []string{"6: destinations.hook.secret: " + notInFile}},
+		"WebhookSecretNumber":  {strings.Replace(hook, "${HOOK}", "12345", 1), []string{"6: destinations.hook.secret: " + notInFile}},
+		"WebhookSecretPartly":  {strings.Replace(hook, "${HOOK}", "whsec_${HOOK}", 1), []string{"6: destinations.hook.secret: " + notInFile}},
+		"WebhookSecretUnset":   {strings.Replace(hook, "${HOOK}", "${UNSET}", 1), []string{"6: destinations.hook.secret: the environment variable UNSET is not set"}},
+		"WebhookSecretTwice":   {hook + "    previous_secret: ${HOOK}\n", []string{"7: destinations.hook.previous_secret: is the same as secret"}},
+
+		"SpreadEmpty":        {"destinations:\n  sp: {kind: spread}\n", []string{"2: destinations.sp.public_key: is missing", "2: destinations.sp.private_key: is missing"}},
+		"SpreadKeyLiteral":   {strings.Replace(spread, "${PRIVATE}", "private-marker", 1), []string{"5: destinations.sp.private_key: " + notInFile}},
+		"SpreadKeyLines":     {strings.Replace(spread, "${PRIVATE}", "${TWO_LINES}", 1), []string{"5: destinations.sp.private_key: contains a line break or another control character"}},
+		"SpreadKeyColon":     {strings.Replace(spread, "${PUBLIC}", "${COLON}", 1), []string{"4: destinations.sp.public_key: contains a colon, as if it held both keys"}},
+		"SpreadValidateOn":   {spread + "    validate_on: shipped\n", []string{"6: destinations.sp.validate_on: must be paid or registered"}},
+		"SpreadIdentity":     {spread + "    identity: both\n", []string{"6: destinations.sp.identity: must be email or external_id"}},
+		"SpreadGrant":        {spread + "    grants:\n      order: Legal Basis\n", []string{"7: destinations.sp.grants.order: " + badGrant}},
+		"SpreadGrantUnknown": {spread + "    grants:\n      orders: none\n", []string{`7: destinations.sp.grants.orders: is not a known key: did you mean "order"?`}},
+		"SpreadTags":         {spread + "    tags: [ok, 5]\n", []string{"6: destinations.sp.tags[1]: " + mustBeText}},
+		"SpreadTagLong":      {spread + "    order_tags: [" + strings.Repeat("x", 251) + "]\n", []string{"6: destinations.sp.order_tags[0]: is longer than 250 characters"}},
+		"SpreadFieldID":      {spread + "    custom_fields:\n      group: custom.group\n", []string{"7: destinations.sp.custom_fields.group: is not the number of a field at SPREAD"}},
+		"SpreadFieldPath":    {spread + "    custom_fields:\n      7: group\n", []string{"7: destinations.sp.custom_fields.7: is not a path into the payload, as in custom.customer_group"}},
+		"SpreadFieldObject":  {spread + "    custom_fields:\n      7: customs.group\n", []string{"7: destinations.sp.custom_fields.7: must begin with customer, order, cart, optin, client or custom"}},
+		"SpreadCart":         {spread + "    cart_trigger: a/b\n", []string{"6: destinations.sp.cart_trigger: " + badGrant}},
+		"SpreadZone":         {spread + "    time_zone: Local\n", []string{"6: destinations.sp.time_zone: is not a known time zone, as in Europe/Copenhagen or UTC"}},
+		"SpreadBase":         {spread + "    base_url: http://social-sb.example.com\n", []string{"6: destinations.sp.base_url: must be https (http only for this machine itself)"}},
+		"SpreadQuery":        {spread + "    urls:\n      create_order: https://social-sb.example.com/?a=b\n", []string{"7: destinations.sp.urls.create_order: must not contain a query (?)"}},
+
+		"Schedule":       {"retention:\n  schedule: daily\n", []string{"2: retention.schedule: " + badCron}},
+		"ScheduleZone":   {"retention:\n  schedule: TZ=0\n", []string{"2: retention.schedule: must not contain a time zone: write it as retention.time_zone"}},
+		"ScheduleNever":  {"retention:\n  schedule: 0 0 30 2 *\n", []string{"2: retention.schedule: names a date that never comes"}},
+		"Zone":           {"retention:\n  time_zone: Europe/Atlantis\n", []string{"2: retention.time_zone: is not a known time zone, as in Europe/Copenhagen or UTC"}},
+		"EraseAtOnce":    {"retention:\n  erase_after_import: 0\n", []string{"2: retention.erase_after_import: must be from 1s to 36500d"}},
+		"Batch":          {"retention:\n  batch_orders: 5001\n", []string{"2: retention.batch_orders: must be from 1 to 5000"}},
+		"ReceiptsShort":  {"retention:\n  receipts_after: 20d\n", []string{"2: retention.receipts_after: must not be shorter than retention.events_after"}},
+		"EventsLong":     {"retention:\n  events_after: 500d\n", []string{"2: retention.receipts_after: must not be shorter than retention.events_after"}},
+		"RetryLong":      {hook + "    retry_for: 500d\n", []string{"7: retention.receipts_after: must not be shorter than destinations.hook.retry_for"}},
+		"ReceiptsFaulty": {"retention:\n  events_after: 500d\n  receipts_after: long\n", []string{"3: retention.receipts_after: " + badDuration}},
+
+		"PolicyWithoutShop": {"retention:\n  policy:\n" + ordersTable, []string{"2: retention.policy: needs shop.orders, which says what an order is"}},
+		"PolicyEmpty":       {shopLines + "retention:\n  policy: []\n", []string{"4: retention.policy: is an empty list: leave the key out instead"}},
+		"PolicyIsText":      {policy + "    - orders\n", []string{"5: retention.policy[0]: must be a mapping of keys to values", "4: retention.policy: does not name the table of shop.orders"}},
+		"PolicyNoTable":     {policy + ordersTable + "    - rows: delete\n      match: {a: b}\n", []string{"7: retention.policy[1].table: is missing"}},
+		"PolicyTable":       {policy + ordersTable + "    - rows: delete\n      match: {a: b}\n      table: a b\n", []string{"9: retention.policy[1].table: " + badTable}},
+		"PolicyTableTwice":  {policy + ordersTable + "    - table: public.orders\n      columns: {x: keep}\n", []string{"7: retention.policy[1].table: names a table that line 5 has already"}},
+		"PolicyNoOrders":    {policy + "    - {table: lines, match: {a: b}, rows: delete}\n", []string{"4: retention.policy: does not name the table of shop.orders"}},
+		"MatchOnOrders":     {policy + ordersTable + "      match: {a: b}\n", []string{"7: retention.policy[0].match: has no use on the table of shop.orders"}},
+		"MatchMissing":      {policy + ordersTable + "    - table: lines\n      rows: delete\n", []string{"7: retention.policy[1].match: is missing: write {column of this table: column of the orders table}"}},
+		"MatchTwoPairs":     {policy + ordersTable + "    - table: lines\n      rows: delete\n      match: {a: b, c: d}\n", []string{"9: retention.policy[1].match: must be one pair {column of this table: column of the orders table}"}},
+		"MatchColumn":       {policy + ordersTable + "    - table: lines\n      rows: delete\n      match: {1a: b}\n", []string{"9: retention.policy[1].match.1a: " + badColumn}},
+		"MatchOrderColumn":  {policy + ordersTable + "    - table: lines\n      rows: delete\n      match: {a: 1b}\n", []string{"9: retention.policy[1].match.a: " + badColumn}},
+		"RowsUnknown":       {policy + ordersTable + "    - table: lines\n      rows: keep\n      match: {a: b}\n", []string{"8: retention.policy[1].rows: must be delete"}},
+		"RowsAndColumns":    {policy + ordersTable + "    - table: lines\n      rows: delete\n      match: {a: b}\n      columns: {c: null}\n", []string{"10: retention.policy[1].columns: has no use beside rows: delete"}},
+		"RowsOfOrders":      {policy + "    - table: orders\n      rows: delete\n", []string{"6: retention.policy[0].rows: cannot delete orders: name their columns instead"}},
+		"NeitherRowsNorColumns": {policy + ordersTable + "    - table: lines\n      match: {a: b}\n",
+			[]string{"7: retention.policy[1].columns: is missing: name every column, or write rows: delete"}},
+		"ColumnsEmpty":    {policy + "    - table: orders\n      columns:\n", []string{"6: retention.policy[0].columns: names no column"}},
+		"ColumnNoValue":   {policy + "    - table: orders\n      columns:\n        name:\n        ref: keep\n", []string{"7: retention.policy[0].columns.name: has no value"}},
+		"ColumnTilde":     {policy + "    - table: orders\n      columns: {name: ~}\n", []string{"6: retention.policy[0].columns.name: " + strategyProblem}},
+		"ColumnStrategy":  {policy + "    - table: orders\n      columns: {name: hash}\n", []string{"6: retention.policy[0].columns.name: " + strategyProblem}},
+		"ColumnName":      {policy + "    - table: orders\n      columns: {na me: keep}\n", []string{"6: retention.policy[0].columns.\"na me\": " + badColumn}},
+		"ColumnText":      {policy + "    - table: orders\n      columns: {name: {text: 5}}\n", []string{"6: retention.policy[0].columns.name.text: " + mustBeText}},
+		"ColumnTextEmpty": {policy + "    - table: orders\n      columns: {name: {text: }}\n", []string{"6: retention.policy[0].columns.name.text: has no value"}},
+		"ColumnTextOther": {policy + "    - table: orders\n      columns: {name: {txt: x}}\n", []string{
+			"6: retention.policy[0].columns.name.text: is missing", `6: retention.policy[0].columns.name.txt: is not a known key: did you mean "text"?`}},
+		"OwnColumn": {policy + "    - table: orders\n      columns: {erp: null, name: null}\n", []string{
+			"6: retention.policy[0].columns.erp: is shop.orders.erp_number, which kvit needs: it can only be keep"}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var got []string
+			for _, line := range mistakes(t, test.text, withDatabase) {
+				got = append(got, strings.TrimPrefix(line, "kvit.yaml:"))
+			}
+			require.ElementsMatch(t, test.wants, got)
+		})
+	}
+}
+
+func TestAllMistakesAtOnceInOrderOfLines(t *testing.T) {
+	t.Parallel()
+	text := `ops:
+  listen: nowhere
+database:
+  url: postgres://kvit:pg-marker@db.example.com/shop
+  max_conections: 20
+log: {level: loud, format: xml}
+shop:
+  orders:
+    table: orders
+    ref: order number
+    placed_at: created_at
+    imported_at: created_at
+destinations:
+  spread:
+    kind: spread
+    public_key: ${UNSET}
+    private_key: private-marker
+    timeout: 15
+  crm:
+    kind: webhook
+    url: http://hooks.example.com/x
+    secret: ${BROKEN_HOOK}
+retention:
+  schedule: 30 3 * *
+  policy:
+    - table: lines
+      rows: delete
+`
+	require.Equal(t, []string{
+		"kvit.yaml:2: ops.listen: is neither host:port nor off",
+		"kvit.yaml:4: database.url: holds a password, so it " + notInFile,
+		`kvit.yaml:5: database.max_conections: is not a known key: did you mean "max_connections"?`,
+		"kvit.yaml:6: log.level: must be debug, info, warn or error",
+		"kvit.yaml:6: log.format: must be auto, text or json",
+		"kvit.yaml:8: shop.orders.erp_number: is missing",
+		"kvit.yaml:8: shop.orders.erased_at: is missing",
+		"kvit.yaml:10: shop.orders.ref: " + badColumn,
+		"kvit.yaml:12: shop.orders.imported_at: names the same column as placed_at",
+		"kvit.yaml:16: destinations.spread.public_key: the environment variable UNSET is not set",
+		"kvit.yaml:17: destinations.spread.private_key: " + notInFile,
+		"kvit.yaml:18: destinations.spread.timeout: " + badDuration,
+		"kvit.yaml:19: destinations.crm.deduplicates: " + deduplicatesProblem,
+		"kvit.yaml:21: destinations.crm.url: must be https (http only with allow_private: true)",
+		"kvit.yaml:22: destinations.crm.secret: is not whsec_ followed by the base64 of 24 to 64 bytes",
+		"kvit.yaml:24: retention.schedule: " + badCron,
+		"kvit.yaml:25: retention.policy: does not name the table of shop.orders",
+		"kvit.yaml:26: retention.policy[0].match: is missing: write {column of this table: column of the orders table}",
+	}, mistakes(t, text, getenv))
+}
+
+// TestMistakesNeverShowValues searches the errors for what stands in secrets and URLs.
+func TestMistakesNeverShowValues(t *testing.T) {
+	t.Parallel()
+	for name, text := range map[string]string{
+		"Literal":     strings.Replace(spread, "${PRIVATE}", "private-marker", 1),
+		"List":        strings.Replace(spread, "${PRIVATE}", "[private-marker]", 1),
+		"Mapping":     strings.Replace(spread, "${PRIVATE}", "{a: private-marker}", 1),
+		"Syntax":      strings.Replace(spread, "${PRIVATE}", "\"private-marker", 1),
+		"SyntaxNext":  strings.Replace(spread, "${PRIVATE}", "private-marker\n      x: y", 1),
+		"Escape":      strings.Replace(spread, "${PRIVATE}", `"private-marker\y"`, 1),
+		"FilePath":    strings.Replace(spread, "${PRIVATE}", "file:/private-marker", 1),
+		"Variable":    strings.Replace(spread, "${PRIVATE}", "${TWO_LINES}", 1),
+		"Database":    "database:\n  url: postgres://a:pg-marker@[::1/x\n",
+		"DatabaseRef": "database:\n  url: ${TWO_LINES}\n",
+		"URL":         strings.Replace(hook, "https://", "gopher://url-marker@", 1),
+		"Event":       hook + "    events: [event-marker]\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.NotContains(t, strings.Join(mistakes(t, text, getenv), "\n"), "marker")
+		})
+	}
+}

@@ -1,0 +1,54 @@
+package config
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+// FuzzParse shows that no file makes Parse panic, that every mistake has a line and stays on one, and that
+// no error repeats a secret of the environment.
+func FuzzParse(f *testing.F) {
+	example, err := os.ReadFile(exampleFile)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, seed := range []string{
+		string(example), "", "\ufeff", hook, spread, policy + ordersTable,
+		"a: &x [*x]\n", "<<: *x\n", "? a\n: b\n", "- - -", "{", "log: {level: !!str }\n", "log: |\n  x\n",
+		"log:\n  \"\\0\": 1\n", "destinations: {a: {kind: webhook, url: ':', secret: '${HOOK}'}}",
+		"retention: {schedule: 'TZ=0'}", "retention: {events_after: 99999999999999999999d}",
+		"%YAML 1.2\n---\nlog: {}\n", "database: {url: \"a='\\\\\"}", "log:\r\n  level: info\r\n",
+	} {
+		f.Add([]byte(seed))
+	}
+	getenv := func(name string) string {
+		if name == "DATABASE_URL" {
+			return "postgres://kvit:pass-marker@db.example.com/shop"
+		}
+		return "value-marker"
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		_, err := Parse("kvit.yaml", data, getenv)
+		if err == nil {
+			return
+		}
+		problems, ok := err.(*Errors)
+		if !ok || len(problems.Problems) == 0 {
+			t.Fatalf("not an *Errors with problems: %T", err)
+		}
+		if lines := strings.Split(err.Error(), "\n"); len(lines) != len(problems.Problems) {
+			t.Fatalf("%d problems on %d lines", len(problems.Problems), len(lines))
+		}
+		last := 1
+		for _, p := range problems.Problems {
+			if p.Line < last {
+				t.Fatalf("line %d after line %d", p.Line, last)
+			}
+			last = p.Line
+			if strings.Contains(p.Problem, "pass-marker") || strings.Contains(p.Problem, "value-marker") {
+				t.Fatal("a problem repeats a value")
+			}
+		}
+	})
+}

@@ -1,0 +1,152 @@
+package config
+
+import (
+	"slices"
+	"strings"
+)
+
+// Spread is an account at the marketing CRM SPREAD (https://help.spreadfamily.fr).
+type Spread struct {
+	PublicKey    Secret            // user name of the API
+	PrivateKey   Secret            // password of the API
+	ValidateOn   string            // paid or registered: the state that counts in the account; default paid
+	Identity     string            // email or external_id: what identifies a profile; default email, never both
+	Grants       Grants            // legal bases and consents that kvit sets
+	Tags         []string          // added to every profile
+	OrderTags    []string          // added to every order
+	CustomFields map[string]string // numeric id of a field at SPREAD -> dotted path into the payload
+	CartTrigger  string            // technical name of the automation for carts; empty: carts are not sent
+	TimeZone     string            // of order dates; default Europe/Paris
+	BaseURL      string            // no slash at the end; default https://social-sb.com
+	URLs         SpreadURLs
+}
+
+// Grants are technical names of the legal basis or consent that an event gives; empty gives none.
+type Grants struct {
+	Order      string // a new order; default LegalBasisOrder
+	Account    string // a new account; default LegalBasisOptin
+	EmailOptin string // an opt-in to e-mail; default NewsEmail
+	SMSOptin   string // an opt-in to SMS; default NewsSMS
+}
+
+// SpreadURLs are the addresses of the API's methods, BaseURL + /api/... by default.
+type SpreadURLs struct {
+	CreateAccount string
+	UpdateAccount string
+	CreateOrder   string
+	UpdateOrder   string
+	Automations   string // without /trigger/<name>
+}
+
+func readSpread(s *section) *Spread {
+	sp := &Spread{
+		PublicKey:    s.requiredSecret("public_key", userName),
+		PrivateKey:   s.requiredSecret("private_key"),
+		ValidateOn:   s.choice("validate_on", "paid", "paid", "registered"),
+		Identity:     s.choice("identity", "email", "email", "external_id"),
+		Grants:       readGrants(s.section("grants")),
+		Tags:         s.texts("tags", tag),
+		OrderTags:    s.texts("order_tags", tag),
+		CustomFields: readCustomFields(s.section("custom_fields")),
+		CartTrigger:  noneIsEmpty(s.text("cart_trigger", "abandoned_cart", technicalName)),
+		TimeZone:     s.text("time_zone", "Europe/Paris", timeZone),
+		BaseURL:      s.url("base_url", "https://social-sb.com"),
+	}
+	sp.URLs = readSpreadURLs(s.section("urls"), sp.BaseURL)
+	return sp
+}
+
+func readGrants(s *section) Grants {
+	defer s.finish()
+	return Grants{
+		Order:      noneIsEmpty(s.text("order", "LegalBasisOrder", technicalName)),
+		Account:    noneIsEmpty(s.text("account", "LegalBasisOptin", technicalName)),
+		EmailOptin: noneIsEmpty(s.text("email_optin", "NewsEmail", technicalName)),
+		SMSOptin:   noneIsEmpty(s.text("sms_optin", "NewsSMS", technicalName)),
+	}
+}
+
+func readSpreadURLs(s *section, base string) SpreadURLs {
+	defer s.finish()
+	return SpreadURLs{
+		CreateAccount: s.url("create_account", base+"/api/CreateAccount"),
+		UpdateAccount: s.url("update_account", base+"/api/UpdateAccount"),
+		CreateOrder:   s.url("create_order", base+"/api/CreateOrder"),
+		UpdateOrder:   s.url("update_order", base+"/api/UpdateOrder"),
+		Automations:   s.url("automations", base+"/api/v3/automations"),
+	}
+}
+
+// url reads an address of the API: the keys go there as Basic authentication, so plain http is for tests
+// on the same machine alone.
+func (s *section) url(name, fallback string) string {
+	text := s.text(name, fallback, httpURL(loopback, "http only for this machine itself"), noQuery)
+	return strings.TrimRight(text, "/")
+}
+
+func readCustomFields(s *section) map[string]string {
+	var fields map[string]string
+	for _, id := range s.names {
+		if problem := fieldID(id); problem != "" {
+			s.problem(id, problem)
+			continue
+		}
+		path, ok := s.reader.text(s.path(id), s.entries[id], payloadPath)
+		if !ok {
+			continue
+		}
+		if fields == nil {
+			fields = map[string]string{}
+		}
+		fields[id] = path
+	}
+	return fields
+}
+
+var fieldID = matches(`[1-9][0-9]{0,9}`, "is not the number of a field at SPREAD")
+
+// payloadObjects are the top-level objects of an event's payload.
+var payloadObjects = []string{"customer", "order", "cart", "optin", "client", "custom"}
+
+var pathForm = matches(`[A-Za-z0-9_-]{1,100}(?:\.[A-Za-z0-9_-]{1,100}){1,9}`,
+	"is not a path into the payload, as in custom.customer_group")
+
+func payloadPath(text string) string {
+	if problem := pathForm(text); problem != "" {
+		return problem
+	}
+	first, _, _ := strings.Cut(text, ".")
+	if !slices.Contains(payloadObjects, first) {
+		return "must begin with " + joinOr(payloadObjects)
+	}
+	return ""
+}
+
+func noneIsEmpty(text string) string {
+	if text == None {
+		return ""
+	}
+	return text
+}
+
+func tag(text string) string {
+	if len(text) > 250 {
+		return "is longer than 250 characters"
+	}
+	return oneLine(text)
+}
+
+func noQuery(text string) string {
+	if strings.Contains(text, "?") {
+		return "must not contain a query (?)"
+	}
+	return ""
+}
+
+// userName refuses what Basic authentication cannot carry (RFC 7617, section 2).
+func userName(text string) string {
+	if strings.Contains(text, ":") {
+		return "contains a colon, as if it held both keys"
+	}
+	return ""
+}

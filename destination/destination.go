@@ -1,0 +1,110 @@
+// Package destination is the contract that all tracking providers share: the event they are given,
+// the one attempt they make, and the words in which they say what happened. Each provider has a
+// package of its own below this one.
+//
+// Who does what: kvit decides whether an event is sent (consent, age, order, receipt) and when it
+// is tried again. An adapter builds one request from the stored event alone, so that every attempt
+// has the same body, sends it once, and reports. It keeps no state between events and is safe for
+// concurrent use.
+package destination
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Event is a stored event with its payload already validated.
+type Event struct {
+	Key        string    // permanent id; what a provider deduplicates on
+	Name       string    // one of Names, or "custom:<name>"
+	OccurredAt time.Time // UTC
+	OrderRef   string    // the shop's permanent order reference; empty for events without an order
+	Payload    Payload
+	Raw        []byte // the payload as stored: a JSON object
+}
+
+// Destination sends events to one provider.
+type Destination interface {
+	// Send tries once to deliver the event. It returns the provider's response code (HTTP status,
+	// 0 if there was none) and nil when the provider has taken the event; otherwise the error is
+	// an *Error. Sending the same event again must not count it twice at the provider.
+	Send(ctx context.Context, event Event) (code int, err error)
+
+	// Traits tells what kvit has to know before it sends. It never changes.
+	Traits() Traits
+}
+
+// Traits are what kvit has to know about a destination.
+type Traits struct {
+	// Events are the names this destination can use; "custom:*" stands for every custom event.
+	Events []string
+	// KeepsState is true if a later call overwrites what an earlier one said (orders, opt-ins):
+	// events of one stream are then sent in order, and an older state never after a newer one.
+	KeepsState bool
+}
+
+// Kind says what became of an attempt that did not deliver.
+type Kind int
+
+// The kinds. What follows from each is decided by the caller, once for all destinations.
+const (
+	// Rejected can never be accepted, however often it is sent.
+	Rejected Kind = iota + 1
+	// Throttled was turned away for now; RetryAfter says for how long, 0 if the provider does not.
+	Throttled
+	// Unauthorized means that the credentials are wrong.
+	Unauthorized
+	// Misconfigured means that the address or the settings are wrong, a redirect for instance.
+	Misconfigured
+	// Gone means that the receiver wants no more events at all (HTTP 410).
+	Gone
+	// Unreachable never got to the provider: certainly not counted there.
+	Unreachable
+	// Ambiguous may have been counted: the request was written, and no clear answer came.
+	Ambiguous
+)
+
+// String is the kind as logs and metrics show it.
+func (k Kind) String() string {
+	switch k {
+	case Rejected:
+		return "rejected"
+	case Throttled:
+		return "throttled"
+	case Unauthorized:
+		return "unauthorized"
+	case Misconfigured:
+		return "misconfigured"
+	case Gone:
+		return "gone"
+	case Unreachable:
+		return "unreachable"
+	case Ambiguous:
+		return "ambiguous"
+	default:
+		return fmt.Sprintf("kind(%d)", int(k))
+	}
+}
+
+// Error is an attempt that did not deliver. It ends in job rows, receipts and logs, so Reason is
+// kvit's own wording: never the provider's text, which may echo what was sent to it.
+type Error struct {
+	Kind       Kind
+	Code       int // HTTP status, 0 if there was no answer
+	Reason     string
+	RetryAfter time.Duration // Throttled only
+}
+
+// Error gives the reason, with the response code if there is one.
+func (e *Error) Error() string {
+	if e.Code == 0 {
+		return e.Reason
+	}
+	return fmt.Sprintf("%s (HTTP %d)", e.Reason, e.Code)
+}
+
+// Reject returns the error for an event that the destination can never take.
+func Reject(format string, args ...any) *Error {
+	return &Error{Kind: Rejected, Reason: fmt.Sprintf(format, args...)}
+}

@@ -1,0 +1,500 @@
+package destination
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/tidwall/gjson"
+)
+
+// maxDepth keeps the recursion of the JSON reader small; the known members need 4.
+const maxDepth = 100
+
+// ParsePayload checks the payload of the event called name, as stored in the database. It is strict
+// about the type and form of known members and passes over unknown ones, so that a shop may write
+// more than this version knows. No payload (empty or JSON null) is an empty Payload. The error is
+// Rejected; its reason names the field, never its value, nor a member the shop made up.
+func ParsePayload(name string, raw []byte) (Payload, *Error) {
+	if !IsName(name) {
+		return Payload{}, Reject("name: is not the name of an event")
+	}
+	if len(raw) > MaxPayload {
+		return Payload{}, Reject("payload: must not be larger than 1 MiB")
+	}
+	raw = bytes.TrimSpace(raw)
+	if len(raw) == 0 || string(raw) == "null" {
+		return Payload{}, nil
+	}
+	if tooDeep(raw) {
+		return Payload{}, Reject("payload: must not be nested deeper than %d levels", maxDepth)
+	}
+	if !gjson.ValidBytes(raw) {
+		return Payload{}, Reject("payload: must be JSON")
+	}
+	var d decoder
+	p := d.payload(gjson.ParseBytes(raw))
+	if d.err != nil {
+		return Payload{}, d.err
+	}
+	return p, nil
+}
+
+// tooDeep counts brackets outside strings.
+func tooDeep(raw []byte) bool {
+	depth, inString := 0, false
+	for i := 0; i < len(raw); i++ {
+		switch c := raw[i]; {
+		case c == '"':
+			inString = !inString
+		case inString:
+			if c == '\\' {
+				i++
+			}
+		case c == '{' || c == '[':
+			if depth++; depth > maxDepth {
+				return true
+			}
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return false
+}
+
+// decoder reads members until one is wrong; the first mistake is kept.
+type decoder struct{ err *Error }
+
+// member is a value of the payload and the way to it, for the reason of a rejection.
+type member struct {
+	d      *decoder
+	parent string // "order.items[2]"; empty at the top
+	name   string
+	value  gjson.Result
+}
+
+func (m member) path() string {
+	if m.parent == "" {
+		return m.name
+	}
+	return m.parent + "." + m.name
+}
+
+// reject keeps the first mistake.
+func (m member) reject(must string) {
+	if m.d.err == nil {
+		m.d.err = Reject("%s: %s", m.path(), must)
+	}
+}
+
+// object calls read for each member that is not null, until one is wrong. It returns whether there
+// is an object at all.
+func (d *decoder) object(path string, value gjson.Result, read func(member)) bool {
+	if value.Type == gjson.Null {
+		return false
+	}
+	if !value.IsObject() {
+		member{d: d, name: path}.reject("must be an object")
+		return false
+	}
+	value.ForEach(func(key, value gjson.Result) bool {
+		if value.Type != gjson.Null {
+			read(member{d: d, parent: path, name: key.Str, value: value})
+		}
+		return d.err == nil
+	})
+	return d.err == nil
+}
+
+func (d *decoder) payload(value gjson.Result) Payload {
+	var p Payload
+	if !value.IsObject() {
+		d.err = Reject("payload: must be an object")
+		return p
+	}
+	value.ForEach(func(key, value gjson.Result) bool {
+		switch key.Str {
+		case "customer":
+			p.Customer = d.customer(value)
+		case "order":
+			p.Order = d.order(value)
+		case "cart":
+			p.Cart = d.cart(value)
+		case "optin":
+			p.Optin = d.optin(value)
+		case "client":
+			p.Client = d.client(value)
+		case "custom":
+			p.Custom = free(value)
+		}
+		return d.err == nil
+	})
+	return p
+}
+
+func free(value gjson.Result) json.RawMessage {
+	if value.Type == gjson.Null {
+		return nil
+	}
+	return json.RawMessage(value.Raw)
+}
+
+func (d *decoder) customer(value gjson.Result) *Customer {
+	var c Customer
+	found := d.object("customer", value, func(m member) {
+		switch m.name {
+		case "id":
+			c.ID = m.text()
+		case "email":
+			c.Email = m.email()
+		case "phone":
+			c.Phone = m.phone()
+		case "first_name":
+			c.FirstName = m.text()
+		case "last_name":
+			c.LastName = m.text()
+		case "company":
+			c.Company = m.text()
+		case "gender":
+			c.Gender = m.text()
+		case "birthday":
+			c.Birthday = m.birthday()
+		case "language":
+			c.Language = m.text()
+		case "address":
+			c.Address = d.address(m.value)
+		case "tags":
+			c.Tags = m.texts()
+		case "is_new":
+			c.IsNew = m.boolean()
+		}
+	})
+	if !found {
+		return nil
+	}
+	return &c
+}
+
+func (d *decoder) address(value gjson.Result) *Address {
+	var a Address
+	found := d.object("customer.address", value, func(m member) {
+		switch m.name {
+		case "lines":
+			a.Lines = m.texts()
+		case "postal_code":
+			a.PostalCode = m.text()
+		case "city":
+			a.City = m.text()
+		case "region":
+			a.Region = m.text()
+		case "country":
+			a.Country = m.country()
+		}
+	})
+	if !found {
+		return nil
+	}
+	return &a
+}
+
+func (d *decoder) order(value gjson.Result) *Order {
+	var o Order
+	found := d.object("order", value, func(m member) {
+		switch m.name {
+		case "ref":
+			o.Ref = m.text()
+		case "number":
+			o.Number = m.text()
+		case "currency":
+			o.Currency = m.currency()
+		case "total":
+			o.Total = m.money()
+		case "tax":
+			o.Tax = m.money()
+		case "shipping":
+			o.Shipping = m.money()
+		case "discount":
+			o.Discount = m.money()
+		case "coupon":
+			o.Coupon = m.text()
+		case "payment_method":
+			o.PaymentMethod = m.text()
+		case "transaction_id":
+			o.TransactionID = m.text()
+		case "delivery_method":
+			o.DeliveryMethod = m.text()
+		case "delivery_date":
+			o.DeliveryDate = m.day()
+		case "items":
+			o.Items = m.items()
+		}
+	})
+	if !found {
+		return nil
+	}
+	return &o
+}
+
+func (d *decoder) cart(value gjson.Result) *Cart {
+	var c Cart
+	found := d.object("cart", value, func(m member) {
+		switch m.name {
+		case "id":
+			c.ID = m.text()
+		case "currency":
+			c.Currency = m.currency()
+		case "total":
+			c.Total = m.money()
+		case "items":
+			c.Items = m.items()
+		}
+	})
+	if !found {
+		return nil
+	}
+	return &c
+}
+
+func (d *decoder) item(path string, value gjson.Result) Item {
+	var item Item
+	found := d.object(path, value, func(m member) {
+		switch m.name {
+		case "sku":
+			item.SKU = m.text()
+		case "name":
+			item.Name = m.text()
+		case "brand":
+			item.Brand = m.text()
+		case "category":
+			item.Category = m.text()
+		case "variant":
+			item.Variant = m.text()
+		case "quantity":
+			item.Quantity = m.quantity()
+		case "unit_price":
+			item.UnitPrice = m.money()
+		}
+	})
+	if !found {
+		member{d: d, name: path}.reject("must be an object")
+	}
+	return item
+}
+
+func (d *decoder) optin(value gjson.Result) *Optin {
+	var o Optin
+	found := d.object("optin", value, func(m member) {
+		switch m.name {
+		case "email":
+			o.Email = new(m.boolean())
+		case "sms":
+			o.SMS = new(m.boolean())
+		}
+	})
+	if !found {
+		return nil
+	}
+	return &o
+}
+
+func (d *decoder) client(value gjson.Result) *Browser {
+	var c Browser
+	found := d.object("client", value, func(m member) {
+		switch m.name {
+		case "ip":
+			c.IP = m.ip()
+		case "user_agent":
+			c.UserAgent = m.text()
+		case "page_url":
+			c.PageURL = m.text()
+		case "referrer":
+			c.Referrer = m.text()
+		case "ga_client_id":
+			c.GAClientID = m.text()
+		case "ga_session_id":
+			c.GASessionID = m.text()
+		case "fbp":
+			c.FBP = m.text()
+		case "fbc":
+			c.FBC = m.text()
+		case "ttclid":
+			c.TTClid = m.text()
+		case "ttp":
+			c.TTP = m.text()
+		case "spread_cookie":
+			c.SpreadCookie = m.text()
+		}
+	})
+	if !found {
+		return nil
+	}
+	return &c
+}
+
+func (m member) items() []Item {
+	if !m.value.IsArray() {
+		m.reject("must be a list")
+		return nil
+	}
+	items, path := []Item{}, m.path()
+	m.value.ForEach(func(_, value gjson.Result) bool {
+		items = append(items, m.d.item(path+"["+strconv.Itoa(len(items))+"]", value))
+		return m.d.err == nil
+	})
+	return items
+}
+
+func (m member) text() string {
+	if m.value.Type != gjson.String {
+		m.reject("must be a string")
+		return ""
+	}
+	return m.value.Str
+}
+
+// form is a string in a certain form; an empty one stands for none.
+func (m member) form(good func(string) bool, must string) string {
+	if m.value.Type != gjson.String {
+		m.reject(must)
+		return ""
+	}
+	if m.value.Str != "" && !good(m.value.Str) {
+		m.reject(must)
+		return ""
+	}
+	return m.value.Str
+}
+
+func (m member) texts() []string {
+	if !m.value.IsArray() {
+		m.reject("must be a list of strings")
+		return nil
+	}
+	var texts []string
+	m.value.ForEach(func(_, value gjson.Result) bool {
+		if value.Type != gjson.String {
+			m.reject("must be a list of strings")
+			return false
+		}
+		texts = append(texts, value.Str)
+		return true
+	})
+	return texts
+}
+
+func (m member) boolean() bool {
+	if !m.value.IsBool() {
+		m.reject("must be true or false")
+	}
+	return m.value.Type == gjson.True
+}
+
+func (m member) money() Money {
+	return Money(m.form(isMoney, `money must be a decimal string such as "749.00"`))
+}
+
+func (m member) email() string {
+	return m.form(isEmail, "must be an e-mail address")
+}
+
+func (m member) phone() string {
+	return m.form(isPhone, `must be a phone number such as "+4512345678" (E.164)`)
+}
+
+func (m member) country() string {
+	return m.form(func(s string) bool { return isUpper(s, 2) }, `must be a country code such as "DK" (ISO 3166-1 alpha-2)`)
+}
+
+func (m member) currency() string {
+	return m.form(func(s string) bool { return isUpper(s, 3) }, `must be a currency code such as "DKK" (ISO 4217)`)
+}
+
+func (m member) birthday() string {
+	return m.form(isDate, "must be a date written YYYY-MM-DD")
+}
+
+func (m member) day() string {
+	return m.form(func(s string) bool { return isDate(s) || isDateTime(s) }, "must be a date written YYYY-MM-DD, or a time in RFC 3339")
+}
+
+func (m member) ip() string {
+	return m.form(isIP, "must be an IP address")
+}
+
+func (m member) quantity() Quantity {
+	if m.value.Type != gjson.Number || !isQuantity(m.value.Raw) {
+		m.reject("must be a positive number with at most 3 decimals")
+		return ""
+	}
+	return Quantity(m.value.Raw)
+}
+
+// isMoney tells whether s is an optional minus, 1 to 12 digits, and maybe a point with 1 to 4 more.
+func isMoney(s string) bool {
+	whole, decimals, point := strings.Cut(strings.TrimPrefix(s, "-"), ".")
+	return isDigits(whole, 12) && (!point || isDigits(decimals, 4))
+}
+
+func isQuantity(s string) bool {
+	whole, decimals, _ := strings.Cut(s, ".")
+	decimals = strings.TrimRight(decimals, "0")
+	return isDigits(whole, 9) && (decimals == "" || isDigits(decimals, 3)) && strings.Trim(s, "0.") != ""
+}
+
+// isDigits tells whether s is 1 to most digits.
+func isDigits(s string, most int) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return 0 < len(s) && len(s) <= most
+}
+
+func isUpper(s string, length int) bool {
+	for i := range len(s) {
+		if s[i] < 'A' || s[i] > 'Z' {
+			return false
+		}
+	}
+	return len(s) == length
+}
+
+// isEmail finds typing mistakes, no more: only the mail server knows what it accepts.
+func isEmail(s string) bool {
+	local, domain, _ := strings.Cut(s, "@")
+	dot := strings.LastIndexByte(domain, '.')
+	if len(s) > 254 || local == "" || dot < 1 || dot == len(domain)-1 {
+		return false
+	}
+	return strings.IndexFunc(local, notInEmail) < 0 && strings.IndexFunc(domain, notInEmail) < 0
+}
+
+func notInEmail(r rune) bool {
+	return unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune(`@<>()[],;:"\`, r)
+}
+
+// isPhone tells whether s is E.164: a plus, then 2 to 15 digits that do not begin with 0.
+func isPhone(s string) bool {
+	digits, plus := strings.CutPrefix(s, "+")
+	return plus && len(digits) > 1 && digits[0] != '0' && isDigits(digits, 15)
+}
+
+func isDate(s string) bool {
+	_, err := time.Parse(time.DateOnly, s)
+	return err == nil
+}
+
+func isDateTime(s string) bool {
+	_, err := time.Parse(time.RFC3339, s)
+	return err == nil
+}
+
+func isIP(s string) bool {
+	_, err := netip.ParseAddr(s)
+	return err == nil
+}

@@ -1,0 +1,106 @@
+package destination
+
+import "encoding/json"
+
+// MaxPayload is the size in bytes beyond which a payload is rejected unread.
+const MaxPayload = 1 << 20
+
+// Payload is what the shop says about an event, with every known member checked; the JSON Schema is
+// docs/event.schema.json. An object the shop left out is nil. A member that is null, or an empty
+// string, counts as left out.
+type Payload struct {
+	Customer *Customer
+	Order    *Order
+	Cart     *Cart
+	Optin    *Optin
+	Client   *Browser
+	Custom   json.RawMessage // free: any JSON, as written; nil if left out
+}
+
+// Customer is who did it.
+type Customer struct {
+	ID        string // the shop's own customer id
+	Email     string
+	Phone     string // E.164: +4512345678
+	FirstName string
+	LastName  string
+	Company   string
+	Gender    string
+	Birthday  string // YYYY-MM-DD
+	Language  string // such as da or da-DK
+	Address   *Address
+	Tags      []string
+	IsNew     bool
+}
+
+// Address is a postal address.
+type Address struct {
+	Lines      []string
+	PostalCode string
+	City       string
+	Region     string
+	Country    string // ISO 3166-1 alpha-2
+}
+
+// Order is an order as it stood when the event happened.
+type Order struct {
+	Ref            string // the shop's permanent reference
+	Number         string
+	Currency       string // ISO 4217
+	Total          Money  // tax included
+	Tax            Money
+	Shipping       Money
+	Discount       Money
+	Coupon         string
+	PaymentMethod  string
+	TransactionID  string
+	DeliveryMethod string
+	DeliveryDate   string // YYYY-MM-DD or RFC 3339
+	Items          []Item
+}
+
+// Cart is a whole cart, never a change to one.
+type Cart struct {
+	ID       string
+	Currency string // ISO 4217
+	Total    Money
+	Items    []Item
+}
+
+// Item is a line of an order or a cart.
+type Item struct {
+	SKU       string
+	Name      string
+	Brand     string
+	Category  string
+	Variant   string
+	Quantity  Quantity
+	UnitPrice Money
+}
+
+// Optin is what the visitor said about being written to: nil is unknown.
+type Optin struct {
+	Email *bool
+	SMS   *bool
+}
+
+// Browser holds what the visitor's browser told, one field per provider identifier.
+type Browser struct {
+	IP           string
+	UserAgent    string
+	PageURL      string
+	Referrer     string
+	GAClientID   string
+	GASessionID  string
+	FBP          string
+	FBC          string
+	TTClid       string
+	TTP          string
+	SpreadCookie string
+}
+
+// Money is an amount as a decimal string such as "749.00", at most 12 digits and 4 decimals.
+type Money string
+
+// Quantity is a positive number as written, at most 9 digits and 3 decimals.
+type Quantity string

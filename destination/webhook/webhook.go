@@ -1,0 +1,136 @@
+// Package webhook sends events to an address of the operator's choice, signed as Standard Webhooks
+// 1.0 asks (https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md).
+// docs/destinations/webhook.md is what its receivers read.
+package webhook
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"kvit/destination"
+)
+
+// Options are the settings of a Webhook.
+type Options struct {
+	URL            string // absolute; https, or http if HTTP.AllowPrivate is set
+	Secret         string // whsec_ and the base64 of 24 to 64 bytes
+	PreviousSecret string // signs as well while it is set, so that a receiver can change over in peace
+	HTTP           destination.ClientOptions
+}
+
+// Webhook is a destination that takes every event. Safe for concurrent use.
+type Webhook struct {
+	url    string
+	keys   []*standardwebhooks.Webhook
+	client *destination.Client
+}
+
+// New returns a Webhook, or an error that names the wrong option.
+func New(options Options) (*Webhook, error) {
+	if err := checkURL(options.URL, options.HTTP.AllowPrivate); err != nil {
+		return nil, fmt.Errorf("url: %w", err)
+	}
+	key, err := signer(options.Secret)
+	if err != nil {
+		return nil, fmt.Errorf("secret: %w", err)
+	}
+	w := &Webhook{url: options.URL, keys: []*standardwebhooks.Webhook{key}}
+	if options.PreviousSecret != "" {
+		previous, err := signer(options.PreviousSecret)
+		if err != nil {
+			return nil, fmt.Errorf("previous_secret: %w", err)
+		}
+		w.keys = append(w.keys, previous)
+	}
+	options.HTTP.IgnoreAnswer = true
+	w.client = destination.NewClient(options.HTTP)
+	return w, nil
+}
+
+// checkURL words its errors itself: those of url.Parse hold the URL.
+func checkURL(text string, allowHTTP bool) error {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Host == "":
+		return errors.New("must be an absolute URL")
+	case u.User != nil:
+		return errors.New("must not hold a user name or password")
+	case u.Scheme != "https" && !(u.Scheme == "http" && allowHTTP):
+		return errors.New("must begin with https://")
+	}
+	return nil
+}
+
+func signer(secret string) (*standardwebhooks.Webhook, error) {
+	encoded, prefixed := strings.CutPrefix(secret, "whsec_")
+	raw, err := base64.StdEncoding.DecodeString(encoded)
+	if !prefixed || err != nil || len(raw) < 24 || len(raw) > 64 {
+		return nil, errors.New("must be whsec_ and the base64 of 24 to 64 bytes")
+	}
+	return standardwebhooks.NewWebhookRaw(raw)
+}
+
+// Traits tells that the receiver takes everything, and that events stand for themselves.
+func (w *Webhook) Traits() destination.Traits {
+	return destination.Traits{Events: append(slices.Clone(destination.Names), destination.AnyCustom)}
+}
+
+// Send posts the event. Any 2xx is success whatever the answer's body; 410 is Gone.
+func (w *Webhook) Send(ctx context.Context, event destination.Event) (int, error) {
+	req, err := w.request(ctx, event, time.Now())
+	if err != nil {
+		return 0, err
+	}
+	answer, failed := w.client.Do(req)
+	if failed != nil {
+		return 0, failed
+	}
+	if answer.Status == http.StatusGone {
+		return answer.Status, &destination.Error{Kind: destination.Gone, Code: answer.Status, Reason: "the receiver wants no more events"}
+	}
+	if judged := destination.Judge(answer.Status, answer.Header); judged != nil {
+		return answer.Status, judged
+	}
+	return answer.Status, nil
+}
+
+// request is the same at every attempt but for timestamp and signatures.
+func (w *Webhook) request(ctx context.Context, event destination.Event, now time.Time) (*http.Request, error) {
+	id, body := destination.UUID(event.Key).String(), Body(event)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url, bytes.NewReader(body))
+	if err != nil {
+		return nil, &destination.Error{Kind: destination.Misconfigured, Reason: "the address cannot be used"}
+	}
+	signatures, err := w.sign(id, now, body)
+	if err != nil {
+		return nil, &destination.Error{Kind: destination.Misconfigured, Reason: "the secret cannot be used"}
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set(standardwebhooks.HeaderWebhookID, id)
+	req.Header.Set(standardwebhooks.HeaderWebhookTimestamp, strconv.FormatInt(now.Unix(), 10))
+	req.Header.Set(standardwebhooks.HeaderWebhookSignature, signatures)
+	return req, nil
+}
+
+func (w *Webhook) sign(id string, now time.Time, body []byte) (string, error) {
+	signatures := make([]string, len(w.keys))
+	for i, key := range w.keys {
+		signature, err := key.Sign(id, now, body)
+		if err != nil {
+			return "", err
+		}
+		signatures[i] = signature
+	}
+	return strings.Join(signatures, " "), nil
+}

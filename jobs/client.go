@@ -1,0 +1,134 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+
+	"kvit/store"
+)
+
+// Schema is where River's tables live.
+const Schema = "kvit"
+
+const (
+	erpQueue         = "erp"
+	maintenanceQueue = "maintenance"
+)
+
+// QueueOf is the River queue that serves a destination.
+func QueueOf(destination string) string { return "deliver_" + destination }
+
+// Options are what the jobs work with.
+type Options struct {
+	Pool    *pgxpool.Pool
+	Lanes   []Lane        // enabled destinations; jobs of others wait
+	Timeout time.Duration // of one delivery attempt
+	Notify  bool          // false: poll, LISTEN is not available
+	Orders  *store.Orders // nil: the shop's orders are not configured
+	Eraser  *Eraser
+	Metrics *Metrics
+	Logger  *slog.Logger
+}
+
+// rescueFactor: a job that has run this many timeouts belongs to a process that crashed. River
+// looks every 30 s, so with a timeout of 30 s it is back within about two minutes, not an hour.
+const rescueFactor = 2
+
+// NewClient makes the River client that works all of kvit's queues. It does not start it.
+func NewClient(o Options) (*river.Client[pgx.Tx], error) {
+	pauser := &pauser{pool: o.Pool, logger: o.Logger}
+	deliver := &deliverWorker{lanes: map[string]*lane{}, timeout: o.Timeout, logger: o.Logger}
+	queues := map[string]river.QueueConfig{
+		erpQueue:         {MaxWorkers: markMax, FetchCooldown: 20 * time.Millisecond},
+		maintenanceQueue: {MaxWorkers: 2},
+	}
+	for _, l := range o.Lanes {
+		lane := newLane(l, o.Pool, o.Timeout, o.Metrics, o.Logger)
+		lane.disable = pauser.disable
+		deliver.lanes[l.Name] = lane
+		queues[QueueOf(l.Name)] = river.QueueConfig{MaxWorkers: window(l.Concurrency), FetchCooldown: 20 * time.Millisecond}
+	}
+	workers := river.NewWorkers()
+	river.AddWorker(workers, deliver)
+	river.AddWorker(workers, newMarkWorker(o.Pool, o.Orders, o.Logger))
+	river.AddWorker(workers, &maintainWorker{db: o.Pool, orders: o.Orders, logger: o.Logger})
+	river.AddWorker(workers, newEraseWorker(o.Eraser, o.Logger))
+
+	client, err := river.NewClient(riverpgxv5.New(o.Pool), &river.Config{
+		Schema:                      Schema,
+		Queues:                      queues,
+		Workers:                     workers,
+		PeriodicJobs:                append(erasePeriodic(o.Eraser), maintainPeriodic()),
+		JobTimeout:                  o.Timeout,
+		RescueStuckJobsAfter:        rescueFactor * o.Timeout,
+		SoftStopTimeout:             o.Timeout / 2,
+		CancelledJobRetentionPeriod: 7 * 24 * time.Hour, // rejected and failed ones, for operators to look into
+		PollOnly:                    !o.Notify,
+		ErrorHandler:                cancelUnknown{logger: o.Logger},
+		Logger:                      o.Logger,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("make River client: %w", err)
+	}
+	pauser.client = client
+	return client, nil
+}
+
+// window is how many jobs of a destination are fetched at a time: enough that the round trips
+// before and after a request are shared by many, and few enough that a job rarely runs out of its
+// timeout while it waits for a request slot.
+func window(concurrency int) int {
+	return min(max(8*concurrency, 16), 1000)
+}
+
+func maintainPeriodic() *river.PeriodicJob {
+	return river.NewPeriodicJob(river.PeriodicInterval(maintainEvery), func() (river.JobArgs, *river.InsertOpts) {
+		return MaintainArgs{}, &river.InsertOpts{Queue: maintenanceQueue, MaxAttempts: 1}
+	}, &river.PeriodicJobOpts{RunOnStart: true})
+}
+
+// pauser stops a destination whose receiver is gone, in all processes and beyond a restart: its
+// River queue is paused, so that its jobs wait without being touched.
+type pauser struct {
+	pool   *pgxpool.Pool
+	client *river.Client[pgx.Tx]
+	logger *slog.Logger
+}
+
+func (p *pauser) disable(ctx context.Context, destination, reason string) {
+	first, err := store.DisableDestination(ctx, p.pool, destination, reason)
+	if err != nil {
+		p.logger.Error("destination could not be disabled", "destination", destination, "problem", store.Describe(err))
+		return
+	}
+	if err := p.client.QueuePause(ctx, QueueOf(destination), nil); err != nil {
+		p.logger.Error("queue could not be paused", "destination", destination, "problem", store.Describe(err))
+		return
+	}
+	if first {
+		p.logger.Error("DESTINATION DISABLED: its receiver wants no more events; they wait until `kvit resume`",
+			"destination", destination, "reason", reason)
+	}
+}
+
+// Resume lets a destination that was disabled work again.
+func Resume(ctx context.Context, pool *pgxpool.Pool, destination string) error {
+	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{Schema: Schema, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return fmt.Errorf("make River client: %w", err)
+	}
+	if err := store.ResumeDestination(ctx, pool, destination); err != nil {
+		return err
+	}
+	if err := client.QueueResume(ctx, QueueOf(destination), nil); err != nil {
+		return fmt.Errorf("resume queue %s: %w", QueueOf(destination), err)
+	}
+	return nil
+}

@@ -1,0 +1,327 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/riverqueue/river"
+
+	"kvit/destination"
+	"kvit/store"
+)
+
+// DeliverArgs name one event and one destination. The trigger on kvit.tracking_event writes them.
+type DeliverArgs struct {
+	EventID     int64  `json:"event_id"`
+	Destination string `json:"destination"`
+
+	unfit bool
+}
+
+// Kind is stored with the job: never rename it.
+func (DeliverArgs) Kind() string { return "deliver_event" }
+
+// UnmarshalJSON notes args that do not fit instead of failing.
+func (a *DeliverArgs) UnmarshalJSON(data []byte) error {
+	type plain DeliverArgs
+	a.unfit = !decodeArgs(data, (*plain)(a)) || a.EventID <= 0 || a.Destination == ""
+	return nil
+}
+
+// deliverWorker delivers events, each destination in a lane of its own.
+type deliverWorker struct {
+	river.WorkerDefaults[DeliverArgs]
+	lanes   map[string]*lane
+	timeout time.Duration
+	logger  *slog.Logger
+}
+
+// Work delivers one event to one destination, or says when to try again.
+func (w *deliverWorker) Work(ctx context.Context, job *river.Job[DeliverArgs]) (err error) {
+	defer catch(w.logger, job.ID, &err)
+	if job.Args.unfit {
+		return river.JobCancel(errArgs)
+	}
+	lane, ok := w.lanes[job.Args.Destination]
+	if !ok {
+		return river.JobCancel(errors.New("destination is not configured"))
+	}
+	return lane.work(ctx, job)
+}
+
+// Timeout bounds one attempt: load, admit, send and settle.
+func (w *deliverWorker) Timeout(*river.Job[DeliverArgs]) time.Duration { return w.timeout }
+
+// NextRetry backs off with the failures so far.
+func (w *deliverWorker) NextRetry(job *river.Job[DeliverArgs]) time.Time {
+	return time.Now().Add(backoff(failures(job.JobRow)))
+}
+
+// backoffs follow the advice of Standard Webhooks 1.0, but faster at first and at most 6 h apart,
+// so that a provider's night is over for its events soon after it is over for the provider.
+var backoffs = []time.Duration{
+	5 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute, 30 * time.Minute,
+	time.Hour, 2 * time.Hour, 4 * time.Hour, 6 * time.Hour,
+}
+
+func backoff(failures int) time.Duration {
+	return jitter(backoffs[min(failures, len(backoffs)-1)])
+}
+
+// jitter spreads a wait over 80 to 120 % of it, so that what failed together does not come back
+// together.
+func jitter(d time.Duration) time.Duration {
+	return time.Duration(float64(d) * (0.8 + 0.4*rand.Float64()))
+}
+
+// Lane is how one destination is served.
+type Lane struct {
+	Name        string
+	Destination destination.Destination
+	Purpose     string        // consent that the event must carry; empty: none needed
+	Concurrency int           // requests in flight
+	RetryFor    time.Duration // from the first attempt; then the outcome is failed
+	MaxAge      time.Duration // events that occurred longer ago are expired; 0: no limit
+}
+
+type lane struct {
+	Lane
+	keepsState bool
+	slots      chan struct{}
+	slotWait   time.Duration
+	load       *group[int64, *store.Event]
+	place      *group[int64, store.Place]
+	settle     *group[store.Delivery, struct{}]
+	disable    func(ctx context.Context, destination, reason string)
+	metrics    *Metrics
+	logger     *slog.Logger
+}
+
+// groupMax bounds a round trip's memory: this many payloads of destination.MaxPayload at worst.
+const groupMax = 100
+
+func newLane(l Lane, db store.DB, timeout time.Duration, metrics *Metrics, logger *slog.Logger) *lane {
+	return &lane{
+		Lane:       l,
+		keepsState: l.Destination.Traits().KeepsState,
+		slots:      make(chan struct{}, l.Concurrency),
+		slotWait:   timeout / 4,
+		load: newGroup(groupMax, func(ctx context.Context, ids []int64) ([]*store.Event, error) {
+			events, err := store.Events(ctx, db, l.Name, ids, destination.MaxPayload)
+			return arrange(ids, events, func(e *store.Event) int64 { return e.ID }), err
+		}),
+		place: newGroup(groupMax, func(ctx context.Context, ids []int64) ([]store.Place, error) {
+			places, err := store.Places(ctx, db, l.Name, ids)
+			return values(arrange(ids, places, func(p *store.Place) int64 { return p.ID })), err
+		}),
+		settle: newGroup(groupMax, func(ctx context.Context, list []store.Delivery) ([]struct{}, error) {
+			return make([]struct{}, len(list)), store.SettleDeliveries(ctx, db, list)
+		}),
+		metrics: metrics,
+		logger:  logger.With("destination", l.Name),
+	}
+}
+
+// arrange puts rows in the order of the ids that were asked for; nil where there is no row.
+func arrange[Row any](ids []int64, rows []Row, id func(*Row) int64) []*Row {
+	byID := make(map[int64]*Row, len(rows))
+	for i := range rows {
+		byID[id(&rows[i])] = &rows[i]
+	}
+	arranged := make([]*Row, len(ids))
+	for i, id := range ids {
+		arranged[i] = byID[id]
+	}
+	return arranged
+}
+
+func values[Row any](rows []*Row) []Row {
+	list := make([]Row, len(rows))
+	for i, row := range rows {
+		if row != nil {
+			list[i] = *row
+		}
+	}
+	return list
+}
+
+// work takes one event the whole way: load, admit, send, settle.
+func (l *lane) work(ctx context.Context, job *river.Job[DeliverArgs]) error {
+	stored, err := l.load.Do(ctx, job.Args.EventID)
+	if err != nil {
+		return l.postpone(ctx, "load event", err)
+	}
+	if stored == nil {
+		return river.JobCancel(errors.New("event does not exist"))
+	}
+	if stored.Settled {
+		return nil
+	}
+	event, refusal := l.admit(stored, time.Now())
+	if refusal != nil {
+		return l.end(ctx, job, stored, *refusal)
+	}
+	if l.keepsState {
+		place, err := l.place.Do(ctx, stored.ID)
+		if err != nil {
+			return l.postpone(ctx, "find place of event", err)
+		}
+		if place.Superseded {
+			return l.end(ctx, job, stored, ending{Outcome: Superseded, Reason: "a later state was delivered before"})
+		}
+		if place.WaitUntil != nil {
+			return river.JobSnooze(turnWait(time.Until(*place.WaitUntil)))
+		}
+	}
+	if !l.acquire(ctx) {
+		return river.JobSnooze(jitter(3 * time.Second))
+	}
+	code, err := l.send(ctx, event)
+	return l.conclude(ctx, job, stored, code, err)
+}
+
+// turnWait is how long an event waits for the one before it: a little longer than that one's own
+// wait, at most a quarter of an hour in case that one is cancelled meanwhile.
+func turnWait(other time.Duration) time.Duration {
+	return min(max(other, 0)+jitter(500*time.Millisecond), 15*time.Minute)
+}
+
+// acquire waits for a free request slot, not so long that the request would run out of time.
+func (l *lane) acquire(ctx context.Context) bool {
+	select {
+	case l.slots <- struct{}{}:
+		return true
+	default:
+	}
+	timer := time.NewTimer(l.slotWait)
+	defer timer.Stop()
+	select {
+	case l.slots <- struct{}{}:
+		return true
+	case <-timer.C:
+		return false
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// send holds the slot for the request alone.
+func (l *lane) send(ctx context.Context, event destination.Event) (int, error) {
+	defer func() { <-l.slots }()
+	start := time.Now()
+	code, err := l.Destination.Send(ctx, event)
+	l.metrics.attempt(l.Name, result(err), time.Since(start))
+	return code, err
+}
+
+// result is the attempt as the metric labels it.
+func result(err error) string {
+	var sendError *destination.Error
+	switch {
+	case err == nil:
+		return Delivered
+	case errors.As(err, &sendError):
+		return sendError.Kind.String()
+	default:
+		return "error"
+	}
+}
+
+// ending is how a delivery ends.
+type ending struct {
+	Outcome string
+	Reason  string
+	Code    int
+}
+
+// end writes the receipt, then ends the job: as cancelled, with the reason, where somebody may
+// want to look into it.
+func (l *lane) end(ctx context.Context, job *river.Job[DeliverArgs], stored *store.Event, e ending) error {
+	// The event has been sent or judged: neither a stop of kvit nor the job's timeout may lose that.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), groupTimeout)
+	defer cancel()
+	_, err := l.settle.Do(ctx, store.Delivery{
+		EventID: stored.ID, Destination: l.Name, Outcome: e.Outcome, Reason: e.Reason, ResponseCode: e.Code,
+		Attempts: job.Attempt, FirstAttemptAt: firstAttempt(job.JobRow),
+	})
+	if err != nil {
+		l.logger.Error("receipt could not be written", "event_id", stored.ID, "outcome", e.Outcome, "problem", store.Describe(err))
+		return errors.New("write receipt: the database did not take it")
+	}
+	l.metrics.settled(l.Name, e.Outcome, stored.ReceivedAt)
+	if e.Outcome == Rejected || e.Outcome == Failed {
+		l.logger.Warn("delivery ended without success", "event_id", stored.ID, "outcome", e.Outcome, "reason", e.Reason)
+		return river.JobCancel(fmt.Errorf("%s: %s", e.Outcome, e.Reason))
+	}
+	return nil
+}
+
+// conclude is the one place that decides what an attempt's error means.
+func (l *lane) conclude(ctx context.Context, job *river.Job[DeliverArgs], stored *store.Event, code int, err error) error {
+	if err == nil {
+		return l.end(ctx, job, stored, ending{Outcome: Delivered, Code: code})
+	}
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return ctx.Err() // kvit stops, or an operator cancels: River puts the job back or ends it
+	}
+	var sendError *destination.Error
+	if !errors.As(err, &sendError) {
+		l.logger.Error("destination broke its contract", "event_id", stored.ID, "error_type", fmt.Sprintf("%T", err))
+		sendError = &destination.Error{Kind: destination.Ambiguous, Reason: "internal error"}
+	}
+	switch sendError.Kind {
+	case destination.Rejected:
+		return l.end(ctx, job, stored, ending{Outcome: Rejected, Reason: sendError.Error(), Code: sendError.Code})
+	case destination.Gone:
+		l.disable(ctx, l.Name, sendError.Error())
+		return river.JobSnooze(time.Minute)
+	case destination.Throttled:
+		return l.retryLater(ctx, job, stored, sendError, throttledSince(job, stored), river.JobSnooze(throttle(sendError.RetryAfter)))
+	default:
+		return l.retryLater(ctx, job, stored, sendError, firstAttempt(job.JobRow), errors.New(sendError.Error()))
+	}
+}
+
+// retryLater returns again, unless the event has been tried for as long as configured.
+func (l *lane) retryLater(ctx context.Context, job *river.Job[DeliverArgs], stored *store.Event, cause *destination.Error, since time.Time, again error) error {
+	if time.Since(since) < l.RetryFor {
+		return again
+	}
+	return l.end(ctx, job, stored, ending{
+		Outcome: Failed, Code: cause.Code,
+		Reason: fmt.Sprintf("no success within %s; last: %s", l.RetryFor, cause),
+	})
+}
+
+// throttledSince: River notes no error for a snooze, so a job that was only ever throttled has the
+// event's arrival as the start of its time.
+func throttledSince(job *river.Job[DeliverArgs], stored *store.Event) time.Time {
+	if len(job.Errors) > 0 {
+		return firstAttempt(job.JobRow)
+	}
+	return stored.ReceivedAt
+}
+
+// throttle is how long to wait when the provider says so, and half a minute when it does not.
+func throttle(after time.Duration) time.Duration {
+	if after <= 0 {
+		return jitter(30 * time.Second)
+	}
+	return after + jitter(min(after/10+time.Second, time.Minute))
+}
+
+// postpone puts a job back that never got as far as the provider; that is no attempt.
+func (l *lane) postpone(ctx context.Context, what string, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if errors.Is(err, errPanic) {
+		return err
+	}
+	l.logger.Warn("delivery is postponed", "while", what, "problem", store.Describe(err))
+	return river.JobSnooze(jitter(5 * time.Second))
+}

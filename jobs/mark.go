@@ -1,0 +1,147 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+
+	"kvit/erp"
+	"kvit/store"
+)
+
+// MarkArgs name one piece of evidence. The trigger on kvit.erp_receipt writes them.
+type MarkArgs struct {
+	ReceiptID int64 `json:"receipt_id"`
+
+	unfit bool
+}
+
+// Kind is stored with the job: never rename it.
+func (MarkArgs) Kind() string { return "mark_order" }
+
+// UnmarshalJSON notes args that do not fit instead of failing.
+func (a *MarkArgs) UnmarshalJSON(data []byte) error {
+	type plain MarkArgs
+	a.unfit = !decodeArgs(data, (*plain)(a)) || a.ReceiptID <= 0
+	return nil
+}
+
+// markWorker marks the orders that evidence is about, those of all waiting jobs together.
+type markWorker struct {
+	river.WorkerDefaults[MarkArgs]
+	marks  *group[int64, struct{}]
+	logger *slog.Logger
+}
+
+// markMax is how many receipts one transaction judges.
+const markMax = 500
+
+func newMarkWorker(db store.DB, orders *store.Orders, logger *slog.Logger) *markWorker {
+	return &markWorker{
+		marks: newGroup(markMax, func(ctx context.Context, ids []int64) ([]struct{}, error) {
+			return make([]struct{}, len(ids)), markOrders(ctx, db, orders, ids)
+		}),
+		logger: logger,
+	}
+}
+
+// Work judges one receipt.
+func (w *markWorker) Work(ctx context.Context, job *river.Job[MarkArgs]) (err error) {
+	defer catch(w.logger, job.ID, &err)
+	if job.Args.unfit {
+		return river.JobCancel(errArgs)
+	}
+	if _, err := w.marks.Do(ctx, job.Args.ReceiptID); err != nil {
+		if errors.Is(err, errPanic) || ctx.Err() != nil {
+			return err
+		}
+		w.logger.Error("orders could not be marked", "receipt_id", job.Args.ReceiptID, "problem", store.Describe(err))
+		return errors.New("mark order: " + store.Describe(err))
+	}
+	return nil
+}
+
+// NextRetry backs off, at most 30 minutes: what keeps orders from being marked is the shop's
+// database, and somebody is mending it.
+func (w *markWorker) NextRetry(job *river.Job[MarkArgs]) time.Time {
+	return time.Now().Add(min(backoff(failures(job.JobRow)), 30*time.Minute))
+}
+
+// markOrders judges receipts and marks their orders in one transaction. A receipt that has been
+// judged is left alone, so that running twice does no harm.
+func markOrders(ctx context.Context, db store.DB, orders *store.Orders, ids []int64) error {
+	return pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
+		receipts, err := store.LockReceipts(ctx, tx, ids)
+		if err != nil || len(receipts) == 0 {
+			return err
+		}
+		known, err := knownOrders(ctx, tx, orders, receipts)
+		if err != nil {
+			return err
+		}
+		marks, verdicts := erp.Judge(evidence(receipts), known)
+		if len(marks) > 0 {
+			if err := store.MarkOrders(ctx, tx, *orders, storeMarks(marks)); err != nil {
+				return err
+			}
+		}
+		return store.SettleReceipts(ctx, tx, storeVerdicts(verdicts))
+	})
+}
+
+func knownOrders(ctx context.Context, tx pgx.Tx, orders *store.Orders, receipts []store.Receipt) (map[string]erp.Order, error) {
+	known := map[string]erp.Order{}
+	if orders == nil {
+		return known, nil
+	}
+	refs := make([]string, len(receipts))
+	for i, r := range receipts {
+		refs[i] = r.OrderRef
+	}
+	list, err := store.LockOrders(ctx, tx, *orders, refs)
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range list {
+		known[o.Ref] = erp.Order{PlacedAt: o.PlacedAt, Imported: o.ImportedAt != nil, ERPNumber: text(o.ERPNumber)}
+	}
+	return known, nil
+}
+
+func evidence(receipts []store.Receipt) []erp.Receipt {
+	list := make([]erp.Receipt, len(receipts))
+	for i, r := range receipts {
+		list[i] = erp.Receipt{
+			ID: r.ID, OrderRef: r.OrderRef, ERPNumber: text(r.ERPOrderNumber),
+			DocumentKind: r.DocumentKind, ImportedAt: r.ImportedAt, SeenAt: r.SeenAt,
+		}
+	}
+	return list
+}
+
+func storeMarks(marks []erp.Mark) []store.Mark {
+	list := make([]store.Mark, len(marks))
+	for i, m := range marks {
+		list[i] = store.Mark{Ref: m.OrderRef, ImportedAt: m.ImportedAt, ERPNumber: m.ERPNumber}
+	}
+	return list
+}
+
+func storeVerdicts(verdicts []erp.Verdict) []store.Verdict {
+	list := make([]store.Verdict, len(verdicts))
+	for i, v := range verdicts {
+		list[i] = store.Verdict{ReceiptID: v.ReceiptID, Status: v.Status, Detail: v.Detail}
+	}
+	return list
+}
+
+func text(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}

@@ -1,0 +1,57 @@
+package jobs
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+// Metrics count what the jobs do. Labels are names from the configuration and closed lists, never
+// anything from an event.
+type Metrics struct {
+	deliveries   *prometheus.CounterVec
+	attempts     *prometheus.CounterVec
+	latency      *prometheus.HistogramVec
+	requests     *prometheus.HistogramVec
+	ordersErased prometheus.Counter
+}
+
+// NewMetrics registers the metrics of the jobs.
+func NewMetrics(r prometheus.Registerer) *Metrics {
+	f := promauto.With(r)
+	return &Metrics{
+		deliveries: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "kvit_deliveries_total", Help: "Deliveries that have ended, by outcome.",
+		}, []string{"destination", "outcome"}),
+		attempts: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "kvit_delivery_attempts_total", Help: "Requests to a destination, by what became of them.",
+		}, []string{"destination", "result"}),
+		latency: f.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "kvit_delivery_seconds", Help: "Time from the event's insert to its receipt.",
+			Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 15, 60, 300, 1800, 7200, 86400},
+		}, []string{"destination"}),
+		requests: f.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "kvit_request_seconds", Help: "Time of one request to a destination.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
+		}, []string{"destination"}),
+		ordersErased: f.NewCounter(prometheus.CounterOpts{
+			Name: "kvit_orders_erased_total", Help: "Orders whose personal data this process has erased.",
+		}),
+	}
+}
+
+func (m *Metrics) attempt(destination, result string, took time.Duration) {
+	m.attempts.WithLabelValues(destination, result).Inc()
+	m.requests.WithLabelValues(destination).Observe(took.Seconds())
+}
+
+func (m *Metrics) settled(destination, outcome string, receivedAt time.Time) {
+	m.deliveries.WithLabelValues(destination, outcome).Inc()
+	m.latency.WithLabelValues(destination).Observe(time.Since(receivedAt).Seconds())
+}
+
+// OrdersErased counts orders whose personal data is gone.
+func (m *Metrics) OrdersErased(n int) {
+	m.ordersErased.Add(float64(n))
+}

@@ -1,0 +1,85 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Certificate is the proof of one erasure.
+type Certificate struct {
+	Number         int64
+	OrderRef       string
+	ErasedAt       time.Time
+	ERPImportedAt  time.Time
+	ERPOrderNumber *string
+	PolicyHash     string
+	RowCounts      map[string]int64
+	PreviousHash   string
+	Hash           string
+}
+
+// LastCertificate tells where the chain of certificates ends; 0 and "" if there is none. To continue
+// the chain, read it under LockErasure.
+func LastCertificate(ctx context.Context, db DB) (number int64, hash string, err error) {
+	err = db.QueryRow(ctx, `
+		select number, hash from kvit.erasure_certificate order by number desc limit 1`).Scan(&number, &hash)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return 0, "", fmt.Errorf("read last certificate: %w", err)
+	}
+	return number, hash, nil
+}
+
+// AppendCertificates writes sealed certificates.
+func AppendCertificates(ctx context.Context, tx pgx.Tx, list []Certificate) error {
+	_, err := tx.CopyFrom(ctx, pgx.Identifier{"kvit", "erasure_certificate"},
+		[]string{"number", "order_ref", "erased_at", "erp_imported_at", "erp_order_number",
+			"policy_hash", "row_counts", "previous_hash", "hash"},
+		pgx.CopyFromSlice(len(list), func(i int) ([]any, error) {
+			c := list[i]
+			return []any{c.Number, c.OrderRef, c.ErasedAt, c.ERPImportedAt, c.ERPOrderNumber,
+				c.PolicyHash, c.RowCounts, c.PreviousHash, c.Hash}, nil
+		}))
+	if err != nil {
+		return fmt.Errorf("append certificates: %w", err)
+	}
+	return nil
+}
+
+// EachCertificate calls do for every certificate in the order of their numbers, without holding them
+// all in memory. An error of do ends it and is returned as it is.
+func EachCertificate(ctx context.Context, db DB, do func(Certificate) error) error {
+	rows, err := db.Query(ctx, `
+		select number, order_ref, erased_at, erp_imported_at, erp_order_number, policy_hash, row_counts, previous_hash, hash
+		from kvit.erasure_certificate
+		order by number`)
+	if err != nil {
+		return fmt.Errorf("read certificates: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		c, err := pgx.RowToStructByName[Certificate](rows)
+		if err != nil {
+			return fmt.Errorf("read certificate: %w", err)
+		}
+		if err := do(c); err != nil {
+			return err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("read certificates: %w", err)
+	}
+	return nil
+}
+
+// CountCertificates tells how many orders have been erased with a proof.
+func CountCertificates(ctx context.Context, db DB) (int64, error) {
+	var n int64
+	if err := db.QueryRow(ctx, `select count(*) from kvit.erasure_certificate`).Scan(&n); err != nil {
+		return 0, fmt.Errorf("count certificates: %w", err)
+	}
+	return n, nil
+}

@@ -1,0 +1,74 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Destination is a configured destination as the trigger and operators see it.
+type Destination struct {
+	Name       string
+	Kind       string
+	Enabled    bool
+	EventNames []string
+}
+
+// SyncDestinations makes kvit.destination equal to the configuration. A destination that the
+// configuration no longer names is disabled and keeps its row while jobs of it may wait. A
+// destination disabled by its receiver's 410 stays so: only ResumeDestination ends that.
+func SyncDestinations(ctx context.Context, db DB, list []Destination, notify bool) error {
+	err := pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
+		names := make([]string, 0, len(list))
+		for _, d := range list {
+			names = append(names, d.Name)
+			_, err := tx.Exec(ctx, `
+				insert into kvit.destination (name, kind, enabled, event_names, notify)
+				values ($1, $2, $3, $4, $5)
+				on conflict (name) do update
+				set kind = excluded.kind, enabled = excluded.enabled, event_names = excluded.event_names,
+				    notify = excluded.notify, updated_at = now()
+				where (kvit.destination.kind, kvit.destination.enabled, kvit.destination.event_names, kvit.destination.notify)
+				      is distinct from (excluded.kind, excluded.enabled, excluded.event_names, excluded.notify)`,
+				d.Name, d.Kind, d.Enabled, d.EventNames, notify)
+			if err != nil {
+				return err
+			}
+		}
+		_, err := tx.Exec(ctx, `
+			update kvit.destination set enabled = false, updated_at = now()
+			where enabled and not (name = any ($1))`, names)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("sync destinations: %w", err)
+	}
+	return nil
+}
+
+// DisableDestination notes that the receiver wants no more events. It returns false if that was
+// noted before.
+func DisableDestination(ctx context.Context, db DB, name, reason string) (bool, error) {
+	tag, err := db.Exec(ctx, `
+		update kvit.destination set disabled_at = now(), disabled_reason = $2, updated_at = now()
+		where name = $1 and disabled_at is null`, name, reason)
+	if err != nil {
+		return false, fmt.Errorf("disable destination %s: %w", name, err)
+	}
+	return tag.RowsAffected() == 1, nil
+}
+
+// ResumeDestination takes a receiver's 410 back.
+func ResumeDestination(ctx context.Context, db DB, name string) error {
+	tag, err := db.Exec(ctx, `
+		update kvit.destination set disabled_at = null, disabled_reason = null, updated_at = now()
+		where name = $1`, name)
+	if err != nil {
+		return fmt.Errorf("resume destination %s: %w", name, err)
+	}
+	if tag.RowsAffected() == 0 {
+		return fmt.Errorf("resume destination %s: %w", name, ErrNotFound)
+	}
+	return nil
+}

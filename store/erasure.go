@@ -1,0 +1,382 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// LockErasure makes the transaction the only one that erases or places holds, and tells it to give
+// up rather than make the shop wait: locks that the shop holds for longer than 2 seconds are an
+// error. Call it first in the transaction.
+func LockErasure(ctx context.Context, tx pgx.Tx) error {
+	// Under a stricter isolation, which the database may have as its default, the statements after
+	// the wait would not see what was committed meanwhile, such as a hold.
+	if _, err := tx.Exec(ctx, `set transaction isolation level read committed`); err != nil {
+		return fmt.Errorf("set isolation of erasure: %w", err)
+	}
+	if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock(hashtext('kvit.erasure'))`); err != nil {
+		return fmt.Errorf("lock erasure: %w", err)
+	}
+	if _, err := tx.Exec(ctx, `set local lock_timeout = '2s'`); err != nil {
+		return fmt.Errorf("limit waiting of erasure: %w", err)
+	}
+	return nil
+}
+
+// Due says which orders are due: those imported at Now less the orders' EraseAfter or before, not
+// erased, and under no hold at Now.
+type Due struct {
+	Now   time.Time
+	After DueOrder // go on after this one; the zero value: from the start
+	Refs  []string // nil: all
+	Limit int
+}
+
+// DueOrder is an order that has to be erased, and the ERP's evidence for it.
+type DueOrder struct {
+	Ref        string
+	ImportedAt time.Time // 1970 for anything earlier
+	ERPNumber  *string
+}
+
+// due is the condition; its parameters are $1 the latest imported_at and $2 now. An order without a
+// reference is none yet.
+const due = `
+	o.{imported_at} <= $1::timestamptz and o.{erased_at} is null and o.{ref} is not null`
+
+const held = `
+	exists (select from kvit.legal_hold h
+	        where h.order_ref = o.{ref}::text and (h.expires_at is null or h.expires_at > $2))`
+
+// LockDueOrders reads orders that are due, those imported first, and locks them. Orders that another
+// transaction has locked are left out.
+func LockDueOrders(ctx context.Context, tx pgx.Tx, o Orders, d Due) ([]DueOrder, error) {
+	refType, err := o.refType(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	args := []any{d.Now.Add(-o.EraseAfter), d.Now, d.Limit}
+	where := due + ` and not ` + held
+	if d.Refs != nil {
+		args = append(args, d.Refs)
+		where += ` and o.{ref} = any ($4::text[]::` + refType + `[])`
+	} else if d.After.Ref != "" {
+		args = append(args, d.After.ImportedAt, d.After.Ref)
+		// The first line is for the index, the second passes over orders of the same time.
+		where += ` and o.{imported_at} >= $4::timestamptz
+			and (o.{imported_at}::timestamptz, o.{ref}) > ($4::timestamptz, $5::text::` + refType + `)`
+	}
+	rows, _ := tx.Query(ctx, o.sql(`
+		select o.{ref}::text as ref, o.{erp_number}::text as erp_number,
+		       greatest(o.{imported_at}::timestamptz, '1970-01-01 00:00:00+00') as imported_at
+		from {orders} o
+		where `+where+`
+		order by o.{imported_at}, o.{ref}
+		limit $3
+		for update skip locked`), args...) // Collect reports its error
+	orders, err := pgx.CollectRows(rows, pgx.RowToStructByName[DueOrder])
+	if err != nil {
+		return nil, fmt.Errorf("find due orders: %w", err)
+	}
+	return orders, nil
+}
+
+// CountDueOrders tells how many orders are due, and how many would be if no hold were on them.
+func CountDueOrders(ctx context.Context, db DB, o Orders, now time.Time) (dueNow, onHold int, err error) {
+	err = db.QueryRow(ctx, o.sql(`
+		select count(*) filter (where not held), count(*) filter (where held)
+		from (select `+held+` as held from {orders} o where `+due+`) t`), now.Add(-o.EraseAfter), now).Scan(&dueNow, &onHold)
+	if err != nil {
+		return 0, 0, fmt.Errorf("count due orders: %w", err)
+	}
+	return dueNow, onHold, nil
+}
+
+// TableErasure is what has to be done to one table. Every column that is not named stays.
+type TableErasure struct {
+	Table       string
+	Column      string // rows whose Column equals the order's OrderColumn; both are empty for the orders table itself
+	OrderColumn string
+	Shared      bool // several orders may have one row; it goes when the last of them does
+	DeleteRows  bool
+	Columns     []string  // to set ...
+	Values      []*string // ... to these; nil is null
+}
+
+// EraseTable does it for the orders of the given references and returns the number of rows by
+// reference. In the orders table it also notes that they are erased.
+func EraseTable(ctx context.Context, tx pgx.Tx, o Orders, e TableErasure, refs []string, now time.Time) (map[string]int64, error) {
+	refType, err := o.refType(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	args := []any{refs}
+	var set []string
+	assign := func(column string, value any, cast string) {
+		args = append(args, value)
+		set = append(set, fmt.Sprintf("%s = $%d%s", QuoteColumn(column), len(args), cast))
+	}
+	for i, column := range e.Columns {
+		if e.Values[i] == nil {
+			set = append(set, QuoteColumn(column)+" = null")
+			continue
+		}
+		assign(column, *e.Values[i], "")
+	}
+	if e.Column == "" {
+		assign(o.ErasedAt, now, "::timestamptz")
+	}
+	rows, _ := tx.Query(ctx, `with gone as (`+e.statement(o, refType, strings.Join(set, ", "))+`)
+		select ref, count(*) from gone group by ref`, args...) // ForEachRow reports its error
+	counts := map[string]int64{}
+	var ref string
+	var n int64
+	_, err = pgx.ForEachRow(rows, []any{&ref, &n}, func() error {
+		counts[ref] = n
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("erase %s: %w", e.Table, err)
+	}
+	return counts, nil
+}
+
+func (e TableErasure) statement(o Orders, refType, set string) string {
+	refs := `o.{ref} = any ($1::text[]::` + refType + `[])`
+	if e.Column == "" {
+		return o.sql(`update {orders} o set ` + set + ` where ` + refs + ` returning o.{ref}::text as ref`)
+	}
+	table, column, orderColumn := QuoteTable(e.Table), QuoteColumn(e.Column), QuoteColumn(e.OrderColumn)
+	where := refs + ` and t.` + column + ` = o.` + orderColumn
+	if e.Shared {
+		where += ` and not exists (
+			select from {orders} other
+			where other.` + orderColumn + ` = t.` + column + ` and other.{erased_at} is null
+			  and not coalesce(other.{ref} = any ($1::text[]::` + refType + `[]), false))`
+	}
+	if e.DeleteRows {
+		return o.sql(`delete from ` + table + ` t using {orders} o where ` + where + ` returning o.{ref}::text as ref`)
+	}
+	return o.sql(`update ` + table + ` t set ` + set + ` from {orders} o where ` + where + ` returning o.{ref}::text as ref`)
+}
+
+// EraseOrderEvents erases the events of orders, ends those of their deliveries that are pending as
+// "erased", and returns the number of events by reference.
+func EraseOrderEvents(ctx context.Context, tx pgx.Tx, refs []string, now time.Time) (map[string]int64, error) {
+	rows, _ := tx.Query(ctx, `
+		update kvit.event
+		set payload = null, consent = '{}', stream = null, erased_at = $2
+		where order_ref = any ($1) and erased_at is null
+		returning id, order_ref`, refs, now) // ForEachRow reports its error
+	counts := map[string]int64{}
+	var ids []int64
+	var id int64
+	var ref string
+	_, err := pgx.ForEachRow(rows, []any{&id, &ref}, func() error {
+		ids = append(ids, id)
+		counts[ref]++
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("erase events of orders: %w", err)
+	}
+	return counts, settleErased(ctx, tx, ids)
+}
+
+// settleErased writes the receipts of deliveries that will not take place any more.
+func settleErased(ctx context.Context, tx pgx.Tx, eventIDs []int64) error {
+	_, err := tx.Exec(ctx, `
+		insert into kvit.delivery (event_id, destination, outcome, reason, attempts, first_attempt_at)
+		select e.id, j.args ->> 'destination', 'erased', 'its personal data was due for erasure', j.attempt, j.attempted_at
+		from unnest($1::bigint[]) as e (id)
+		join kvit.river_job j on kvit.job_event_id(j.args) = e.id and j.kind = 'deliver_event' and j.finalized_at is null
+		where j.args ->> 'destination' is not null
+		on conflict (event_id, destination) do nothing`, eventIDs)
+	if err != nil {
+		return fmt.Errorf("settle deliveries of erased events: %w", err)
+	}
+	return nil
+}
+
+// LooseEvents says which events are looked at: those received at Before or earlier, Limit of them
+// after the event AfterID, received at AfterAt.
+type LooseEvents struct {
+	Now     time.Time
+	Before  time.Time
+	AfterAt time.Time
+	AfterID int64
+	Limit   int
+}
+
+type looseEvent struct {
+	ID         int64
+	OrderRef   *string
+	ReceivedAt time.Time
+}
+
+// EraseLooseEvents erases events that no order will take along: those without a reference, of an
+// order that the shop does not have (o is nil: all), or of one that is erased already. Events of an
+// order under a hold stay. It returns how many it erased and where to go on; next is nil at the end.
+func EraseLooseEvents(ctx context.Context, tx pgx.Tx, o *Orders, l LooseEvents) (erased int, next *LooseEvents, err error) {
+	rows, _ := tx.Query(ctx, `
+		select id, order_ref, received_at
+		from kvit.event
+		where erased_at is null and received_at <= $1 and received_at >= $2 and (received_at, id) > ($2, $3)
+		order by received_at, id
+		limit $4
+		for update skip locked`, l.Before, l.AfterAt, l.AfterID, l.Limit) // Collect reports its error
+	events, err := pgx.CollectRows(rows, pgx.RowToStructByName[looseEvent])
+	if err != nil {
+		return 0, nil, fmt.Errorf("find events without an order: %w", err)
+	}
+	if len(events) == 0 {
+		return 0, nil, nil
+	}
+	kept, err := keptRefs(ctx, tx, o, events, l.Now)
+	if err != nil {
+		return 0, nil, err
+	}
+	var ids []int64
+	for _, e := range events {
+		if e.OrderRef == nil || !kept[*e.OrderRef] {
+			ids = append(ids, e.ID)
+		}
+	}
+	last := events[len(events)-1]
+	l.AfterAt, l.AfterID = last.ReceivedAt, last.ID
+	return len(ids), &l, eraseEvents(ctx, tx, ids, l.Now)
+}
+
+// keptRefs are the references whose events stay: those of orders that are not erased yet, and those
+// under a hold.
+func keptRefs(ctx context.Context, tx pgx.Tx, o *Orders, events []looseEvent, now time.Time) (map[string]bool, error) {
+	var refs []string
+	for _, e := range events {
+		if e.OrderRef != nil {
+			refs = append(refs, *e.OrderRef)
+		}
+	}
+	rows, _ := tx.Query(ctx, `
+		select order_ref from kvit.legal_hold
+		where order_ref = any ($1) and (expires_at is null or expires_at > $2)`, refs, now) // Collect reports its error
+	keep, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("find holds of events: %w", err)
+	}
+	living, err := livingOrders(ctx, tx, o, refs)
+	if err != nil {
+		return nil, err
+	}
+	kept := map[string]bool{}
+	for _, ref := range append(keep, living...) {
+		kept[ref] = true
+	}
+	return kept, nil
+}
+
+func livingOrders(ctx context.Context, tx pgx.Tx, o *Orders, refs []string) ([]string, error) {
+	if o == nil {
+		return nil, nil
+	}
+	refs, cast, err := o.castRefs(ctx, tx, refs)
+	if err != nil || len(refs) == 0 {
+		return nil, err
+	}
+	rows, _ := tx.Query(ctx, o.sql(`
+		select {ref}::text from {orders} where {ref} = any ($1::text[]::`+cast+`) and {erased_at} is null`), refs) // Collect reports its error
+	living, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("find orders of events: %w", err)
+	}
+	return living, nil
+}
+
+func eraseEvents(ctx context.Context, tx pgx.Tx, ids []int64, now time.Time) error {
+	_, err := tx.Exec(ctx, `
+		update kvit.event
+		set payload = null, consent = '{}', stream = null, erased_at = $2
+		where id = any ($1)`, ids, now)
+	if err != nil {
+		return fmt.Errorf("erase events without an order: %w", err)
+	}
+	return settleErased(ctx, tx, ids)
+}
+
+// PurgeEvents deletes up to limit erased events together with their receipts, if both are older than
+// before, and returns how many events. After that kvit does not know their event_key any more.
+func PurgeEvents(ctx context.Context, tx pgx.Tx, before time.Time, limit int) (int, error) {
+	tag, err := tx.Exec(ctx, `
+		with old as materialized (
+		    select e.id
+		    from kvit.event e
+		    where e.erased_at is not null and e.received_at <= $1
+		      and not exists (select from kvit.delivery d where d.event_id = e.id and d.finished_at > $1)
+		      and not exists (select from kvit.river_job j where kvit.job_event_id(j.args) = e.id
+		                      and j.kind = 'deliver_event' and j.finalized_at is null)
+		    order by e.received_at
+		    limit $2
+		    for update skip locked
+		), receipts as (
+		    delete from kvit.delivery d using old where d.event_id = old.id
+		)
+		delete from kvit.event e using old where e.id = old.id`, before, limit)
+	if err != nil {
+		return 0, fmt.Errorf("purge events: %w", err)
+	}
+	return int(tag.RowsAffected()), nil
+}
+
+// ErasureRun is one run of the erasure.
+type ErasureRun struct {
+	StartedAt  time.Time
+	FinishedAt *time.Time // nil: it is under way, or its process ended
+	Orders     int
+	Events     int
+	Problem    *string // why it stopped early or left something undone; nil: all is well
+}
+
+// StartErasureRun notes that a run begins, and forgets runs that began before forget.
+func StartErasureRun(ctx context.Context, db DB, now, forget time.Time) (id int64, err error) {
+	if _, err := db.Exec(ctx, `delete from kvit.erasure_run where started_at < $1`, forget); err != nil {
+		return 0, fmt.Errorf("forget erasure runs: %w", err)
+	}
+	err = db.QueryRow(ctx, `insert into kvit.erasure_run (started_at) values ($1) returning id`, now).Scan(&id)
+	if err != nil {
+		return 0, fmt.Errorf("start erasure run: %w", err)
+	}
+	return id, nil
+}
+
+// FinishErasureRun notes how a run ended; of run it reads FinishedAt, Orders, Events and Problem.
+func FinishErasureRun(ctx context.Context, db DB, id int64, run ErasureRun) error {
+	_, err := db.Exec(ctx, `
+		update kvit.erasure_run set finished_at = $2, orders = $3, events = $4, problem = $5 where id = $1`,
+		id, run.FinishedAt, run.Orders, run.Events, run.Problem)
+	if err != nil {
+		return fmt.Errorf("finish erasure run: %w", err)
+	}
+	return nil
+}
+
+// LastErasureRun is the run that began last of those that finished; ErrNotFound if there is none.
+func LastErasureRun(ctx context.Context, db DB) (ErasureRun, error) {
+	rows, _ := db.Query(ctx, `
+		select started_at, finished_at, orders, events, problem
+		from kvit.erasure_run
+		where finished_at is not null
+		order by started_at desc
+		limit 1`) // Collect reports its error
+	run, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[ErasureRun])
+	if errors.Is(err, pgx.ErrNoRows) {
+		return ErasureRun{}, fmt.Errorf("last erasure run: %w", ErrNotFound)
+	}
+	if err != nil {
+		return ErasureRun{}, fmt.Errorf("last erasure run: %w", err)
+	}
+	return run, nil
+}

@@ -1,0 +1,100 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// DestinationStatus is how far a destination is behind.
+type DestinationStatus struct {
+	Name           string     `json:"name"`
+	Kind           string     `json:"kind"`
+	Enabled        bool       `json:"enabled"`
+	DisabledReason *string    `json:"disabled_reason"`
+	Pending        int64      `json:"pending"`
+	Retrying       int64      `json:"retrying"` // of the pending
+	OldestPending  *time.Time `json:"oldest_pending"`
+}
+
+// DestinationStatuses tells for each destination what waits for it.
+func DestinationStatuses(ctx context.Context, db DB) ([]DestinationStatus, error) {
+	rows, _ := db.Query(ctx, `
+		with pending as (
+		    select args ->> 'destination' as name, count(*) as pending,
+		           count(*) filter (where cardinality(errors) > 0) as retrying,
+		           min(created_at) as oldest
+		    from kvit.river_job
+		    where kind = 'deliver_event' and finalized_at is null
+		    group by 1
+		)
+		select d.name, d.kind, d.enabled, d.disabled_reason, coalesce(p.pending, 0) as pending,
+		       coalesce(p.retrying, 0) as retrying, p.oldest as oldest_pending
+		from kvit.destination d
+		left join pending p on p.name = d.name
+		order by d.name`) // Collect reports its error
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[DestinationStatus])
+	if err != nil {
+		return nil, fmt.Errorf("read status of destinations: %w", err)
+	}
+	return list, nil
+}
+
+// OutcomeCount is how many deliveries of a destination ended in one way.
+type OutcomeCount struct {
+	Destination string `json:"destination"`
+	Outcome     string `json:"outcome"`
+	Count       int64  `json:"count"`
+}
+
+// OutcomeCounts counts receipts.
+func OutcomeCounts(ctx context.Context, db DB) ([]OutcomeCount, error) {
+	rows, _ := db.Query(ctx, `
+		select destination, outcome, count(*) as count
+		from kvit.delivery
+		group by destination, outcome
+		order by destination, outcome`) // Collect reports its error
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[OutcomeCount])
+	if err != nil {
+		return nil, fmt.Errorf("count outcomes: %w", err)
+	}
+	return list, nil
+}
+
+// OrdersStatus is where the shop's orders stand.
+type OrdersStatus struct {
+	AwaitingImport  int64      `json:"awaiting_import"`
+	OldestAwaiting  *time.Time `json:"oldest_awaiting"`
+	ErasuresDue     int64      `json:"erasures_due"`
+	ErasuresOverdue int64      `json:"erasures_overdue"` // due for more than the grace
+	ErasuresHeld    int64      `json:"erasures_held"`    // due, but on legal hold
+}
+
+// ReadOrdersStatus counts orders that wait for the ERP and those that wait for erasure. Overdue
+// are those due for longer than grace.
+func ReadOrdersStatus(ctx context.Context, db DB, o Orders, grace time.Duration) (OrdersStatus, error) {
+	rows, _ := db.Query(ctx, o.sql(`
+		with waiting as (
+		    select count(*) as awaiting_import, min({placed_at}::timestamptz) as oldest_awaiting
+		    from {orders}
+		    where {imported_at} is null and {erased_at} is null and {awaiting_import}
+		), due as (
+		    select o.{imported_at}::timestamptz + {erase_after} as due_at,
+		           exists (select from kvit.legal_hold h
+		                   where h.order_ref = o.{ref}::text and (h.expires_at is null or h.expires_at > now())) as held
+		    from {orders} o
+		    where o.{erased_at} is null and o.{imported_at}::timestamptz + {erase_after} <= now()
+		)
+		select awaiting_import, oldest_awaiting,
+		       (select count(*) from due where not held) as erasures_due,
+		       (select count(*) from due where not held and due_at < now() - $1::interval) as erasures_overdue,
+		       (select count(*) from due where held) as erasures_held
+		from waiting`), grace) // Collect reports its error
+	status, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[OrdersStatus])
+	if err != nil {
+		return OrdersStatus{}, fmt.Errorf("read status of orders: %w", err)
+	}
+	return status, nil
+}

@@ -1,0 +1,102 @@
+// Package store holds every SQL statement of kvit, one file a subject, a function a question.
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// DB is what a pool, a connection and a transaction have in common.
+type DB interface {
+	Begin(ctx context.Context) (pgx.Tx, error)
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+// ErrNotFound says that the row asked for is not there.
+var ErrNotFound = errors.New("not found")
+
+// Options are what the pool needs to know.
+type Options struct {
+	URL            string
+	MaxConnections int
+}
+
+// Open makes the pool. It does not connect yet: kvit starts while the database is away.
+func Open(ctx context.Context, o Options) (*pgxpool.Pool, error) {
+	config, err := pgxpool.ParseConfig(o.URL)
+	if err != nil {
+		// pgx's message may hold the URL with its password.
+		return nil, errors.New("read database URL: it is not a valid Postgres URL or DSN")
+	}
+	config.MaxConns = int32(o.MaxConnections)
+	config.ConnConfig.ConnectTimeout = 5 * time.Second
+	params := config.ConnConfig.RuntimeParams
+	params["application_name"] = "kvit"
+	// Times without a zone in the shop's tables are read as UTC, not as the server's setting.
+	params["timezone"] = "UTC"
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("open database pool: %w", err)
+	}
+	return pool, nil
+}
+
+// Describe words a database error without its values: Postgres quotes column contents in messages
+// and details, and these may be somebody's name.
+func Describe(err error) string {
+	var pgErr *pgconn.PgError
+	if !errors.As(err, &pgErr) {
+		return plain(err)
+	}
+	text := "database error " + pgErr.Code
+	for _, part := range []struct{ label, name string }{
+		{"constraint", pgErr.ConstraintName},
+		{"schema", pgErr.SchemaName},
+		{"table", pgErr.TableName},
+		{"column", pgErr.ColumnName},
+	} {
+		if part.name != "" {
+			text += " " + part.label + " " + part.name
+		}
+	}
+	return text
+}
+
+func plain(err error) string {
+	var connectErr *pgconn.ConnectError
+	switch {
+	case errors.As(err, &connectErr):
+		return "database cannot be reached"
+	case errors.Is(err, context.DeadlineExceeded):
+		return "database did not answer in time"
+	case errors.Is(err, context.Canceled):
+		return "cancelled"
+	default:
+		return "database connection broke"
+	}
+}
+
+// IsConnection tells whether the error is about reaching the database, not about a statement: a
+// server that is away, starting, stopping or that cut the connection. Trying again may help.
+func IsConnection(err error) bool {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return false
+	}
+	var pgErr *pgconn.PgError
+	if errors.As(err, &pgErr) {
+		switch pgErr.Code[:2] {
+		case "57", "08", "53": // operator intervention, connection exception, insufficient resources
+			return true
+		}
+		return false
+	}
+	return true
+}

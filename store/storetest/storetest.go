@@ -1,0 +1,149 @@
+// Package storetest gives tests a real Postgres: a transaction that is rolled
+// back, or a database of their own. Only _test.go files import it.
+//
+// Each test binary starts one private server when the first test asks for it,
+// and Run stops it:
+//
+//	func TestMain(m *testing.M) { storetest.Run(m) }
+//
+// $KVIT_TEST_DATABASE_URL names another server to use instead, as a postgres://
+// URL of a user who may create databases and roles. Each test binary makes its
+// databases there, named kvit_test_*, and drops them; one that is killed leaves
+// them behind. Roles belong to the whole server and stay.
+package storetest
+
+import (
+	"context"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"kvit/store/localpg"
+)
+
+// patience bounds each step: starting, migrating, creating, dropping.
+const patience = time.Minute
+
+// Run runs a package's tests, stops what they started and exits.
+func Run(m *testing.M) {
+	code := m.Run()
+	if err := stopShared(); err != nil {
+		println("storetest:", err.Error())
+		code = max(code, 1)
+	}
+	os.Exit(code)
+}
+
+// Tx is a transaction on a migrated database that the tests of this binary
+// share. It is rolled back when the test ends: what it writes nobody else sees.
+// The cheapest of all, for tests that need no commit.
+func Tx(t testing.TB) pgx.Tx {
+	t.Helper()
+	pool, err := sharedPool()
+	require.NoError(t, err)
+	ctx := bounded(t)
+	tx, err := pool.Begin(ctx)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		_ = tx.Rollback(ctx) // an error means that the test ended it or lost its server
+	})
+	return tx
+}
+
+// DB is a pool on a migrated database of the test's own, dropped when the test
+// ends. At most 10 connections.
+func DB(t testing.TB) *pgxpool.Pool {
+	t.Helper()
+	return open(t, URL(t))
+}
+
+// URL is a migrated database of the test's own, dropped when the test ends
+// whoever is still connected, for a user who may do everything.
+func URL(t testing.TB) string {
+	t.Helper()
+	c, err := sharedCluster()
+	require.NoError(t, err)
+	template, err := c.migrated()
+	require.NoError(t, err)
+	return ownDatabase(t, c, template)
+}
+
+// Empty is DB without the schema kvit.
+func Empty(t testing.TB) *pgxpool.Pool {
+	t.Helper()
+	c, err := sharedCluster()
+	require.NoError(t, err)
+	return open(t, ownDatabase(t, c, emptyTemplate))
+}
+
+// Server is the private server behind the other functions, for its programs
+// (pg_dump). Other tests use it too: to stop or restart one, take OwnServer.
+// With $KVIT_TEST_DATABASE_URL it is a server beside that one, without the
+// databases of DB.
+func Server(t testing.TB) *localpg.Server {
+	t.Helper()
+	s, err := privateServer()
+	require.NoError(t, err)
+	return s
+}
+
+// OwnServer is a server that this test alone uses and may stop and start, with
+// nothing in it. It is as durable as Postgres is by default but for fsync,
+// which matters only when the machine itself dies. It is stopped when the test
+// ends.
+func OwnServer(t testing.TB) *localpg.Server {
+	t.Helper()
+	s, err := localpg.Start(bounded(t), localpg.Options{Settings: map[string]string{"fsync": "off"}})
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		require.NoError(t, s.Stop(ctx))
+	})
+	return s
+}
+
+func bounded(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func ownDatabase(t testing.TB, c *cluster, template string) string {
+	t.Helper()
+	name, err := c.create(bounded(t), template)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		require.NoError(t, c.drop(ctx, name))
+	})
+	return c.url(name)
+}
+
+// open connects a pool that is closed when the test ends. Closing waits for
+// connections that are still in use, without end: a test that leaked one fails.
+func open(t testing.TB, url string) *pgxpool.Pool {
+	t.Helper()
+	pool, err := newPool(url)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		closed := make(chan struct{})
+		go func() {
+			pool.Close()
+			close(closed)
+		}()
+		select {
+		case <-closed:
+		case <-time.After(10 * time.Second):
+			t.Errorf("%d connections of the pool are still in use at the end of the test", pool.Stat().AcquiredConns())
+		}
+	})
+	return pool
+}

@@ -1,0 +1,138 @@
+package web
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"kvit/store"
+)
+
+// Gauges are metrics that are read from the database when they are asked for: every process shows
+// the same, whoever did the work.
+type Gauges struct {
+	db     store.DB
+	orders *store.Orders
+	grace  time.Duration
+	logger *slog.Logger
+
+	mu      sync.Mutex
+	at      time.Time
+	current []prometheus.Metric
+}
+
+const (
+	gaugesTimeout = 5 * time.Second
+	gaugesAge     = 10 * time.Second // two scrapers must not double the load
+)
+
+var (
+	oldestPending  = describe("kvit_oldest_pending_seconds", "Age of the oldest event that waits for a destination.", "destination")
+	pending        = describe("kvit_pending", "Events that wait for a destination.", "destination")
+	disabled       = describe("kvit_destination_disabled", "1 if the receiver has answered that it wants no more events.", "destination")
+	awaitingImport = describe("kvit_orders_awaiting_import", "Orders that the ERP does not have yet.")
+	oldestAwaiting = describe("kvit_oldest_unimported_order_seconds", "Age of the oldest order that the ERP does not have yet.")
+	overdue        = describe("kvit_erasures_overdue", "Orders whose erasure is overdue.")
+	due            = describe("kvit_erasures_due", "Orders that the next erasure will take.")
+	lastErasure    = describe("kvit_erasure_last_success_timestamp", "When an erasure last ran to its end without a problem, as Unix time.")
+)
+
+func describe(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(name, help, labels, nil)
+}
+
+// NewGauges returns the collector; orders is nil if the shop's orders are not configured. Orders
+// count as overdue when they have been due for longer than grace.
+func NewGauges(db store.DB, orders *store.Orders, grace time.Duration, logger *slog.Logger) *Gauges {
+	return &Gauges{db: db, orders: orders, grace: grace, logger: logger}
+}
+
+// Describe sends nothing: which gauges there are depends on the configuration.
+func (g *Gauges) Describe(chan<- *prometheus.Desc) {}
+
+// Collect reads the gauges, or gives those of a moment ago. Without a database there are none.
+func (g *Gauges) Collect(ch chan<- prometheus.Metric) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if time.Since(g.at) > gaugesAge {
+		g.current = g.read()
+		g.at = time.Now()
+	}
+	for _, m := range g.current {
+		ch <- m
+	}
+}
+
+func (g *Gauges) read() []prometheus.Metric {
+	ctx, cancel := context.WithTimeout(context.Background(), gaugesTimeout)
+	defer cancel()
+	metrics, err := g.destinations(ctx)
+	if err != nil {
+		g.logger.Warn("metrics of destinations could not be read", "problem", store.Describe(err))
+		return nil
+	}
+	shop, err := g.shop(ctx)
+	if err != nil {
+		g.logger.Warn("metrics of orders could not be read", "problem", store.Describe(err))
+	}
+	return append(metrics, shop...)
+}
+
+func (g *Gauges) destinations(ctx context.Context) ([]prometheus.Metric, error) {
+	list, err := store.DestinationStatuses(ctx, g.db)
+	if err != nil {
+		return nil, err
+	}
+	var metrics []prometheus.Metric
+	for _, d := range list {
+		metrics = append(metrics,
+			gauge(oldestPending, age(d.OldestPending), d.Name),
+			gauge(pending, float64(d.Pending), d.Name),
+			gauge(disabled, boolean(d.DisabledReason != nil), d.Name))
+	}
+	return metrics, nil
+}
+
+func (g *Gauges) shop(ctx context.Context) ([]prometheus.Metric, error) {
+	var metrics []prometheus.Metric
+	last, err := store.LastErasureSuccess(ctx, g.db)
+	if err != nil {
+		return nil, err
+	}
+	if last != nil {
+		metrics = append(metrics, gauge(lastErasure, float64(last.UnixMilli())/1000))
+	}
+	if g.orders == nil {
+		return metrics, nil
+	}
+	status, err := store.ReadOrdersStatus(ctx, g.db, *g.orders, g.grace)
+	if err != nil {
+		return metrics, err
+	}
+	return append(metrics,
+		gauge(awaitingImport, float64(status.AwaitingImport)),
+		gauge(oldestAwaiting, age(status.OldestAwaiting)),
+		gauge(due, float64(status.ErasuresDue)),
+		gauge(overdue, float64(status.ErasuresOverdue))), nil
+}
+
+func gauge(desc *prometheus.Desc, value float64, labels ...string) prometheus.Metric {
+	return prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
+}
+
+func age(t *time.Time) float64 {
+	if t == nil {
+		return 0
+	}
+	return max(time.Since(*t).Seconds(), 0)
+}
+
+func boolean(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

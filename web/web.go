@@ -1,0 +1,94 @@
+// Package web answers over HTTP: whether kvit lives, whether it is ready, and its metrics.
+// Everything else is refused.
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Options are what the pages tell of.
+type Options struct {
+	Listen  string                          // host:port
+	Ready   func(ctx context.Context) error // nil when the daemon can work; the error's text is shown
+	Metrics prometheus.Gatherer
+	Logger  *slog.Logger
+}
+
+// Server is the HTTP side of the daemon.
+type Server struct {
+	http     *http.Server
+	listener net.Listener
+}
+
+// readyTimeout bounds what /readyz asks the database; probes commonly give up after a few seconds.
+const readyTimeout = 2 * time.Second
+
+// Handler answers the requests. GET /healthz says that the process lives, GET /readyz that it can
+// work, GET /metrics gives the metrics in Prometheus' format. None of them shows personal data, so
+// they want no credentials; everything else does not exist.
+func Handler(o Options) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, "ok")
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
+		defer cancel()
+		if err := o.Ready(ctx); err != nil {
+			answer(w, http.StatusServiceUnavailable, err.Error())
+			return
+		}
+		answer(w, http.StatusOK, "ready")
+	})
+	mux.Handle("GET /metrics", promhttp.HandlerFor(o.Metrics, promhttp.HandlerOpts{
+		ErrorHandling: promhttp.ContinueOnError, // the database is away: the counters still count
+	}))
+	return mux
+}
+
+func answer(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = fmt.Fprintln(w, text)
+}
+
+// Listen starts to serve. An address that is taken is an error here, not a log line later.
+func Listen(ctx context.Context, o Options) (*Server, error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", o.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listen on ops.listen: %w", err)
+	}
+	s := &Server{listener: listener, http: &http.Server{
+		Handler:           Handler(o),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       time.Minute,
+		ErrorLog:          slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug),
+	}}
+	go func() {
+		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			o.Logger.Error("http server stopped", "err", err)
+		}
+	}()
+	return s, nil
+}
+
+// Addr is where the server listens, with the port that port 0 became.
+func (s *Server) Addr() string { return s.listener.Addr().String() }
+
+// Close lets requests under way end, for a few seconds at most.
+func (s *Server) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	return s.http.Shutdown(ctx)
+}
