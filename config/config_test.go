@@ -195,6 +195,24 @@ retention:
 	}, cfg.Retention.Policy)
 }
 
+func TestBlockText(t *testing.T) {
+	t.Parallel()
+	cfg := parse(t, `
+shop:
+  orders:
+    table: orders
+    ref: a
+    placed_at: b
+    imported_at: c
+    erp_number: d
+    erased_at: e
+    awaiting_import: |-
+      status = 'paid'
+      and not test
+`)
+	require.Equal(t, "status = 'paid'\nand not test", cfg.Shop.Orders.AwaitingImport)
+}
+
 func TestEmptySectionsAreDefaults(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, parse(t, ""), parse(t, "\ufeff# nothing yet\nlog:\n  # level: debug\ndestinations: {}\n"))

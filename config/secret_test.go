@@ -65,6 +65,7 @@ func TestSecretSaysWhetherItIsSet(t *testing.T) {
 	require.NoError(t, err)
 	require.JSONEq(t, `{"a":"(set)","b":"(not set)","c":"(not set)"}`, string(encoded))
 	require.Equal(t, "(set) (not set)", fmt.Sprintf("%s %#v", NewSecret("x"), Secret{}))
+	require.Equal(t, "(set)", NewSecret("x").GoString())
 	require.Equal(t, "x", NewSecret("x").Reveal())
 	require.Empty(t, Secret{}.Reveal())
 	require.True(t, NewSecret("x").IsSet())

@@ -24,19 +24,13 @@ type syntaxError struct {
 func (e *syntaxError) Error() string { return e.message }
 
 // document parses the one YAML document of a file. It is nil for an empty file.
-func document(data []byte) (root ast.Node, err error) {
+func document(data []byte) (ast.Node, error) {
 	if len(data) > maxFileBytes {
 		return nil, &syntaxError{1, fmt.Sprintf("the file is larger than %d KiB", maxFileBytes>>10)}
 	}
 	if !utf8.Valid(data) {
 		return nil, &syntaxError{invalidLine(data), "the file is not UTF-8 text"}
 	}
-	// goccy/go-yaml is a hand-written parser of a large grammar; a fault in it must not look like one of kvit.
-	defer func() {
-		if recover() != nil {
-			root, err = nil, &syntaxError{1, "the file is not valid YAML"}
-		}
-	}()
 	tokens := lexer.Tokenize(string(bytes.TrimPrefix(data, []byte("\ufeff"))))
 	if line := tooDeep(tokens); line > 0 {
 		return nil, &syntaxError{line, "values are nested too deeply"}

@@ -78,7 +78,7 @@ func LockDueOrders(ctx context.Context, tx pgx.Tx, o Orders, d Due) ([]DueOrder,
 		where `+where+`
 		order by o.{imported_at}, o.{ref}
 		limit $3
-		for update skip locked`), args...) // Collect reports its error
+		for update of o skip locked`), args...) // Collect reports its error
 	orders, err := pgx.CollectRows(rows, pgx.RowToStructByName[DueOrder])
 	if err != nil {
 		return nil, fmt.Errorf("find due orders: %w", err)
@@ -196,6 +196,7 @@ func settleErased(ctx context.Context, tx pgx.Tx, eventIDs []int64) error {
 		from unnest($1::bigint[]) as e (id)
 		join kvit.river_job j on kvit.job_event_id(j.args) = e.id and j.kind = 'deliver_event' and j.finalized_at is null
 		where j.args ->> 'destination' is not null
+		order by 1, 2
 		on conflict (event_id, destination) do nothing`, eventIDs)
 	if err != nil {
 		return fmt.Errorf("settle deliveries of erased events: %w", err)
@@ -331,13 +332,21 @@ func PurgeEvents(ctx context.Context, tx pgx.Tx, before time.Time, limit int) (i
 	return int(tag.RowsAffected()), nil
 }
 
+// CheckConstraints lets deferred constraints, which Postgres checks at commit, speak now.
+func CheckConstraints(ctx context.Context, tx pgx.Tx) error {
+	if _, err := tx.Exec(ctx, `set constraints all immediate`); err != nil {
+		return fmt.Errorf("check deferred constraints: %w", err)
+	}
+	return nil
+}
+
 // ErasureRun is one run of the erasure.
 type ErasureRun struct {
 	StartedAt  time.Time
-	FinishedAt *time.Time // nil: it is under way, or its process ended
+	FinishedAt *time.Time // nil: it is under way, or was interrupted and something may still be due
 	Orders     int
 	Events     int
-	Problem    *string // why it stopped early or left something undone; nil: all is well
+	Problem    *string // why something is left undone; nil: all is well
 }
 
 // StartErasureRun notes that a run begins, and forgets runs that began before forget.

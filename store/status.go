@@ -98,3 +98,14 @@ func ReadOrdersStatus(ctx context.Context, db DB, o Orders, grace time.Duration)
 	}
 	return status, nil
 }
+
+// LastErasureSuccess is when an erasure last ran to its end without a problem; nil: never yet.
+func LastErasureSuccess(ctx context.Context, db DB) (*time.Time, error) {
+	var at *time.Time
+	err := db.QueryRow(ctx, `
+		select max(finished_at) from kvit.erasure_run where problem is null`).Scan(&at)
+	if err != nil {
+		return nil, fmt.Errorf("read last erasure: %w", err)
+	}
+	return at, nil
+}

@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	_ "time/tzdata" // time zones of the configuration also work in an image without a file system
 
 	"github.com/spf13/cobra"
 )

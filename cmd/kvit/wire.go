@@ -80,14 +80,14 @@ func spreadOf(c *config.Spread, client destination.ClientOptions) (destination.D
 			CreateAccount: c.URLs.CreateAccount, UpdateAccount: c.URLs.UpdateAccount,
 			CreateOrder: c.URLs.CreateOrder, UpdateOrder: c.URLs.UpdateOrder, Automations: c.URLs.Automations,
 		},
-		Client: client,
+		HTTP: client,
 	})
 }
 
 func webhookOf(c *config.Webhook, client destination.ClientOptions) (destination.Destination, error) {
 	client.AllowPrivate = c.AllowPrivate
 	return webhook.New(webhook.Options{
-		URL: c.URL, Secret: c.Secret.Reveal(), PreviousSecret: c.PreviousSecret.Reveal(), Client: client,
+		URL: c.URL, Secret: c.Secret.Reveal(), PreviousSecret: c.PreviousSecret.Reveal(), HTTP: client,
 	})
 }
 

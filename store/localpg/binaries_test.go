@@ -91,7 +91,7 @@ func TestFetchBinaries(t *testing.T) {
 	downloads := 0
 	url := repository(t, &downloads)
 	logger := slog.New(slog.DiscardHandler)
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 
 	for range 2 { // the second time from the cache

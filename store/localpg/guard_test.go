@@ -140,7 +140,7 @@ func TestQuoteSetting(t *testing.T) {
 
 func TestTakenPortIsTriedNoMore(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	s, err := Start(ctx, Options{Settings: map[string]string{"fsync": "off"}})
 	require.NoError(t, err)

@@ -234,15 +234,25 @@ func (s *Server) launch(ctx context.Context) error {
 func (s *Server) waitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
+	ended := s.postgres.done
+	pinging, stopPinging := context.WithCancel(ctx)
+	defer stopPinging()
+	go func() { // whoever else has the port may not answer for long
+		select {
+		case <-ended:
+			stopPinging()
+		case <-pinging.Done():
+		}
+	}()
 	tick := time.NewTicker(pingEvery)
 	defer tick.Stop()
 	for {
-		err := s.ping(ctx)
+		err := s.ping(pinging)
 		if err == nil {
 			return nil
 		}
 		select {
-		case <-s.postgres.done:
+		case <-ended:
 			return errors.New("it ended by itself")
 		case <-ctx.Done():
 			return errors.Join(ctx.Err(), err)

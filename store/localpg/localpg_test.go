@@ -45,7 +45,7 @@ func helper() {
 var quick = map[string]string{"fsync": "off"}
 
 func timed(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -202,7 +202,7 @@ func TestStartAgainAfterItDiedByItself(t *testing.T) {
 
 	require.Eventually(t, func() bool {
 		return s.StartAgain(timed(t)) == nil && answers(s.URL("postgres"))
-	}, 30*time.Second, 10*time.Millisecond)
+	}, time.Minute, 10*time.Millisecond)
 }
 
 func answers(url string) bool {
@@ -292,7 +292,7 @@ func TestKilledOwnerLeavesNothingRunning(t *testing.T) {
 	pid := postmaster(t, data)
 
 	require.NoError(t, cmd.Process.Kill())
-	require.Eventually(t, func() bool { return !alive(pid) }, 20*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return !alive(pid) }, time.Minute, 10*time.Millisecond)
 	start(t, localpg.Options{}) // sweeps
 	require.NoDirExists(t, filepath.Dir(data))
 }

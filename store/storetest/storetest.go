@@ -14,6 +14,7 @@ package storetest
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"testing"
 	"time"
@@ -26,13 +27,13 @@ import (
 )
 
 // patience bounds each step: starting, migrating, creating, dropping.
-const patience = time.Minute
+const patience = 2 * time.Minute
 
 // Run runs a package's tests, stops what they started and exits.
 func Run(m *testing.M) {
 	code := m.Run()
 	if err := stopShared(); err != nil {
-		println("storetest:", err.Error())
+		fmt.Fprintln(os.Stderr, "storetest:", err)
 		code = max(code, 1)
 	}
 	os.Exit(code)

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"slices"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/robfig/cron/v3"
+	"github.com/spf13/cobra"
+
+	"kvit/config"
+	"kvit/jobs"
+	"kvit/retention"
+)
+
+func (a *app) eraseCommand() *cobra.Command {
+	var dryRun, asJSON bool
+	cmd := &cobra.Command{
+		Use: "erase", Short: "Erase now what is due, or preview it",
+		Long: `Erases what is due now instead of at the next scheduled run. A dry run executes the same statements
+in one transaction and rolls it back; until then the due orders are locked.`,
+		Example: "  kvit erase --dry-run\n  kvit erase --json",
+		Args:    usage(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.erase(cmd.Context(), dryRun, asJSON)
+		},
+	}
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "run the real statements and roll them back")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func (a *app) erase(ctx context.Context, dryRun, asJSON bool) error {
+	cfg, pool, logger, err := a.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	eraser, err := newEraser(cfg, pool, nil, logger)
+	if err != nil {
+		return err
+	}
+	erase := eraser.Run
+	if dryRun {
+		erase = eraser.DryRun
+	}
+	report, err := erase(ctx)
+	if asJSON {
+		if err := printJSON(a.stdout, report); err != nil {
+			return err
+		}
+	} else {
+		printReport(a.stdout, report)
+	}
+	if errors.Is(err, jobs.ErrNotErased) {
+		return errReported
+	}
+	return err
+}
+
+func printReport(w io.Writer, r jobs.Report) {
+	if r.DryRun {
+		fmt.Fprintln(w, "dry run: everything below was done and rolled back")
+	}
+	fmt.Fprintf(w, "orders erased     %d\n", r.Orders)
+	fmt.Fprintf(w, "events erased     %d\n", r.Events)
+	fmt.Fprintf(w, "events purged     %d\n", r.Purged)
+	fmt.Fprintf(w, "held              %d\n", r.Held)
+	fmt.Fprintf(w, "locked, skipped   %d\n", r.Skipped)
+	fmt.Fprintf(w, "failed            %d\n", r.Failed)
+	for _, table := range slices.Sorted(maps.Keys(r.Rows)) {
+		fmt.Fprintf(w, "rows of %s: %d\n", table, r.Rows[table])
+	}
+	for _, p := range r.Problems {
+		fmt.Fprintf(w, "order %s: %s\n", p.OrderRef, p.Problem)
+	}
+}
+
+// newEraser makes the eraser of the configuration. metrics may be nil.
+func newEraser(cfg config.Config, pool *pgxpool.Pool, metrics *jobs.Metrics, logger *slog.Logger) (*jobs.Eraser, error) {
+	schedule, err := cron.ParseStandard("CRON_TZ=" + cfg.Retention.TimeZone + " " + cfg.Retention.Schedule)
+	if err != nil {
+		return nil, fmt.Errorf("read retention.schedule: %w", err)
+	}
+	eraser := &jobs.Eraser{
+		DB: pool, Policy: policyOf(cfg.Retention.Policy),
+		EventsAfter: cfg.Retention.EventsAfter, ReceiptsAfter: cfg.Retention.ReceiptsAfter,
+		BatchOrders: cfg.Retention.BatchOrders, Schedule: schedule, Logger: logger,
+	}
+	// Without a policy nothing of the shop is erased: kvit then only looks after its own events.
+	if len(cfg.Retention.Policy) > 0 {
+		eraser.Orders = shopOrders(cfg)
+	}
+	if metrics != nil {
+		eraser.OrdersErased = metrics.OrdersErased
+	}
+	return eraser, nil
+}
+
+func policyOf(tables []config.TablePolicy) retention.Policy {
+	var policy retention.Policy
+	for _, t := range tables {
+		table := retention.Table{Name: t.Table, DeleteRows: t.DeleteRows}
+		if t.Match != nil {
+			table.Match = &retention.Match{Column: t.Match.Column, OrderColumn: t.Match.OrderColumn}
+		}
+		for _, c := range t.Columns {
+			table.Columns = append(table.Columns, retention.Column{Name: c.Name, Strategy: retention.Strategy(c.Strategy), Text: c.Text})
+		}
+		policy.Tables = append(policy.Tables, table)
+	}
+	return policy
+}

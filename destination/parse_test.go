@@ -1,0 +1,262 @@
+package destination_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/stretchr/testify/require"
+
+	"kvit/destination"
+)
+
+// whole has every member of the contract, and some that this version does not know.
+const whole = `{
+ "customer": {"id": "1042", "email": "jane.doe@example.com", "phone": "+12025550123", "first_name": "Jane", "last_name": "Doe",
+  "company": "Example Ltd", "gender": "female", "birthday": "1990-05-17", "language": "en-GB", "loyalty_level": 3,
+  "address": {"lines": ["1 Example Street", "2nd floor"], "postal_code": "8000", "city": "Exampleton", "region": "North", "country": "DK"},
+  "tags": ["vip", "b2c"], "is_new": true},
+ "order": {"ref": "E100042", "number": "100042", "currency": "DKK", "total": "749.00", "tax": "149.80", "shipping": "0", "discount": "-10.5",
+  "coupon": "SPRING", "payment_method": "card", "transaction_id": "t-1", "delivery_method": "parcel", "delivery_date": "2025-03-07",
+  "items": [{"sku": "SKU-9", "name": "Teapot", "brand": "Example", "category": "Kitchen", "variant": "blue", "quantity": 2, "unit_price": "299.00"},
+            {"sku": "SKU-10", "quantity": 1.125, "unit_price": "0.1234"}]},
+ "cart": {"id": "c-77", "currency": "DKK", "total": "299.00", "items": []},
+ "optin": {"email": true, "sms": false},
+ "client": {"ip": "2001:db8::1", "user_agent": "Example/1.0", "page_url": "https://shop.example.com/", "referrer": "https://example.com/",
+  "ga_client_id": "1.2", "ga_session_id": "3", "fbp": "fb.1", "fbc": "fb.2", "ttclid": "t", "ttp": "p", "spread_cookie": "s", "other_id": 1},
+ "custom": {"customer_group": "B2C"}, "novelty": [1]
+}`
+
+func TestParsePayloadReadsEveryMember(t *testing.T) {
+	t.Parallel()
+	p, err := destination.ParsePayload("order_paid", []byte(whole))
+	require.Nil(t, err)
+	yes, no := true, false
+	require.Equal(t, destination.Payload{
+		Customer: &destination.Customer{ID: "1042", Email: "jane.doe@example.com", Phone: "+12025550123", FirstName: "Jane", LastName: "Doe",
+			Company: "Example Ltd", Gender: "female", Birthday: "1990-05-17", Language: "en-GB", Tags: []string{"vip", "b2c"}, IsNew: true,
+			Address: &destination.Address{Lines: []string{"1 Example Street", "2nd floor"}, PostalCode: "8000", City: "Exampleton", Region: "North", Country: "DK"}},
+		Order: &destination.Order{Ref: "E100042", Number: "100042", Currency: "DKK", Total: "749.00", Tax: "149.80", Shipping: "0", Discount: "-10.5",
+			Coupon: "SPRING", PaymentMethod: "card", TransactionID: "t-1", DeliveryMethod: "parcel", DeliveryDate: "2025-03-07",
+			Items: []destination.Item{
+				{SKU: "SKU-9", Name: "Teapot", Brand: "Example", Category: "Kitchen", Variant: "blue", Quantity: "2", UnitPrice: "299.00"},
+				{SKU: "SKU-10", Quantity: "1.125", UnitPrice: "0.1234"}}},
+		Cart:  &destination.Cart{ID: "c-77", Currency: "DKK", Total: "299.00", Items: []destination.Item{}},
+		Optin: &destination.Optin{Email: &yes, SMS: &no},
+		Client: &destination.Browser{IP: "2001:db8::1", UserAgent: "Example/1.0", PageURL: "https://shop.example.com/", Referrer: "https://example.com/",
+			GAClientID: "1.2", GASessionID: "3", FBP: "fb.1", FBC: "fb.2", TTClid: "t", TTP: "p", SpreadCookie: "s"},
+		Custom: json.RawMessage(`{"customer_group": "B2C"}`),
+	}, p)
+}
+
+// accepted and rejected are payloads on which the schema and ParsePayload must agree.
+var accepted = map[string]string{
+	"Whole":           whole,
+	"Nothing":         `null`,
+	"NoMembers":       `{}`,
+	"NullMembers":     `{"customer": null, "order": {"total": null, "items": null}, "optin": {"email": null}, "cart": {"items": [{"quantity": null}]}}`,
+	"EmptyStrings":    `{"customer": {"email": "", "phone": "", "birthday": "", "address": {"country": ""}}, "order": {"total": "", "delivery_date": ""}, "client": {"ip": ""}}`,
+	"Unknown":         `{"customer": {"shoe_size": 44.5}, "x": 1}`,
+	"CustomAnything":  `{"custom": 12.5}`,
+	"DeliveryTime":    `{"order": {"delivery_date": "2025-03-07T10:00:00+01:00"}}`,
+	"UnicodeMail":     `{"customer": {"email": "jané@exämple.com"}}`,
+	"Zeros":           `{"cart": {"items": [{"quantity": 0.5}]}, "order": {"total": "0.00"}}`,
+	"LongestMoney":    `{"order": {"total": "-123456789012.1234"}}`,
+	"CaseOfTheMember": `{"customer": {"EMAIL": 12}}`,
+}
+
+// rejected have the reason's field; MARKER stands for something that must not get into the reason.
+var rejected = map[string]struct{ field, payload string }{
+	"Array":           {"payload", `["MARKER"]`},
+	"String":          {"payload", `"MARKER"`},
+	"NumberForText":   {"customer.first_name", `{"customer": {"first_name": 660066}}`},
+	"NumberForID":     {"customer.id", `{"customer": {"id": 660066}}`},
+	"ObjectForText":   {"customer.company", `{"customer": {"company": {"MARKER": 1}}}`},
+	"TextForObject":   {"customer", `{"customer": "MARKER"}`},
+	"ListForObject":   {"order", `{"order": ["MARKER"]}`},
+	"TextForAddress":  {"customer.address", `{"customer": {"address": "MARKER"}}`},
+	"MailWithoutAt":   {"customer.email", `{"customer": {"email": "MARKER"}}`},
+	"MailTwoAt":       {"customer.email", `{"customer": {"email": "MARKER@a@example.com"}}`},
+	"MailSpace":       {"customer.email", `{"customer": {"email": "MARKER x@example.com"}}`},
+	"MailNoDot":       {"customer.email", `{"customer": {"email": "MARKER@example"}}`},
+	"MailName":        {"customer.email", `{"customer": {"email": "MARKER <a@example.com>"}}`},
+	"Phone":           {"customer.phone", `{"customer": {"phone": "MARKER"}}`},
+	"PhoneLocal":      {"customer.phone", `{"customer": {"phone": "2025550123"}}`},
+	"PhoneTooLong":    {"customer.phone", `{"customer": {"phone": "+1202555012312345"}}`},
+	"Birthday":        {"customer.birthday", `{"customer": {"birthday": "17.05.1990"}}`},
+	"BirthdayNoDay":   {"customer.birthday", `{"customer": {"birthday": "1990-02-30"}}`},
+	"Country":         {"customer.address.country", `{"customer": {"address": {"country": "MARKER"}}}`},
+	"CountryLower":    {"customer.address.country", `{"customer": {"address": {"country": "dk"}}}`},
+	"Lines":           {"customer.address.lines", `{"customer": {"address": {"lines": "MARKER"}}}`},
+	"Tags":            {"customer.tags", `{"customer": {"tags": ["MARKER", 1]}}`},
+	"IsNew":           {"customer.is_new", `{"customer": {"is_new": "MARKER"}}`},
+	"MoneyFloat":      {"order.total", `{"order": {"total": 660.066}}`},
+	"MoneyInteger":    {"order.tax", `{"order": {"tax": 660066}}`},
+	"MoneyComma":      {"order.shipping", `{"order": {"shipping": "660066,00"}}`},
+	"MoneyPoint":      {"order.discount", `{"order": {"discount": "660066."}}`},
+	"MoneyExponent":   {"order.total", `{"order": {"total": "660066e2"}}`},
+	"MoneyTooLong":    {"order.total", `{"order": {"total": "6600661234567"}}`},
+	"MoneyTooFine":    {"order.total", `{"order": {"total": "660066.00000"}}`},
+	"Currency":        {"cart.currency", `{"cart": {"currency": "MARKER"}}`},
+	"DeliveryDate":    {"order.delivery_date", `{"order": {"delivery_date": "MARKER"}}`},
+	"Items":           {"order.items", `{"order": {"items": {"MARKER": 1}}}`},
+	"ItemNotObject":   {"order.items[1]", `{"order": {"items": [{}, "MARKER"]}}`},
+	"ItemNull":        {"cart.items[0]", `{"cart": {"items": [null]}}`},
+	"QuantityText":    {"order.items[2].quantity", `{"order": {"items": [{}, {}, {"quantity": "MARKER"}]}}`},
+	"QuantityZero":    {"cart.items[0].quantity", `{"cart": {"items": [{"quantity": 0.0}]}}`},
+	"QuantityLess":    {"cart.items[0].quantity", `{"cart": {"items": [{"quantity": -660066}]}}`},
+	"QuantityTooFine": {"cart.items[0].quantity", `{"cart": {"items": [{"quantity": 1.6606}]}}`},
+	"UnitPrice":       {"cart.items[0].unit_price", `{"cart": {"items": [{"unit_price": 660.066}]}}`},
+	"Optin":           {"optin.email", `{"optin": {"email": "MARKER"}}`},
+	"OptinNumber":     {"optin.sms", `{"optin": {"sms": 1}}`},
+	"IP":              {"client.ip", `{"client": {"ip": "MARKER"}}`},
+	"Client":          {"client.user_agent", `{"client": {"user_agent": ["MARKER"]}}`},
+}
+
+func TestParsePayloadRejectsAndNamesTheField(t *testing.T) {
+	t.Parallel()
+	for name, test := range rejected {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p, err := destination.ParsePayload("order_paid", []byte(test.payload))
+			require.NotNil(t, err)
+			require.Zero(t, p)
+			require.Equal(t, destination.Rejected, err.Kind)
+			field, _, _ := strings.Cut(err.Reason, ": ")
+			require.Equal(t, test.field, field)
+			require.NotContains(t, err.Reason, "MARKER")
+			require.NotContains(t, err.Reason, "66.0")
+			require.NotContains(t, err.Reason, "6600")
+		})
+	}
+}
+
+func TestParsePayloadAndSchemaAgree(t *testing.T) {
+	t.Parallel()
+	schema := compile(t)
+	for name, payload := range accepted {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.NoError(t, schema.Validate(instance(t, payload)))
+			_, err := destination.ParsePayload("order_paid", []byte(payload))
+			require.Nil(t, err)
+		})
+	}
+	for name, test := range rejected {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.Error(t, schema.Validate(instance(t, test.payload)))
+		})
+	}
+}
+
+// TestSchemaNamesEveryMember lets each member that ParsePayload reads be a wrong type in turn: both
+// must refuse it.
+func TestSchemaNamesEveryMember(t *testing.T) {
+	t.Parallel()
+	schema := compile(t)
+	var everything map[string]any
+	require.NoError(t, json.Unmarshal([]byte(whole), &everything))
+	for _, object := range []string{"customer", "order", "cart", "optin", "client"} {
+		for name := range everything[object].(map[string]any) {
+			payload := `{"` + object + `": {"` + name + `": [{}]}}`
+			if name == "items" {
+				payload = `{"` + object + `": {"items": {}}}`
+			}
+			_, err := destination.ParsePayload("order_paid", []byte(payload))
+			require.Equal(t, err == nil, schema.Validate(instance(t, payload)) == nil, "%s.%s", object, name)
+		}
+	}
+}
+
+func compile(t *testing.T) *jsonschema.Schema {
+	file, err := os.ReadFile("../docs/event.schema.json")
+	require.NoError(t, err)
+	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(file))
+	require.NoError(t, err)
+	compiler := jsonschema.NewCompiler()
+	compiler.AssertFormat()
+	require.NoError(t, compiler.AddResource("event.schema.json", document))
+	schema, err := compiler.Compile("event.schema.json")
+	require.NoError(t, err)
+	return schema
+}
+
+func instance(t *testing.T, payload string) any {
+	value, err := jsonschema.UnmarshalJSON(strings.NewReader(payload))
+	require.NoError(t, err)
+	return value
+}
+
+func TestParsePayloadBounds(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ event, payload, reason string }{
+		"TooLarge":    {"search", `{"custom": "` + strings.Repeat("x", 5<<20) + `"}`, "payload: must not be larger than 1 MiB"},
+		"TooDeep":     {"search", strings.Repeat("[", 500_000), "payload: must not be nested deeper than 100 levels"},
+		"NotJSON":     {"search", `{"custom": `, "payload: must be JSON"},
+		"UnknownName": {"MARKER", `{}`, "name: is not the name of an event"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := destination.ParsePayload(test.event, []byte(test.payload))
+			require.Equal(t, &destination.Error{Kind: destination.Rejected, Reason: test.reason}, err)
+		})
+	}
+	t.Run("BracketsInText", func(t *testing.T) {
+		t.Parallel()
+		_, err := destination.ParsePayload("custom:x", []byte(`{"custom": "\"`+strings.Repeat("[", 1000)+`\\"}`))
+		require.Nil(t, err)
+	})
+}
+
+func TestPathText(t *testing.T) {
+	t.Parallel()
+	payload := []byte(`{"custom": {"group": "B2C", "n": 12.50, "yes": true, "no": false, "list": ["a", "b"], "nothing": null, "a*": "star", "ab": "ab"}}`)
+	for path, want := range map[string]string{
+		"custom.group": "B2C", "custom.n": "12.50", "custom.yes": "1", "custom.no": "0", "custom.list.1": "b",
+		"custom.nothing": "", "custom.list": "", "custom.missing": "", "custom": "", "custom.a*": "star", "custom.#": "", "@this": "",
+	} {
+		require.Equal(t, want, destination.NewPath(path).Text(payload), path)
+	}
+}
+
+func FuzzParsePayload(f *testing.F) {
+	for _, payload := range accepted {
+		f.Add([]byte(payload))
+	}
+	for _, test := range rejected {
+		f.Add([]byte(test.payload))
+	}
+	f.Add([]byte(`{"order":{"items":[{"quantity":1e9}]},"customer":{"email":"\ud800@a.b"}}`))
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		p, err := destination.ParsePayload("order_paid", payload)
+		if err != nil {
+			require.Equal(t, destination.Rejected, err.Kind)
+			require.Regexp(t, `^[a-z_.\[\]0-9]+: [a-zA-Z0-9 ,.:"+()-]+$`, err.Reason)
+			return
+		}
+		if len(p.Custom) > 0 {
+			require.True(t, json.Valid(p.Custom))
+		}
+	})
+}
+
+func BenchmarkParsePayload(b *testing.B) {
+	var payload bytes.Buffer
+	require.NoError(b, json.Compact(&payload, []byte(whole)))
+	padding := `,"padding":{`
+	for i := range 20 {
+		padding += `"member_` + string(rune('a'+i)) + `":"` + strings.Repeat("text ", 16) + `",`
+	}
+	raw := append(payload.Bytes()[:payload.Len()-1], strings.TrimSuffix(padding, ",")+"}}"...)
+	b.SetBytes(int64(len(raw)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := destination.ParsePayload("order_paid", raw); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

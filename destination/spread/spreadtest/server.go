@@ -1,0 +1,235 @@
+// Package spreadtest is a strict stand-in for SPREAD: it checks credentials, encoding and fields, and
+// keeps what it was told. Where SPREAD's own behaviour is not documented (docs/destinations/spread.md)
+// it takes the harsher reading: what is created twice is answered with 409. It can be told to fail.
+// Tests and the demo use it.
+package spreadtest
+
+import (
+	"crypto/subtle"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Failure is how a request goes wrong. The zero value is none.
+type Failure struct {
+	Status     int           // answer with this status instead
+	RetryAfter string        // header of that answer
+	Delay      time.Duration // wait before answering
+	After      bool          // keep what was said first, so that the next attempt is a repeat
+	Reset      bool          // break the connection off instead of answering
+	Echo       bool          // put the request's body into the answer
+}
+
+// Server is an http.Handler.
+type Server struct {
+	publicKey, privateKey string
+	fail                  func(n int) Failure
+	mux                   *http.ServeMux
+
+	mu       sync.Mutex
+	counts   Counts
+	refusals []string
+	profiles map[string]Profile
+	orders   map[string]Order
+	carts    map[string]Cart
+}
+
+// Counts are what a Server has seen.
+type Counts struct {
+	Requests int // all of them
+	Refused  int // wrong key, encoding or fields; see Refusals
+	Profiles int
+	Orders   int // different references
+	Repeats  int // an order was said again to be in a state that was said before
+	Lowered  int // an order was said to be in a state that it had left
+	Carts    int // automations that run
+}
+
+// Profile is a person, by external id if there is one, else by e-mail.
+type Profile struct {
+	Fields   map[string]string // customer_name and so on
+	Consents map[string]string // 1 or 0 by technical name
+	Custom   map[string]string // by the field's id
+	Tags     []string
+	Actions  []string // signup, order, newsletter, in the order of the calls
+	Calls    int
+}
+
+// Order is an order, by its reference.
+type Order struct {
+	Customer string // the profile
+	State    string
+	Amount   string
+	Date     string
+	Tags     []string
+	Said     map[string]int // how often each state was said
+}
+
+// Cart is an automation that runs, by its key.
+type Cart struct {
+	Email  string
+	Fields map[string]string
+	Calls  int
+}
+
+// New returns a server for one account. fail, if not nil, is asked before each request, with 1 for
+// the first.
+func New(publicKey, privateKey string, fail func(n int) Failure) *Server {
+	s := &Server{
+		publicKey: publicKey, privateKey: privateKey, fail: fail, mux: http.NewServeMux(),
+		profiles: map[string]Profile{}, orders: map[string]Order{}, carts: map[string]Cart{},
+	}
+	s.mux.HandleFunc("POST /api/CreateAccount", s.form(func(f fields) refusal { return s.account(f, true) }))
+	s.mux.HandleFunc("POST /api/UpdateAccount", s.form(func(f fields) refusal { return s.account(f, false) }))
+	s.mux.HandleFunc("POST /api/CreateOrder", s.form(func(f fields) refusal { return s.order(f, true) }))
+	s.mux.HandleFunc("POST /api/UpdateOrder", s.form(func(f fields) refusal { return s.order(f, false) }))
+	s.mux.HandleFunc("POST /api/v3/automations/trigger/{name}", s.form(s.trigger))
+	s.mux.HandleFunc("POST /api/v3/automations/stop/{name}", s.form(s.stop))
+	s.mux.HandleFunc("GET /api/v2/consents", s.readConsents)
+	s.mux.HandleFunc("GET /api/v2/orders", s.readOrders)
+	s.mux.HandleFunc("GET /api/v2/orders/{ref}", s.readOrder)
+	return s
+}
+
+// ServeHTTP answers a call of SPREAD's API.
+func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	failure := s.arrive()
+	if !s.wait(req, failure.Delay) {
+		return
+	}
+	if failure.Status == 0 && !failure.Reset {
+		s.serve(w, req)
+		return
+	}
+	body, _ := io.ReadAll(req.Body) // what came is enough for a failure
+	if failure.After {
+		req.Body = io.NopCloser(strings.NewReader(string(body)))
+		s.serve(unheard{http.Header{}}, req)
+	}
+	if failure.Reset {
+		panic(http.ErrAbortHandler)
+	}
+	if failure.RetryAfter != "" {
+		w.Header().Set("Retry-After", failure.RetryAfter)
+	}
+	if !failure.Echo {
+		body = nil
+	}
+	answer(w, failure.Status, map[string]string{"error": "failing as told " + string(body)})
+}
+
+// unheard is an answer that goes nowhere.
+type unheard struct{ header http.Header }
+
+func (u unheard) Header() http.Header         { return u.header }
+func (u unheard) Write(b []byte) (int, error) { return len(b), nil }
+func (u unheard) WriteHeader(int)             {}
+
+func (s *Server) arrive() Failure {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.counts.Requests++
+	if s.fail == nil {
+		return Failure{}
+	}
+	return s.fail(s.counts.Requests)
+}
+
+// wait returns false if the client left meanwhile.
+func (s *Server) wait(req *http.Request, delay time.Duration) bool {
+	if delay == 0 {
+		return true
+	}
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-req.Context().Done():
+		return false
+	}
+}
+
+func (s *Server) serve(w http.ResponseWriter, req *http.Request) {
+	public, private, _ := req.BasicAuth()
+	if subtle.ConstantTimeCompare([]byte(public+":"+private), []byte(s.publicKey+":"+s.privateKey)) != 1 {
+		s.refuse(w, refusal{http.StatusUnauthorized, "wrong key"})
+		return
+	}
+	s.mux.ServeHTTP(w, req)
+}
+
+// form reads a form-encoded call and answers what take says of it.
+func (s *Server) form(take func(fields) refusal) http.HandlerFunc {
+	return func(w http.ResponseWriter, req *http.Request) {
+		f, refused := readFields(req)
+		if refused.status == 0 {
+			s.mu.Lock()
+			refused = take(f)
+			s.mu.Unlock()
+		}
+		if refused.status != 0 {
+			s.refuse(w, refused)
+			return
+		}
+		answer(w, http.StatusOK, map[string]any{"datas": map[string]string{"status": "ok"}})
+	}
+}
+
+// refusal is why a call is not taken; the zero value is none.
+type refusal struct {
+	status int
+	reason string // names fields, never values
+}
+
+func (s *Server) refuse(w http.ResponseWriter, why refusal) {
+	s.mu.Lock()
+	if why.status != http.StatusConflict { // the client may ask that way whether something is known
+		s.counts.Refused++
+		s.refusals = append(s.refusals, why.reason)
+	}
+	s.mu.Unlock()
+	answer(w, why.status, map[string]string{"error": why.reason})
+}
+
+func answer(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(body) // whoever left does not hear it
+}
+
+// Counts returns what was seen so far.
+func (s *Server) Counts() Counts {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	counts := s.counts
+	counts.Profiles, counts.Orders, counts.Carts = len(s.profiles), len(s.orders), len(s.carts)
+	return counts
+}
+
+// Refusals returns why calls were refused.
+func (s *Server) Refusals() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]string(nil), s.refusals...)
+}
+
+// Profile returns a person by external id or e-mail.
+func (s *Server) Profile(id string) (Profile, bool) { return get(s, s.profiles, id) }
+
+// Order returns an order by its reference.
+func (s *Server) Order(ref string) (Order, bool) { return get(s, s.orders, ref) }
+
+// Cart returns a running automation by its cart id.
+func (s *Server) Cart(id string) (Cart, bool) { return get(s, s.carts, id) }
+
+func get[T any](s *Server, from map[string]T, key string) (T, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	value, ok := from[key]
+	return value, ok
+}

@@ -1,0 +1,9 @@
+package jobs
+
+import (
+	"testing"
+
+	"kvit/store/storetest"
+)
+
+func TestMain(m *testing.M) { storetest.Run(m) }

@@ -1,0 +1,9 @@
+package store_test
+
+import (
+	"testing"
+
+	"kvit/store/storetest"
+)
+
+func TestMain(m *testing.M) { storetest.Run(m) }

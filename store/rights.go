@@ -1,0 +1,72 @@
+package store
+
+import (
+	"context"
+	"fmt"
+)
+
+// ServerVersion is the server's version as a number, 150018 for 15.18.
+func ServerVersion(ctx context.Context, db DB) (int, error) {
+	var version int
+	err := db.QueryRow(ctx, `select current_setting('server_version_num')::integer`).Scan(&version)
+	if err != nil {
+		return 0, fmt.Errorf("read server version: %w", err)
+	}
+	return version, nil
+}
+
+// LackingRights tells what is missing for kvit to work with the shop's orders table: the table, a
+// column, a right, or a type that fits.
+func LackingRights(ctx context.Context, db DB, o Orders) ([]string, error) {
+	var exists, canSelect bool
+	err := db.QueryRow(ctx, `
+		select c.oid is not null, coalesce(has_table_privilege(c.oid, 'select'), false)
+		from (select to_regclass($1) as oid) c`, QuoteTable(o.Table)).Scan(&exists, &canSelect)
+	if err != nil {
+		return nil, fmt.Errorf("read rights on %s: %w", o.Table, err)
+	}
+	if !exists {
+		return []string{fmt.Sprintf("table %s does not exist", o.Table)}, nil
+	}
+	var lacks []string
+	if !canSelect {
+		lacks = append(lacks, fmt.Sprintf("select on %s is not granted to this role", o.Table))
+	}
+	for _, column := range []struct {
+		name    string
+		written bool
+	}{{o.Ref, false}, {o.PlacedAt, false}, {o.ImportedAt, true}, {o.ERPNumber, true}, {o.ErasedAt, true}} {
+		lack, err := lackingColumn(ctx, db, o.Table, column.name, column.written)
+		if err != nil {
+			return nil, err
+		}
+		if lack != "" {
+			lacks = append(lacks, lack)
+		}
+	}
+	if len(lacks) == 0 {
+		if _, err := o.refType(ctx, db); err != nil {
+			lacks = append(lacks, err.Error())
+		}
+	}
+	return lacks, nil
+}
+
+func lackingColumn(ctx context.Context, db DB, table, column string, written bool) (string, error) {
+	var exists, canUpdate bool
+	err := db.QueryRow(ctx, `
+		select a.attnum is not null, coalesce(has_column_privilege(c.oid, a.attnum, 'update'), false)
+		from (select to_regclass($1) as oid) c
+		left join pg_attribute a on a.attrelid = c.oid and a.attname = $2 and a.attnum > 0 and not a.attisdropped`,
+		QuoteTable(table), column).Scan(&exists, &canUpdate)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("read rights on %s.%s: %w", table, column, err)
+	case !exists:
+		return fmt.Sprintf("column %s.%s does not exist", table, column), nil
+	case written && !canUpdate:
+		return fmt.Sprintf("update of %s.%s is not granted to this role", table, column), nil
+	default:
+		return "", nil
+	}
+}
