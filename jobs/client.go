@@ -72,7 +72,7 @@ func NewClient(o Options) (*river.Client[pgx.Tx], error) {
 		CancelledJobRetentionPeriod: 7 * 24 * time.Hour, // rejected and failed ones, for operators to look into
 		PollOnly:                    !o.Notify,
 		ErrorHandler:                cancelUnknown{logger: o.Logger},
-		Logger:                      o.Logger,
+		Logger:                      slog.New(calmHandler{o.Logger.Handler()}),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make River client: %w", err)

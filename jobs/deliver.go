@@ -289,6 +289,8 @@ func (l *lane) conclude(ctx context.Context, job *river.Job[DeliverArgs], stored
 // retryLater returns again, unless the event has been tried for as long as configured.
 func (l *lane) retryLater(ctx context.Context, job *river.Job[DeliverArgs], stored *store.Event, cause *destination.Error, since time.Time, again error) error {
 	if time.Since(since) < l.RetryFor {
+		l.logger.Info("attempt did not deliver; trying again later", "event_id", stored.ID,
+			"kind", cause.Kind.String(), "reason", cause.Error(), "attempt", job.Attempt)
 		return again
 	}
 	return l.end(ctx, job, stored, ending{

@@ -511,13 +511,13 @@ func TestDryRunChangesNothingAndCountsTheSame(t *testing.T) {
 	require.ErrorIs(t, dryErr, ErrNotErased)
 	require.Equal(t, before, s.dump())
 
-	real, realErr := s.Run(t.Context())
-	require.Equal(t, dryErr, realErr)
+	wet, wetErr := s.Run(t.Context())
+	require.Equal(t, dryErr, wetErr)
 	require.True(t, dry.DryRun)
 	dry.DryRun = false
-	require.Equal(t, real, dry)
-	require.Equal(t, 4, real.Orders)
-	require.Equal(t, 1, real.Purged)
+	require.Equal(t, wet, dry)
+	require.Equal(t, 4, wet.Orders)
+	require.Equal(t, 1, wet.Purged)
 }
 
 func TestConcurrentRunsShareTheWork(t *testing.T) {

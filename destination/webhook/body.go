@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"bytes"
 	"encoding/json"
 	"strings"
 	"time"
@@ -32,10 +33,10 @@ func Body(event destination.Event) []byte {
 		body = appendString(body, event.OrderRef)
 	}
 	body = append(body, `,"payload":`...)
-	if len(event.Raw) == 0 {
+	if raw := bytes.TrimSpace(event.Raw); len(raw) == 0 {
 		body = append(body, `null`...)
 	} else {
-		body = append(body, event.Raw...)
+		body = append(body, raw...)
 	}
 	return append(body, `}}`...)
 }

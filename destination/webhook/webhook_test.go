@@ -168,6 +168,7 @@ func TestNewNamesTheWrongOption(t *testing.T) {
 func FuzzBody(f *testing.F) {
 	f.Add("order_paid:E1", "order_paid", "E1", []byte(`{"custom":1}`))
 	f.Add("a\"b\\\x00\xff", "custom:\n</script>", "", []byte(nil))
+	f.Add("search:1", "search", "", []byte(" "))
 	f.Fuzz(func(t *testing.T, key, name, ref string, raw []byte) {
 		if _, rejected := destination.ParsePayload(name, raw); rejected != nil {
 			return

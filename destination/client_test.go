@@ -1,0 +1,91 @@
+package destination_test
+
+import (
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"kvit/destination"
+)
+
+func TestIsPublic(t *testing.T) {
+	t.Parallel()
+	for _, host := range []string{
+		"93.184.215.14", "1.1.1.1", "172.15.255.255", "172.32.0.1", "100.63.255.255", "100.128.0.0", "192.169.0.1", "223.255.255.255",
+		"[2606:4700::1111]", "[::ffff:1.1.1.1]", "[64:ff9b::1.1.1.1]",
+	} {
+		require.True(t, destination.IsPublic(host+":443"), host)
+	}
+	for _, host := range []string{
+		"127.0.0.1", "127.255.255.254", "0.0.0.0", "0.1.2.3", "10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.1.1",
+		"169.254.169.254", "100.64.0.1", "100.100.100.200", "168.63.129.16", "192.0.0.192", "192.0.2.1", "198.18.0.1", "203.0.113.9",
+		"224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255",
+		"[::]", "[::1]", "[fe80::1]", "[fe80::1%eth0]", "[fc00::1]", "[fd00:ec2::254]", "[fec0::1]", "[ff02::1]", "[2001:db8::1]", "[2001::1]",
+		"[::ffff:127.0.0.1]", "[::ffff:169.254.169.254]", "[::127.0.0.1]", "[64:ff9b::10.0.0.1]", "[64:ff9b::169.254.169.254]", "[64:ff9b:1::1]",
+		"[2002:7f00:1::]", "example.com", "",
+	} {
+		require.False(t, destination.IsPublic(host+":443"), host)
+	}
+}
+
+func TestClientIgnoresTheProxyOfTheEnvironment(t *testing.T) {
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
+	t.Cleanup(proxy.Close)
+	t.Setenv("HTTP_PROXY", proxy.URL)
+	t.Setenv("http_proxy", proxy.URL)
+	client := destination.NewClient(destination.ClientOptions{AllowPrivate: true, Timeout: 5 * time.Second})
+	t.Cleanup(client.Close)
+	_, err := client.Do(get(t, "http://kvit.invalid/"))
+	require.NotNil(t, err)
+	require.Equal(t, destination.Unreachable, err.Kind)
+}
+
+func TestClientDoesNotTrustAnyCertificate(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewUnstartedServer(http.NotFoundHandler())
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	client := destination.NewClient(destination.ClientOptions{AllowPrivate: true})
+	t.Cleanup(client.Close)
+	_, err := client.Do(get(t, server.URL))
+	require.Equal(t, &destination.Error{Kind: destination.Unreachable, Reason: "the TLS certificate is not accepted"}, err)
+}
+
+func TestClientShortensTheAnswer(t *testing.T) {
+	t.Parallel()
+	for size, want := range map[int]int{10: 10, destination.MaxAnswer: destination.MaxAnswer, destination.MaxAnswer + 1: destination.MaxAnswer} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, strings.Repeat("x", size)) }))
+		t.Cleanup(server.Close)
+		client := destination.NewClient(destination.ClientOptions{AllowPrivate: true})
+		t.Cleanup(client.Close)
+		answer, err := client.Do(get(t, server.URL))
+		require.Nil(t, err)
+		require.Len(t, answer.Body, want)
+		require.False(t, answer.Cut)
+	}
+}
+
+func TestUUIDNeverChanges(t *testing.T) {
+	t.Parallel()
+	// As Python's uuid.uuid5 has it.
+	require.Equal(t, "9a9d6923-47f7-5f50-a3b7-07d717942777", destination.UUID("order_paid:E100042").String())
+}
+
+func TestErrorText(t *testing.T) {
+	t.Parallel()
+	require.EqualError(t, &destination.Error{Code: 422, Reason: "the provider rejected the event"}, "the provider rejected the event (HTTP 422)")
+	require.EqualError(t, destination.Reject("%s: is required", "order.ref"), "order.ref: is required")
+}
+
+func get(t *testing.T, url string) *http.Request {
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	require.NoError(t, err)
+	return req
+}

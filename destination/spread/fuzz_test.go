@@ -1,0 +1,46 @@
+package spread
+
+import (
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"kvit/destination"
+)
+
+// written is what PHP's http_build_query may write.
+var written = regexp.MustCompile(`^[A-Za-z0-9_.~%+-]+=[A-Za-z0-9_.~%+-]+(&[A-Za-z0-9_.~%+-]+=[A-Za-z0-9_.~%+-]+)*$`)
+
+func FuzzCall(f *testing.F) {
+	f.Add("order_paid", "E1", []byte(`{"customer": {"email": "a@example.com", "tags": ["x&y=z"]}, "order": {"total": "1.00"}, "custom": {"group": "\u0000]["}}`))
+	f.Add("cart_updated", "", []byte(`{"customer": {"email": "a@example.com"}, "cart": {"id": "1", "items": [{"quantity": 1}]}}`))
+	f.Add("newsletter_optin", "", []byte(`{"customer": {"email": "a@example.com"}, "optin": {"email": true}}`))
+	f.Add("account_created", "", []byte(`null`))
+	s, err := newSettings(Options{
+		PublicKey: "a", PrivateKey: "b", CartTrigger: "abandoned_cart", Tags: []string{"t"}, OrderTags: []string{"o"},
+		CustomFields: map[string]string{"1": "custom.group", "2": "custom"}, Grants: Grants{"A", "B", "C", "D"},
+	})
+	require.NoError(f, err)
+	f.Fuzz(func(t *testing.T, name, ref string, raw []byte) {
+		payload, rejected := destination.ParsePayload(name, raw)
+		if rejected != nil {
+			return
+		}
+		call, rejected := s.call(destination.Event{Key: "k", Name: name, OrderRef: ref, OccurredAt: time.Unix(0, 0), Payload: payload, Raw: raw})
+		if rejected != nil {
+			require.Equal(t, destination.Rejected, rejected.Kind)
+			return
+		}
+		require.Regexp(t, written, call.body)
+		values, err := url.ParseQuery(call.body)
+		require.NoError(t, err)
+		for key, list := range values {
+			require.Len(t, list, 1, key)
+			require.Equal(t, strings.Count(key, "["), strings.Count(key, "]"))
+		}
+	})
+}

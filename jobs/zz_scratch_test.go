@@ -1,0 +1,25 @@
+package jobs
+import ("testing";"time")
+func TestZZBench(t *testing.T) {
+	s := newShop(t)
+	s.BatchOrders = 200
+	s.exec(`insert into public.orders (order_number, customer_name, email, street, erp_imported_at, customer_id) select 'E'||i, 'M','M','M', now() - interval '31 days' - i*interval '1 second', i%5000 from generate_series(1,50000) i`)
+	s.exec(`insert into public.customers select i, 'M' from generate_series(0,4999) i`)
+	s.exec(`insert into public.order_lines (order_id, sku) select id, 'a' from public.orders, generate_series(1,2)`)
+	s.exec(`insert into public.payments (order_number) select order_number from public.orders`)
+	s.exec(`insert into kvit.event (event_key,name,occurred_at,order_ref,payload,consent) select 'order_placed:'||order_number,'order_placed',now(),order_number, jsonb_build_object('a',repeat('x',2000)),'{}' from public.orders`)
+	s.exec(`create index on public.order_lines(order_id)`)
+	s.exec(`create index on public.payments(order_number)`)
+	s.exec(`create index on public.orders(customer_id)`)
+	s.exec(s.Orders.DueIndex())
+	s.exec(`analyze`)
+	at := time.Now()
+	d, err := s.DryRun(t.Context())
+	t.Log("dry", d, err, time.Since(at))
+	at = time.Now()
+	r := s.run()
+	t.Log(r, time.Since(at))
+	at = time.Now()
+	s.requireChain(50000)
+	t.Log("verify", time.Since(at))
+}
