@@ -920,7 +920,7 @@ func TestClientCatchesUpAtStart(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	t.Parallel()
-	for code, refusal := range map[string]bool{"23503": true, "22001": true, "55P03": true, "57014": true, "57P01": false, "08006": false} {
+	for code, refusal := range map[string]bool{"23503": true, "22001": true, "55P03": true, "57014": true, "57P01": false, "42501": false, "08006": false} {
 		require.Equal(t, refusal, isRefusal(t.Context(), &pgconn.PgError{Code: code}), code)
 	}
 	require.False(t, isRefusal(t.Context(), context.DeadlineExceeded))

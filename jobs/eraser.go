@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -475,8 +476,14 @@ func isRefusal(ctx context.Context, err error) bool {
 	if ctx.Err() != nil || !errors.As(err, &pgErr) {
 		return false
 	}
-	const statementTimeout = "57014" // query_canceled, and it was not us
-	return pgErr.Code == statementTimeout || !store.IsConnection(err)
+	const (
+		statementTimeout = "57014" // query_canceled, and it was not us
+		wrongStatement   = "42"    // undefined column, permission denied, ...: so it is for every order
+	)
+	if pgErr.Code == statementTimeout {
+		return true
+	}
+	return !strings.HasPrefix(pgErr.Code, wrongStatement) && !store.IsConnection(err)
 }
 
 // isLocked: somebody else is at work on the order's rows.

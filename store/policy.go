@@ -19,6 +19,12 @@ type TableColumn struct {
 	Generated bool // Postgres alone writes it: a generated or "always" identity column
 	Unique    bool // a unique index holds this column alone
 	MaxLength int  // in characters; 0: no limit
+
+	// What kvit's database role may not do.
+	NoSelect   bool // read the table
+	NoUpdate   bool // write the column
+	NoDelete   bool // delete rows of the table
+	HiddenRows bool // row security applies to the role: it may not see every row
 }
 
 // TableColumns lists the columns of tables, each named "schema.table". A table that does not exist,
@@ -37,7 +43,11 @@ func TableColumns(ctx context.Context, db DB, tables []string) ([]TableColumn, e
 		           when base.oid = 'name'::regtype then 63
 		           when base.oid in ('varchar'::regtype, 'bpchar'::regtype) and m.typmod > 4 then m.typmod - 4
 		           else 0
-		       end as max_length
+		       end as max_length,
+		       not has_table_privilege(c.oid, 'select') as no_select,
+		       not has_column_privilege(c.oid, a.attnum, 'update') as no_update,
+		       not has_table_privilege(c.oid, 'delete') as no_delete,
+		       row_security_active(c.oid) as hidden_rows
 		from unnest($1::text[], $2::text[]) as n (name, quoted)
 		join pg_class c on c.oid = to_regclass(n.quoted) and c.relkind in ('r', 'p')
 		join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
@@ -53,12 +63,14 @@ func TableColumns(ctx context.Context, db DB, tables []string) ([]TableColumn, e
 }
 
 // LockTables keeps the tables' columns as they are until the transaction ends: what TableColumns
-// tells afterwards stays true. It hinders no reader or writer. Tables that do not exist are left out.
+// tells afterwards stays true. It hinders no reader or writer. Tables that do not exist,
+// or that kvit's role may not read, are left out: TableColumns tells of them.
 func LockTables(ctx context.Context, tx pgx.Tx, tables []string) error {
 	rows, _ := tx.Query(ctx, `
 		select n.quoted
 		from unnest($1::text[]) as n (quoted)
-		join pg_class c on c.oid = to_regclass(n.quoted) and c.relkind in ('r', 'p')`, quoteTables(tables)) // Collect reports its error
+		join pg_class c on c.oid = to_regclass(n.quoted) and c.relkind in ('r', 'p')
+		where has_table_privilege(c.oid, 'select')`, quoteTables(tables)) // Collect reports its error
 	quoted, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil {
 		return fmt.Errorf("find tables: %w", err)

@@ -52,6 +52,29 @@ func TestTableColumns(t *testing.T) {
 	}, got)
 }
 
+func TestTableColumnsTellWhatTheRoleMayDo(t *testing.T) {
+	t.Parallel()
+	tx := storetest.Tx(t)
+	_, err := tx.Exec(t.Context(), `
+		create role kvit_test_reader nologin;
+		create table public.a (id int, name text);
+		create table public.b (id int);
+		alter table public.b enable row level security;
+		grant usage on schema public to kvit_test_reader;
+		grant select, update (name) on public.a to kvit_test_reader;
+		grant delete on public.b to kvit_test_reader;
+		set local role kvit_test_reader`)
+	require.NoError(t, err)
+	require.NoError(t, store.LockTables(t.Context(), tx, []string{"public.a", "public.b"}))
+	got, err := store.TableColumns(t.Context(), tx, []string{"public.a", "public.b"})
+	require.NoError(t, err)
+	require.Equal(t, []store.TableColumn{
+		{Table: "public.a", Name: "id", Type: "integer", Family: "N", NoUpdate: true, NoDelete: true},
+		{Table: "public.a", Name: "name", Type: "text", Family: "S", NoDelete: true},
+		{Table: "public.b", Name: "id", Type: "integer", Family: "N", NoSelect: true, NoUpdate: true, HiddenRows: true},
+	}, got)
+}
+
 func TestLockTablesKeepsColumnsAsTheyAre(t *testing.T) {
 	t.Parallel()
 	db := storetest.DB(t)

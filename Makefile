@@ -1,0 +1,49 @@
+# Works with GNU make 3.81, which is what macOS has.
+
+SHELL   := /bin/sh
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
+
+# Built with the Go at hand; the version in its name makes a new one build when it changes.
+LINT_VERSION := v2.15.0
+LINT         := .tools/golangci-lint-$(LINT_VERSION)
+
+.PHONY: help demo test lint bench build prerequisites clean
+
+help:
+	@echo 'make demo    install what is missing, build, and show kvit at work for a minute and a half'
+	@echo 'make test    install what is missing and run all tests, with the race detector'
+	@echo 'make lint    gofmt, go vet, golangci-lint'
+	@echo 'make bench   print how many events a second this machine delivers'
+	@echo 'make build   ./kvit, one static binary'
+	@echo 'make clean   remove what these have built here'
+
+demo: prerequisites build
+	./kvit demo
+
+test: prerequisites
+	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 15m ./...
+
+lint: $(LINT)
+	@unformatted="$$(gofmt -l .)"; if [ -n "$$unformatted" ]; then \
+		echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(LINT) run ./...
+
+bench: prerequisites
+	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./bench
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o kvit ./cmd/kvit
+
+prerequisites:
+	@GO='$(GO)' sh deploy/install.sh
+
+# In a step of its own, so that an interrupted build leaves nothing with the final name.
+$(LINT):
+	@mkdir -p .tools
+	GOBIN="$(CURDIR)/.tools/new" $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+	@mv .tools/new/golangci-lint $(LINT) && rmdir .tools/new
+
+clean:
+	rm -rf kvit .tools

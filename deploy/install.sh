@@ -1,0 +1,82 @@
+#!/bin/sh
+# Installs what `make demo` and `make test` need besides Go: the programs of a Postgres server, 14 or
+# later, and a C compiler for Go's race detector. It does nothing where all is there, and changes no
+# Postgres that is: kvit's tests and its demo start a private server of their own.
+set -eu
+
+say() { echo "install: $*"; }
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# The version that go.mod asks for, such as 1.26.
+wanted_go=$(sed -n 's/^go \([0-9]*\.[0-9]*\).*/\1/p' "$(dirname "$0")/../go.mod")
+if ! has "${GO:-go}"; then
+	say "Go $wanted_go or later is needed, and is not in PATH: see https://go.dev/doc/install" >&2
+	exit 1
+fi
+
+# Where store/localpg looks, too: most packages leave these programs out of PATH.
+has_postgres() {
+	for dir in $(echo "$PATH" | tr ':' ' ') /usr/lib/postgresql/*/bin /usr/pgsql-*/bin \
+		/opt/homebrew/opt/postgresql*/bin /usr/local/opt/postgresql*/bin \
+		/Library/PostgreSQL/*/bin /Applications/Postgres.app/Contents/Versions/*/bin; do
+		[ -x "$dir/initdb" ] && [ -x "$dir/postgres" ] || continue
+		major=$("$dir/postgres" --version 2>/dev/null | sed 's/[^0-9]*\([0-9]*\).*/\1/')
+		[ "${major:-0}" -ge 14 ] && return 0
+	done
+	return 1
+}
+
+as_root() {
+	if [ "$(id -u)" = 0 ]; then
+		"$@"
+	elif has sudo && [ -t 0 ]; then
+		sudo "$@"
+	elif has sudo; then
+		sudo -n "$@" # nobody is there to type a password
+	else
+		return 1
+	fi
+}
+
+updated=
+apt_install() {
+	if [ -z "$updated" ]; then
+		as_root apt-get update -q || return 1
+		updated=yes
+	fi
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"
+}
+
+# Debian's package makes a cluster and starts it, unless it is told not to: nobody here wants one.
+apt_postgres() {
+	conf=/etc/postgresql-common/createcluster.d/kvit-no-cluster.conf
+	as_root mkdir -p "${conf%/*}" || return 1
+	echo "create_main_cluster = false" | as_root tee "$conf" >/dev/null || return 1
+	done=0
+	apt_install postgresql || done=1
+	as_root rm -f "$conf"
+	return $done
+}
+
+if ! has_postgres; then
+	say "no Postgres 14 or later here; installing its programs (no server is set up or started)"
+	if has apt-get; then
+		apt_postgres || say "apt-get could not install postgresql" >&2
+	elif has brew; then
+		brew install postgresql@17 || say "brew could not install postgresql@17" >&2
+	fi
+	if ! has_postgres; then
+		say "there is still none: kvit will fetch the programs itself (about 10 MB, kept in the user's cache)" >&2
+	fi
+fi
+
+if ! has gcc && ! has clang && ! has cc; then
+	say "no C compiler here, which Go's race detector needs; installing one"
+	if has apt-get; then
+		apt_install gcc libc6-dev || say "apt-get could not install gcc" >&2
+	elif has xcode-select; then
+		say "run \`xcode-select --install\`, then try again" >&2
+	else
+		say "install gcc, then try again" >&2
+	fi
+fi
