@@ -35,7 +35,7 @@ func readDestination(s *section, name string, delivery Delivery) Destination {
 		return d // what else belongs here depends on the kind
 	}
 	d.Kind = s.choice("kind", "", KindSpread, KindWebhook)
-	concurrency := 0
+	var concurrency int
 	switch d.Kind {
 	case KindSpread:
 		d.Spread, concurrency = readSpread(s), 5

@@ -728,6 +728,26 @@ func TestHoldAgainstErasure(t *testing.T) {
 	}
 }
 
+// A hold whose transaction has not ended when the run begins is waited for, and seen.
+func TestHoldThatIsBeingPlacedIsSeen(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.order("E1", 31*day)
+	tx, err := s.db.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = store.AddHold(t.Context(), tx, s.Orders, store.Hold{OrderRef: "E1", Reason: "audit", PlacedBy: "ops"})
+	require.NoError(t, err)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := s.Run(t.Context())
+		ended <- err
+	}()
+	s.awaitLockWait()
+	require.NoError(t, tx.Commit(t.Context()))
+	require.NoError(t, <-ended)
+	require.True(t, s.untouched("E1"))
+}
+
 func TestRandomOrders(t *testing.T) {
 	t.Parallel()
 	seed := rand.Uint64()
