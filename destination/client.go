@@ -90,7 +90,7 @@ func (c *Client) Close() { c.transport.CloseIdleConnections() }
 // was, Misconfigured if the address is refused. The error never holds the URL.
 func (c *Client) Do(req *http.Request) (Answer, *Error) {
 	var written atomic.Bool
-	ctx, cancel := context.WithCancel(req.Context())
+	ctx, cancel := context.WithTimeout(req.Context(), c.timeout)
 	defer cancel()
 	trace := &httptrace.ClientTrace{WroteHeaders: func() { written.Store(true) }}
 	req = req.WithContext(httptrace.WithClientTrace(ctx, trace))

@@ -3,6 +3,7 @@ package demo
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -72,7 +73,7 @@ type evidence struct{ ref, number, kind string }
 // report gives an order its number in the ERP and tells kvit; what comes with some of the orders
 // must change nothing.
 func (e *erp) report(ctx context.Context, ref string) error {
-	n := len(e.imported())
+	n := e.count()
 	number := fmt.Sprintf("SO-%06d", 500_000+n)
 	list := []evidence{{ref, number, "order"}}
 	switch {
@@ -119,9 +120,11 @@ func (e *erp) number(ref string) string {
 func (e *erp) imported() map[string]string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	all := make(map[string]string, len(e.numbers))
-	for ref, number := range e.numbers {
-		all[ref] = number
-	}
-	return all
+	return maps.Clone(e.numbers)
+}
+
+func (e *erp) count() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.numbers)
 }
