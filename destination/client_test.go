@@ -72,6 +72,18 @@ func TestClientShortensTheAnswer(t *testing.T) {
 	}
 }
 
+func TestClientCanIgnoreTheAnswer(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "text") }))
+	t.Cleanup(server.Close)
+	client := destination.NewClient(destination.ClientOptions{AllowPrivate: true, IgnoreAnswer: true})
+	t.Cleanup(client.Close)
+	answer, err := client.Do(get(t, server.URL))
+	require.Nil(t, err)
+	require.Equal(t, http.StatusOK, answer.Status)
+	require.Empty(t, answer.Body)
+}
+
 func TestUUIDNeverChanges(t *testing.T) {
 	t.Parallel()
 	// As Python's uuid.uuid5 has it.

@@ -26,16 +26,21 @@ type Event struct {
 
 // Events loads events by id with the state of their receipt at the destination; ids that are not
 // there are left out. Payloads of more than maxPayload bytes stay in the database: one request of
-// a hundred such events would take the memory of the process.
+// a hundred such events would take the memory of the process. The receipt is looked up by a lateral
+// join with a limit, since for a plain one Postgres prefers to read the whole table until it is
+// large: that took three quarters of the time of a delivery.
 func Events(ctx context.Context, db DB, destination string, ids []int64, maxPayload int) ([]Event, error) {
 	rows, _ := db.Query(ctx, `
 		select e.id, e.event_key, e.name, e.occurred_at, e.received_at, e.order_ref,
-		       case when octet_length(e.payload::text) <= $3 then e.payload::text end::bytea as payload,
-		       e.consent::text::bytea as consent, e.erased_at, e.defect,
-		       coalesce(octet_length(e.payload::text) > $3, false) as too_large,
-		       r.event_id is not null as settled
+		       case when octet_length(p.text) <= $3 then convert_to(p.text, 'UTF8') end as payload,
+		       convert_to(e.consent::text, 'UTF8') as consent, e.erased_at, e.defect,
+		       coalesce(octet_length(p.text) > $3, false) as too_large,
+		       coalesce(r.settled, false) as settled
 		from kvit.event e
-		left join kvit.delivery r on r.event_id = e.id and r.destination = $1
+		cross join lateral (select e.payload::text as text offset 0) p -- once, not three times
+		left join lateral (
+		    select true as settled from kvit.delivery r where r.event_id = e.id and r.destination = $1 limit 1
+		) r on true
 		where e.id = any ($2)`, destination, ids, maxPayload) // Collect reports its error
 	events, err := pgx.CollectRows(rows, pgx.RowToStructByName[Event])
 	if err != nil {

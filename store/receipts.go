@@ -19,12 +19,14 @@ type Receipt struct {
 }
 
 // LockReceipts reads and locks those of the given receipts that have not been judged yet, oldest
-// first.
+// first, together with other new ones of the same orders: jobs run in any order, and a later number
+// must not win over the first.
 func LockReceipts(ctx context.Context, tx pgx.Tx, ids []int64) ([]Receipt, error) {
 	rows, _ := tx.Query(ctx, `
 		select id, order_ref, erp_order_number, document_kind, imported_at, seen_at
 		from kvit.erp_receipt
-		where id = any ($1) and status in ('new', 'unknown_order')
+		where order_ref in (select order_ref from kvit.erp_receipt where id = any ($1))
+		  and (status = 'new' or status = 'unknown_order' and id = any ($1))
 		order by id
 		for update`, ids) // Collect reports its error
 	receipts, err := pgx.CollectRows(rows, pgx.RowToStructByName[Receipt])

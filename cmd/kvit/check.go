@@ -107,7 +107,7 @@ func (a *app) check(ctx context.Context) []finding {
 func checkDestinations(cfg config.Config) []finding {
 	var findings []finding
 	for _, d := range cfg.Destinations {
-		adapter, err := adapterOf(d)
+		adapter, err := adapterOf(d, slog.New(slog.DiscardHandler))
 		key := "destinations." + d.Name
 		if err != nil {
 			findings = append(findings, finding{Line: d.Line, Key: key, Problem: err.Error()})

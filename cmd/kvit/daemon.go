@@ -83,7 +83,7 @@ type daemon struct {
 
 // newClient wires the rooms together.
 func (d *daemon) newClient() (*river.Client[pgx.Tx], error) {
-	built, err := buildDestinations(d.cfg)
+	built, err := buildDestinations(d.cfg, d.logger)
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +126,7 @@ func (d *daemon) tryStart(ctx context.Context, client *river.Client[pgx.Tx]) err
 	if err := migrations.Check(ctx, d.pool); err != nil {
 		return err
 	}
-	if err := syncSchema(ctx, d.cfg, d.pool); err != nil {
+	if err := syncSchema(ctx, d.cfg, d.pool, d.logger); err != nil {
 		return err
 	}
 	if err := client.Start(ctx); err != nil {

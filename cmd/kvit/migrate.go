@@ -62,12 +62,12 @@ func migrate(ctx context.Context, cfg config.Config, pool *pgxpool.Pool, logger 
 	if err != nil {
 		return applied, err
 	}
-	return applied, syncSchema(ctx, cfg, pool)
+	return applied, syncSchema(ctx, cfg, pool, logger)
 }
 
 // syncSchema writes what the schema holds of the configuration.
-func syncSchema(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) error {
-	built, err := buildDestinations(cfg)
+func syncSchema(ctx context.Context, cfg config.Config, pool *pgxpool.Pool, logger *slog.Logger) error {
+	built, err := buildDestinations(cfg, logger)
 	if err != nil {
 		return err
 	}

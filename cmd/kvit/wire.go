@@ -25,10 +25,10 @@ type destinations struct {
 }
 
 // buildDestinations makes an adapter of each configured destination.
-func buildDestinations(cfg config.Config) (destinations, error) {
+func buildDestinations(cfg config.Config, logger *slog.Logger) (destinations, error) {
 	var built destinations
 	for _, d := range cfg.Destinations {
-		adapter, err := adapterOf(d)
+		adapter, err := adapterOf(d, logger)
 		if err != nil {
 			return destinations{}, fmt.Errorf("make destination %s: %w", d.Name, err)
 		}
@@ -56,11 +56,11 @@ func laneOf(d config.Destination, adapter destination.Destination) jobs.Lane {
 }
 
 // adapterOf copies a destination's values into its adapter's own options.
-func adapterOf(d config.Destination) (destination.Destination, error) {
+func adapterOf(d config.Destination, logger *slog.Logger) (destination.Destination, error) {
 	client := destination.ClientOptions{Timeout: d.Timeout, MaxConns: d.Concurrency}
 	switch {
 	case d.Spread != nil:
-		return spreadOf(d.Spread, client)
+		return spreadOf(d.Spread, client, logger)
 	case d.Webhook != nil:
 		return webhookOf(d.Webhook, client)
 	default:
@@ -68,8 +68,7 @@ func adapterOf(d config.Destination) (destination.Destination, error) {
 	}
 }
 
-func spreadOf(c *config.Spread, client destination.ClientOptions) (destination.Destination, error) {
-	client.AllowPrivate = true // the operator names the address; only http to loopback and https get here
+func spreadOf(c *config.Spread, client destination.ClientOptions, logger *slog.Logger) (destination.Destination, error) {
 	return spread.New(spread.Options{
 		PublicKey: c.PublicKey.Reveal(), PrivateKey: c.PrivateKey.Reveal(),
 		ValidateOn: c.ValidateOn, Identity: c.Identity,
@@ -80,7 +79,7 @@ func spreadOf(c *config.Spread, client destination.ClientOptions) (destination.D
 			CreateAccount: c.URLs.CreateAccount, UpdateAccount: c.URLs.UpdateAccount,
 			CreateOrder: c.URLs.CreateOrder, UpdateOrder: c.URLs.UpdateOrder, Automations: c.URLs.Automations,
 		},
-		HTTP: client,
+		HTTP: client, Logger: logger,
 	})
 }
 

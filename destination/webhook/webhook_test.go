@@ -76,6 +76,7 @@ func TestRequest(t *testing.T) {
 	require.Equal(t, "application/json", header.Get("Content-Type"))
 	require.Equal(t, destination.UUID("order_paid:E100042").String(), header.Get("Webhook-Id"))
 	require.Equal(t, "kvit", header.Get("User-Agent"))
+	require.Empty(t, header.Get("Accept-Encoding"))
 }
 
 func TestType(t *testing.T) {

@@ -50,10 +50,9 @@ func readFigures(ctx context.Context, db *pgxpool.Pool, r *receivers, l *ledger)
 	if f.Orders, err = readOrders(ctx, db); err != nil {
 		return f, err
 	}
-	seen, heard := r.spread.Counts(), r.webhook.Counts()
-	_, begun := l.counts()
-	f.Spread.Repeats, f.Spread.Twice = seen.Repeats, max(0, seen.Orders-begun)
-	f.Webhook.Repeats, f.Webhook.Twice = heard.Repeats, r.webhookTwice()
+	f.Spread.Repeats = r.spreadHTTP.trouble.heardAgain() // SPREAD itself counts those of orders alone
+	f.Spread.Twice = max(0, r.spread.Counts().Orders-l.ordersBegun())
+	f.Webhook.Repeats, f.Webhook.Twice = r.webhook.Counts().Repeats, r.webhookTwice()
 	return f, nil
 }
 

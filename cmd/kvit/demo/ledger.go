@@ -59,11 +59,10 @@ func (l *ledger) undo(list []written) {
 	}
 }
 
-// counts returns the orders that stand and those ever begun.
-func (l *ledger) counts() (orders, begun int) {
+func (l *ledger) ordersBegun() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.orders), l.begun
+	return l.begun
 }
 
 func (l *ledger) allEvents() map[string]event {

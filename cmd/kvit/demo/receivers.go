@@ -12,7 +12,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"slices"
 	"sync"
 	"time"
 
@@ -64,7 +63,7 @@ func listen(ctx context.Context, handler http.Handler, everyNth int) (*receiver,
 	if err != nil {
 		return nil, fmt.Errorf("listen for a receiver: %w", err)
 	}
-	t := &trouble{next: handler, nth: everyNth, seen: map[[sha256.Size]byte]bool{}}
+	t := &trouble{next: handler, nth: everyNth, seen: map[[sha256.Size]byte]bool{}, passed: map[[sha256.Size]byte]bool{}}
 	r := &receiver{
 		trouble: t, url: "http://" + listener.Addr().String(),
 		server: &http.Server{Handler: t, ReadHeaderTimeout: 10 * time.Second},
@@ -137,6 +136,9 @@ type trouble struct {
 	mu   sync.Mutex
 	over bool
 	seen map[[sha256.Size]byte]bool // bodies: those of an event are the same at each attempt
+
+	passed  map[[sha256.Size]byte]bool // requests that the receiver has heard
+	repeats int                        // of these
 }
 
 func (t *trouble) end() {
@@ -178,10 +180,9 @@ func (t *trouble) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if err != nil {
 		return // whoever asked has left
 	}
-	req.Body = io.NopCloser(bytes.NewReader(body))
 	how := t.meet(body)
-	if slices.Contains([]way{failsAfter, resetsAfter}, how) {
-		t.next.ServeHTTP(unheard{http.Header{}}, req)
+	if how == failsAfter || how == resetsAfter {
+		t.pass(unheard{http.Header{}}, req, body)
 	}
 	switch how {
 	case failsBefore, failsAfter:
@@ -192,8 +193,28 @@ func (t *trouble) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		w.Header().Set("Retry-After", "1")
 		http.Error(w, "an invented limit", http.StatusTooManyRequests)
 	default:
-		t.next.ServeHTTP(w, req)
+		t.pass(w, req, body)
 	}
+}
+
+// pass lets the receiver hear the request.
+func (t *trouble) pass(w http.ResponseWriter, req *http.Request, body []byte) {
+	sum := sha256.Sum256(append([]byte(req.URL.Path+"\n"), body...))
+	t.mu.Lock()
+	if t.passed[sum] {
+		t.repeats++
+	}
+	t.passed[sum] = true
+	t.mu.Unlock()
+	req.Body = io.NopCloser(bytes.NewReader(body))
+	t.next.ServeHTTP(w, req)
+}
+
+// heardAgain is how many requests the receiver had heard before.
+func (t *trouble) heardAgain() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.repeats
 }
 
 // unheard is an answer that gets lost.

@@ -27,7 +27,7 @@ type visitor struct {
 	unpaid     bool
 	cancels    bool
 	ships      bool
-	engraves   bool // an event that the shop made up
+	engraves   bool   // an event that the shop made up
 	sideShow   string // what a bystander does; empty: there is none
 
 	ref         string

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// module begins the import path of every room.
+const module = "kvit/"
+
+// arrows say which rooms a room may import; "*" stands for one part of a path. The room itself has to
+// be listed, so that a new one is a decision.
+var arrows = map[string][]string{
+	"bench":         {"cmd/*", "config", "destination", "destination/*", "destination/*/*", "jobs", "migrations", "store", "store/*"},
+	"cmd/kvit":      {"cmd/kvit/demo", "config", "destination", "destination/*", "erp/*", "jobs", "migrations", "retention", "store", "web"},
+	"cmd/kvit/demo": {"config", "destination/*/*", "store/localpg"},
+	"config":        {},
+	"destination":   {},
+	"destination/*": {"destination"},
+	"erp":           {},
+	"erp/*":         {"erp"},
+	"jobs":          {"destination", "erp", "retention", "store"},
+	"migrations":    {},
+	"retention":     {},
+	"store":         {},
+	"store/localpg": {},
+	"web":           {"jobs", "store"},
+
+	// Stand-ins of providers, for tests and the demo.
+	"destination/spread/spreadtest":   {},
+	"destination/webhook/webhooktest": {},
+	// For tests alone.
+	"destination/destinationtest": {"destination"},
+	"erp/erptest":                 {"erp"},
+	"store/storetest":             {"migrations", "store/localpg"},
+}
+
+// testOnly are the rooms that nothing but tests, and each other, may import; demo may take stand-ins.
+var testOnly = []string{"store/storetest", "destination/destinationtest", "erp/erptest", "destination/*/*"}
+
+type goPackage struct {
+	ImportPath string
+	GoFiles    []string
+	Imports    []string
+}
+
+func TestArrows(t *testing.T) {
+	t.Parallel()
+	for _, p := range ownPackages(t) {
+		room := strings.TrimPrefix(p.ImportPath, module)
+		if len(p.GoFiles) == 0 {
+			continue // tests alone
+		}
+		allowed, listed := allowedFrom(room)
+		require.True(t, listed, "room %s is new: say in this test what it may import", room)
+		for _, imported := range p.Imports {
+			other, own := strings.CutPrefix(imported, module)
+			if own {
+				require.True(t, matches(allowed, other), "%s must not import %s", room, other)
+			}
+		}
+	}
+}
+
+// TestStandIns keeps what is made for tests out of the rooms that run in a shop.
+func TestStandIns(t *testing.T) {
+	t.Parallel()
+	for _, p := range ownPackages(t) {
+		room := strings.TrimPrefix(p.ImportPath, module)
+		if room == "cmd/kvit/demo" || room == "bench" || matches(testOnly, room) {
+			continue
+		}
+		for _, imported := range p.Imports {
+			other, own := strings.CutPrefix(imported, module)
+			require.False(t, own && matches(testOnly, other), "%s must not import %s, which is for tests", room, other)
+			require.NotEqual(t, "testing", imported, "%s must not import testing", room)
+		}
+	}
+}
+
+// TestArrowsSeeMistakes makes sure that the rules above refuse something.
+func TestArrowsSeeMistakes(t *testing.T) {
+	t.Parallel()
+	for room, other := range map[string]string{
+		"store":              "jobs",
+		"jobs":               "destination/spread",
+		"web":                "config",
+		"destination/spread": "destination/webhook",
+		"config":             "store",
+	} {
+		allowed, listed := allowedFrom(room)
+		require.True(t, listed, room)
+		require.False(t, matches(allowed, other), "%s -> %s", room, other)
+	}
+	_, listed := allowedFrom("util")
+	require.False(t, listed)
+}
+
+// allowedFrom prefers the room's own line to a pattern.
+func allowedFrom(room string) (allowed []string, listed bool) {
+	if allowed, listed = arrows[room]; listed {
+		return allowed, true
+	}
+	for pattern, allowed := range arrows {
+		if matches([]string{pattern}, room) {
+			return allowed, true
+		}
+	}
+	return nil, false
+}
+
+func matches(patterns []string, room string) bool {
+	return slices.ContainsFunc(patterns, func(pattern string) bool {
+		ok, err := path.Match(pattern, room)
+		return ok && err == nil
+	})
+}
+
+// ownPackages are the rooms, tests not counted.
+func ownPackages(t *testing.T) []goPackage {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,GoFiles,Imports", "./...")
+	cmd.Dir = "../.."
+	output, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	var list []goPackage
+	decoder := json.NewDecoder(output)
+	for {
+		var p goPackage
+		err := decoder.Decode(&p)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		require.NoError(t, err)
+		list = append(list, p)
+	}
+	require.NoError(t, cmd.Wait())
+	require.NotEmpty(t, list)
+	return list
+}

@@ -1,0 +1,132 @@
+package docs_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/goccy/go-yaml"
+	"github.com/stretchr/testify/require"
+)
+
+var (
+	commandInHelp = regexp.MustCompile(`(?m)^  ([a-z]+) +[A-Z]`)
+	commandInText = regexp.MustCompile("`kvit ([a-z]+)")
+	commandInCode = regexp.MustCompile(`(?m)^kvit ([a-z]+)`)
+)
+
+// TestCommands: every command is told of, and every command that is told of exists.
+func TestCommands(t *testing.T) {
+	t.Parallel()
+	help, err := exec.CommandContext(t.Context(), "go", "run", "../cmd/kvit", "--help").Output()
+	require.NoError(t, err)
+	commands := firstGroups(commandInHelp, string(help))
+	require.Contains(t, commands, "run")
+	var told []string
+	for _, file := range markdown(t) {
+		told = append(told, firstGroups(commandInText, read(t, file))...)
+		for _, b := range blocks(t, file) {
+			told = append(told, firstGroups(commandInCode, b.text)...)
+		}
+	}
+	for _, command := range commands {
+		if command != "help" && command != "version" {
+			require.Contains(t, told, command, "documented")
+		}
+	}
+	for _, command := range told {
+		require.Contains(t, commands, command, "exists")
+	}
+}
+
+// TestMakeTargets: make help tells of every target but those that only serve others.
+func TestMakeTargets(t *testing.T) {
+	t.Parallel()
+	makefile := read(t, "Makefile")
+	phony := strings.Fields(firstGroups(regexp.MustCompile(`(?m)^\.PHONY: (.*)$`), makefile)[0])
+	told := firstGroups(regexp.MustCompile(`@echo 'make ([a-z]+)`), makefile)
+	require.ElementsMatch(t, phony, append(told, "help", "prerequisites"))
+}
+
+// TestDockerfile: what it copies is in the build's context, and its Go is the one of go.mod.
+func TestDockerfile(t *testing.T) {
+	t.Parallel()
+	dockerfile := read(t, "Dockerfile")
+	ignored := strings.Fields(read(t, ".dockerignore"))
+	copied := 0
+	for _, m := range regexp.MustCompile(`(?m)^COPY ([^-].*) \S+$`).FindAllStringSubmatch(dockerfile, -1) {
+		for _, file := range strings.Fields(m[1]) {
+			copied++
+			require.FileExists(t, filepath.Join(root, file, dirProof(file)))
+			require.NotContains(t, ignored, file)
+		}
+	}
+	require.Positive(t, copied)
+	require.NotContains(t, ignored, "cmd")
+	goVersion := firstGroups(regexp.MustCompile(`(?m)^go (.*)$`), read(t, "go.mod"))[0]
+	require.Contains(t, dockerfile, "FROM golang:"+goVersion+"-")
+	require.Contains(t, dockerfile, `HEALTHCHECK`)
+	require.Contains(t, dockerfile, `CMD ["/kvit", "health"]`)
+}
+
+// dirProof is a file that makes FileExists answer for a directory.
+func dirProof(file string) string {
+	if file == "." {
+		return "go.mod"
+	}
+	return ""
+}
+
+type composeFile struct {
+	Services map[string]struct {
+		Image   string   `yaml:"image"`
+		Build   string   `yaml:"build"`
+		Volumes []string `yaml:"volumes"`
+		Command []string `yaml:"command"`
+	} `yaml:"services"`
+}
+
+// TestComposeFiles: compose.yaml mounts files that exist, and env.example sets what it wants.
+func TestComposeFiles(t *testing.T) {
+	t.Parallel()
+	text := read(t, "compose.yaml")
+	var compose composeFile
+	require.NoError(t, yaml.Unmarshal([]byte(text), &compose))
+	require.Contains(t, compose.Services, "kvit")
+	require.Equal(t, "postgres:17", compose.Services["postgres"].Image)
+	mounts := 0
+	for _, service := range compose.Services {
+		for _, volume := range service.Volumes {
+			source, _, _ := strings.Cut(volume, ":")
+			if strings.HasPrefix(source, "./") {
+				mounts++
+				require.FileExists(t, filepath.Join(root, source))
+			}
+		}
+	}
+	require.GreaterOrEqual(t, mounts, 2)
+	example := read(t, "deploy/compose/env.example")
+	for _, name := range firstGroups(regexp.MustCompile(`\$\{([A-Z_]+)`), text) {
+		require.Regexp(t, `(?m)^`+name+`=.`, example)
+	}
+}
+
+// TestScripts: what is run by its name may be run.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	for _, script := range []string{".ci/run", "deploy/install.sh"} {
+		info, err := os.Stat(filepath.Join(root, script))
+		require.NoError(t, err)
+		require.NotZero(t, info.Mode()&0o100, script)
+		shell, _, _ := strings.Cut(read(t, script), "\n")
+		checker := "sh"
+		if strings.HasSuffix(shell, "bash") {
+			checker = "bash"
+		}
+		output, err := exec.CommandContext(t.Context(), checker, "-n", filepath.Join(root, script)).CombinedOutput()
+		require.NoError(t, err, "%s", output)
+	}
+}
