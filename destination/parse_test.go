@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -251,7 +252,7 @@ func BenchmarkParsePayload(b *testing.B) {
 	for i := range 20 {
 		padding += `"member_` + string(rune('a'+i)) + `":"` + strings.Repeat("text ", 16) + `",`
 	}
-	raw := append(payload.Bytes()[:payload.Len()-1], strings.TrimSuffix(padding, ",")+"}}"...)
+	raw := slices.Concat(payload.Bytes()[:payload.Len()-1], []byte(strings.TrimSuffix(padding, ",")+"}}"))
 	b.SetBytes(int64(len(raw)))
 	b.ReportAllocs()
 	for b.Loop() {

@@ -29,14 +29,14 @@ type block struct {
 	text     string
 }
 
-var fence = regexp.MustCompile("(?ms)^( *)```([a-z]*)(?: as=([a-z_]+))?\n(.*?)^ *```$")
+var fence = regexp.MustCompile("(?s)\n *```([a-z]*)(?: as=([a-z_]+))?\n(.*?\n) *```\n")
 
 func blocks(t *testing.T, file string) []block {
 	t.Helper()
 	text := read(t, file)
 	var list []block
 	for _, m := range fence.FindAllStringSubmatch(text, -1) {
-		list = append(list, block{file: file, language: m[2], as: m[3], text: m[4]})
+		list = append(list, block{file: file, language: m[1], as: m[2], text: m[3]})
 	}
 	require.Len(t, list, strings.Count(text, "```")/2, "%s: every fence is read", file)
 	return list

@@ -1,7 +1,6 @@
 package jobs
 
 import (
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -18,7 +17,7 @@ func (l *lane) admit(stored *store.Event, now time.Time) (destination.Event, *en
 	switch {
 	case stored.ErasedAt != nil:
 		return refuse(Erased, "its data was due before it could be delivered")
-	case l.Purpose != "" && !consents(stored.Consent, l.Purpose):
+	case l.Purpose != "" && !stored.Consented:
 		return refuse(Withheld, "no consent for "+l.Purpose)
 	case stored.Defect != nil:
 		return refuse(Rejected, *stored.Defect)
@@ -39,13 +38,4 @@ func (l *lane) admit(stored *store.Event, now time.Time) (destination.Event, *en
 		event.OrderRef = *stored.OrderRef
 	}
 	return event, nil
-}
-
-// consents fails closed: only the literal true is a yes.
-func consents(consent []byte, purpose string) bool {
-	var purposes map[string]json.RawMessage
-	if json.Unmarshal(consent, &purposes) != nil {
-		return false
-	}
-	return string(purposes[purpose]) == "true"
 }

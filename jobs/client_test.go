@@ -97,10 +97,10 @@ func TestGonePausesTheDestinationUntilItIsResumed(t *testing.T) {
 		insertEvent(t, pool, fmt.Sprintf("order_paid:F%d", i))
 	}
 	require.NoError(t, Resume(t.Context(), pool, "crm"))
-	// The one that met the 410 waits a minute; make that now.
-	_, err := pool.Exec(t.Context(), `update kvit.river_job set state = 'available', scheduled_at = now() where state = 'scheduled'`)
-	require.NoError(t, err)
 	require.Eventually(t, func() bool {
+		// The one that met the 410 waits a minute; make that now.
+		_, err := pool.Exec(t.Context(), `update kvit.river_job set state = 'available', scheduled_at = now() where state = 'scheduled'`)
+		require.NoError(t, err)
 		return scan[int](t, pool, `select count(*) from kvit.delivery where outcome = 'delivered'`) == 11
 	}, waitFor, tick, "nothing is lost")
 	require.Nil(t, scan[*string](t, pool, `select disabled_reason from kvit.destination`))
@@ -209,7 +209,9 @@ func TestReceiptsAreMarkedByTheRunningClient(t *testing.T) {
 	require.NoError(t, err)
 	startClient(t, pool, erpOrders(), func(context.Context, destination.Event) (int, error) { return 200, nil })
 	marked := func(n int) func() bool {
-		return func() bool { return scan[int](t, pool, `select count(*) from public.web_orders where imported is not null`) == n }
+		return func() bool {
+			return scan[int](t, pool, `select count(*) from public.web_orders where imported is not null`) == n
+		}
 	}
 	require.Eventually(t, marked(1000), waitFor, tick)
 	_, err = pool.Exec(ctx, `insert into kvit.erp_receipt (order_ref, erp_order_number) select i, 'SO-' || i from generate_series(1001, 2000) i`)

@@ -111,7 +111,7 @@ func newLane(l Lane, db store.DB, timeout time.Duration, metrics *Metrics, logge
 		slots:      make(chan struct{}, l.Concurrency),
 		slotWait:   timeout / 4,
 		load: newGroup(groupMax, func(ctx context.Context, ids []int64) ([]*store.Event, error) {
-			events, err := store.Events(ctx, db, l.Name, ids, destination.MaxPayload)
+			events, err := store.Events(ctx, db, l.Name, l.Purpose, ids, destination.MaxPayload)
 			return arrange(ids, events, func(e *store.Event) int64 { return e.ID }), err
 		}),
 		place: newGroup(groupMax, func(ctx context.Context, ids []int64) ([]store.Place, error) {

@@ -17,23 +17,23 @@ type Event struct {
 	ReceivedAt time.Time
 	OrderRef   *string
 	Payload    []byte // nil: none, erased, or larger than the limit
-	Consent    []byte
+	Consented  bool   // the visitor has accepted the purpose: the literal true, nothing else
 	ErasedAt   *time.Time
 	Defect     *string
 	TooLarge   bool // the payload is larger than the limit and was not loaded
 	Settled    bool // a receipt for this destination is there already
 }
 
-// Events loads events by id with the state of their receipt at the destination; ids that are not
-// there are left out. Payloads of more than maxPayload bytes stay in the database: one request of
+// Events loads events by id, with the consent for a purpose and the state of their receipt at the
+// destination; ids that are not there are left out. Payloads of more than maxPayload bytes stay in the database: one request of
 // a hundred such events would take the memory of the process. The receipt is looked up by a lateral
 // join with a limit, since for a plain one Postgres prefers to read the whole table until it is
 // large: that took three quarters of the time of a delivery.
-func Events(ctx context.Context, db DB, destination string, ids []int64, maxPayload int) ([]Event, error) {
+func Events(ctx context.Context, db DB, destination, purpose string, ids []int64, maxPayload int) ([]Event, error) {
 	rows, _ := db.Query(ctx, `
 		select e.id, e.event_key, e.name, e.occurred_at, e.received_at, e.order_ref,
-		       case when octet_length(p.text) <= $3 then convert_to(p.text, 'UTF8') end as payload,
-		       convert_to(e.consent::text, 'UTF8') as consent, e.erased_at, e.defect,
+		       case when octet_length(p.text) <= $3 then p.text end as payload,
+		       coalesce(e.consent -> $4 = 'true', false) as consented, e.erased_at, e.defect,
 		       coalesce(octet_length(p.text) > $3, false) as too_large,
 		       coalesce(r.settled, false) as settled
 		from kvit.event e
@@ -41,7 +41,7 @@ func Events(ctx context.Context, db DB, destination string, ids []int64, maxPayl
 		left join lateral (
 		    select true as settled from kvit.delivery r where r.event_id = e.id and r.destination = $1 limit 1
 		) r on true
-		where e.id = any ($2)`, destination, ids, maxPayload) // Collect reports its error
+		where e.id = any ($2)`, destination, ids, maxPayload, purpose) // Collect reports its error
 	events, err := pgx.CollectRows(rows, pgx.RowToStructByName[Event])
 	if err != nil {
 		return nil, fmt.Errorf("load events: %w", err)

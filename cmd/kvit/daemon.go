@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -32,6 +33,11 @@ may end first. It waits for a database that is away, and refuses one whose schem
 			cfg, err := a.load()
 			if err != nil {
 				return err
+			}
+			if a.getenv("GOGC") == "" {
+				// Events come and go while little stays: the default collects a quarter of the time.
+				// At full speed this takes some 80 MB instead of 40.
+				debug.SetGCPercent(400)
 			}
 			return runDaemon(cmd.Context(), cfg, newLogger(cfg.Log, a.stderr))
 		},
