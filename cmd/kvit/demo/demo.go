@@ -291,6 +291,8 @@ func (d *demo) conclude(ctx context.Context) (Summary, error) {
 	if err := d.audit(ctx, &sum); err != nil {
 		return sum, err
 	}
+	// What has become due since the erasure looked last would only confuse.
+	sum.Figures.Orders.Due = sum.Figures.Orders.Erased + sum.Overdue
 	d.screen.summary(sum)
 	return sum, nil
 }

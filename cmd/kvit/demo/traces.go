@@ -40,7 +40,7 @@ func (d *demo) auditTraces(ctx context.Context, _ *Summary) (Promise, error) {
 	if len(others) == 0 {
 		p.problem("the search finds nobody, not even those whose orders stand: it does not work")
 	}
-	p.Found = fmt.Sprintf("%d people, %d rows of %d tables searched", len(erased), rows, len(tables))
+	p.Found = fmt.Sprintf("%d people, %d rows of %d tables", len(erased), rows, len(tables))
 	return p, nil
 }
 
@@ -124,6 +124,6 @@ func (d *demo) auditLog(context.Context, *Summary) (Promise, error) {
 	if err != nil {
 		return p, fmt.Errorf("search kvit's log: %w", err)
 	}
-	p.Found = fmt.Sprintf("%d lines searched", lines)
+	p.Found = fmt.Sprintf("%d lines", lines)
 	return p, nil
 }
