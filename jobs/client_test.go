@@ -185,6 +185,19 @@ func TestReceiptsMarkOrdersOnce(t *testing.T) {
 	require.Equal(t, before, scan[time.Time](t, tx, `select imported from public.web_orders where "No" = 1`), "a mark never moves")
 }
 
+// Jobs run in any order: the first number counts all the same.
+func TestLaterReceiptDoesNotWinOverTheFirst(t *testing.T) {
+	t.Parallel()
+	ctx, tx := t.Context(), storetest.Tx(t)
+	_, err := tx.Exec(ctx, erpShop+`;
+		insert into public.web_orders ("No") values (1);
+		insert into kvit.erp_receipt (order_ref, erp_order_number) values ('1', 'SO-1'), ('1', 'SO-2')`)
+	require.NoError(t, err)
+	require.NoError(t, markOrders(ctx, tx, erpOrders(), []int64{scan[int64](t, tx, `select max(id) from kvit.erp_receipt`)}))
+	require.Equal(t, "1 marked, 1 conflict", statuses(t, tx))
+	require.Equal(t, "SO-1", scan[string](t, tx, `select erp from public.web_orders`))
+}
+
 func TestEvidenceThatCameBeforeTheOrderIsLookedAtAgain(t *testing.T) {
 	t.Parallel()
 	ctx, tx := t.Context(), storetest.Tx(t)

@@ -60,6 +60,10 @@ type Place struct {
 // stream whose job has not ended, and for a later one that was already under way when this one
 // became visible: it could not know of this one, and would be overwritten by it. A job of the same
 // fetch is no such case, since it sees this event as earlier and waits itself.
+//
+// The lateral joins with "offset 0" make Postgres start from the few events of a stream. Left to
+// itself, and without statistics as after an installation, it started from all receipts and all
+// pending jobs: 1,739 ms for 40 events beside 1,500 jobs and 4,400 receipts, instead of 2 ms.
 func Places(ctx context.Context, db DB, destination string, ids []int64) ([]Place, error) {
 	rows, _ := db.Query(ctx, `
 		with mine as materialized (
@@ -69,22 +73,26 @@ func Places(ctx context.Context, db DB, destination string, ids []int64) ([]Plac
 		              and j.args ->> 'destination' = $1) as attempted_at
 		    from kvit.event e
 		    where e.id = any ($2) and e.stream is not null
+		), others as materialized (
+		    select m.id as mine, m.attempted_at as mine_attempted_at, o.id,
+		           (kvit.event_rank(o.name), o.occurred_at, o.id) > (m.rank, m.occurred_at, m.id) as later,
+		           (select r.outcome from kvit.delivery r where r.event_id = o.id and r.destination = $1) as outcome
+		    from mine m
+		    cross join lateral (
+		        select e.id, e.name, e.occurred_at from kvit.event e where e.stream = m.stream and e.id <> m.id offset 0
+		    ) o
 		)
 		select m.id,
-		       exists (
-		           select from kvit.event o
-		           join kvit.delivery r on r.event_id = o.id and r.destination = $1 and r.outcome = 'delivered'
-		           where o.stream = m.stream and o.id <> m.id
-		             and (kvit.event_rank(o.name), o.occurred_at, o.id) > (m.rank, m.occurred_at, m.id)
-		       ) as superseded,
+		       exists (select from others o where o.mine = m.id and o.later and o.outcome = 'delivered') as superseded,
 		       (select max(greatest(j.scheduled_at, now()))
-		        from kvit.event o
-		        join kvit.river_job j on kvit.job_event_id(j.args) = o.id and j.kind = 'deliver_event'
-		             and j.finalized_at is null and j.args ->> 'destination' = $1
-		        where o.stream = m.stream and o.id <> m.id
-		          and not exists (select from kvit.delivery r where r.event_id = o.id and r.destination = $1)
-		          and ((kvit.event_rank(o.name), o.occurred_at, o.id) < (m.rank, m.occurred_at, m.id)
-		               or (j.state = 'running' and j.attempted_at < m.attempted_at))
+		        from others o
+		        cross join lateral (
+		            select j.scheduled_at, j.state, j.attempted_at from kvit.river_job j
+		            where kvit.job_event_id(j.args) = o.id and j.kind = 'deliver_event' and j.finalized_at is null
+		              and j.args ->> 'destination' = $1 offset 0
+		        ) j
+		        where o.mine = m.id and o.outcome is null
+		          and (not o.later or j.state = 'running' and j.attempted_at < o.mine_attempted_at)
 		       ) as wait_until
 		from mine m`, destination, ids) // Collect reports its error
 	places, err := pgx.CollectRows(rows, pgx.RowToStructByName[Place])

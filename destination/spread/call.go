@@ -1,6 +1,7 @@
 package spread
 
 import (
+	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -12,24 +13,36 @@ import (
 type call struct {
 	url     string
 	body    string
-	ifKnown string // address to use instead if SPREAD says that it knows this already; may be empty
+	refused int    // the status by which SPREAD may say that this is the wrong method ...
+	instead string // ... and the address of the right one; empty: there is none
+}
+
+// create makes something new, or updates it if SPREAD knows it already.
+func create(address, update string) call {
+	return call{url: address, refused: http.StatusConflict, instead: update}
+}
+
+// update changes something, or makes it if SPREAD does not know it: a shop may begin to use kvit
+// between an order's placing and its payment.
+func update(address, create string) call {
+	return call{url: address, refused: http.StatusNotFound, instead: create}
 }
 
 // call builds the request that the event stands for.
 func (s *settings) call(event destination.Event) (call, *destination.Error) {
 	switch event.Name {
 	case "order_placed":
-		return s.order(event, "10", s.URLs.CreateOrder, s.URLs.UpdateOrder)
+		return s.order(event, "10", create(s.URLs.CreateOrder, s.URLs.UpdateOrder))
 	case "order_paid":
-		return s.order(event, "20", s.URLs.UpdateOrder, "")
+		return s.order(event, "20", update(s.URLs.UpdateOrder, s.URLs.CreateOrder))
 	case "order_shipped":
-		return s.order(event, "50", s.URLs.UpdateOrder, "")
+		return s.order(event, "50", update(s.URLs.UpdateOrder, s.URLs.CreateOrder))
 	case "order_cancelled":
-		return s.order(event, "0", s.URLs.UpdateOrder, "")
+		return s.order(event, "0", update(s.URLs.UpdateOrder, s.URLs.CreateOrder))
 	case "account_created":
-		return s.account(event, s.URLs.CreateAccount, s.URLs.UpdateAccount)
+		return s.account(event, create(s.URLs.CreateAccount, s.URLs.UpdateAccount))
 	case "account_updated", "newsletter_optout", "sms_optin", "sms_optout":
-		return s.account(event, s.URLs.UpdateAccount, "")
+		return s.account(event, update(s.URLs.UpdateAccount, s.URLs.CreateAccount))
 	case "newsletter_optin":
 		return s.newsletter(event)
 	case "cart_updated":
@@ -43,18 +56,19 @@ func (s *settings) call(event destination.Event) (call, *destination.Error) {
 func (s *settings) newsletter(event destination.Event) (call, *destination.Error) {
 	customer := event.Payload.Customer
 	if customer != nil && customer.ID != "" && !customer.IsNew {
-		return s.account(event, s.URLs.UpdateAccount, "")
+		return s.account(event, update(s.URLs.UpdateAccount, s.URLs.CreateAccount))
 	}
-	return s.account(event, s.URLs.CreateAccount, s.URLs.UpdateAccount)
+	return s.account(event, create(s.URLs.CreateAccount, s.URLs.UpdateAccount))
 }
 
-func (s *settings) account(event destination.Event, address, ifKnown string) (call, *destination.Error) {
+func (s *settings) account(event destination.Event, c call) (call, *destination.Error) {
 	var f form
 	if err := s.profile(&f, event); err != nil {
 		return call{}, err
 	}
 	f.data("action", accountAction(event.Name))
-	return call{url: address, body: f.String(), ifKnown: ifKnown}, nil
+	c.body = f.String()
+	return c, nil
 }
 
 // accountAction is never empty, because SPREAD takes an absent action for an order; signup is what
@@ -66,7 +80,7 @@ func accountAction(name string) string {
 	return "signup"
 }
 
-func (s *settings) order(event destination.Event, state, address, ifKnown string) (call, *destination.Error) {
+func (s *settings) order(event destination.Event, state string, c call) (call, *destination.Error) {
 	ref, err := orderRef(event)
 	if err != nil {
 		return call{}, err
@@ -85,7 +99,8 @@ func (s *settings) order(event destination.Event, state, address, ifKnown string
 	}
 	f.list("add_order_tag", s.OrderTags)
 	f.add("request[order_idorder]", ref)
-	return call{url: address, body: f.String(), ifKnown: ifKnown}, nil
+	c.body = f.String()
+	return c, nil
 }
 
 func orderRef(event destination.Event) (string, *destination.Error) {

@@ -2,6 +2,7 @@ package spread
 
 import (
 	"bytes"
+	"net/http"
 
 	"github.com/tidwall/gjson"
 
@@ -12,6 +13,10 @@ import (
 // careful reading: an error member in a 200 is a rejection unless it names a code that is a better
 // known status, and text that is no JSON is taken for success and noted.
 func (s *Spread) judge(answer destination.Answer) *destination.Error {
+	if answer.Status == http.StatusNotFound {
+		// No method takes the event, not even the one that creates: the address is wrong.
+		return &destination.Error{Kind: destination.Misconfigured, Code: answer.Status, Reason: "SPREAD has nothing at this address"}
+	}
 	if judged := destination.Judge(answer.Status, answer.Header); judged != nil {
 		return judged
 	}

@@ -49,16 +49,17 @@ func (s *Spread) Traits() destination.Traits {
 	return destination.Traits{Events: events, KeepsState: true}
 }
 
-// Send makes the call that the event stands for. Something created that SPREAD knows already (409)
-// is updated in the same attempt.
+// Send makes the call that the event stands for. What is to be created and SPREAD knows already
+// (409) is updated in the same attempt, and what is to be updated and SPREAD does not know (404) is
+// created.
 func (s *Spread) Send(ctx context.Context, event destination.Event) (int, error) {
 	call, rejected := s.call(event)
 	if rejected != nil {
 		return 0, rejected
 	}
 	answer, failed := s.post(ctx, call.url, call.body)
-	if failed == nil && answer.Status == http.StatusConflict && call.ifKnown != "" {
-		answer, failed = s.post(ctx, call.ifKnown, call.body)
+	if failed == nil && call.instead != "" && answer.Status == call.refused {
+		answer, failed = s.post(ctx, call.instead, call.body)
 	}
 	if failed != nil {
 		return 0, failed

@@ -78,6 +78,7 @@ func TestConformance(t *testing.T) {
 					_, _ = w.Write([]byte(`{"datas": {}, "errors": []}`))
 				},
 				ReadsAnswer: true,
+				Statuses:    map[int]destination.Kind{404: destination.Misconfigured},
 			})
 		})
 	}
@@ -275,6 +276,20 @@ func TestOrderThroughItsStates(t *testing.T) {
 		Said: map[string]int{"10": 2, "20": 1, "50": 1, "0": 1},
 	}, order)
 	require.Equal(t, spreadtest.Counts{Requests: 6, Profiles: 1, Orders: 1, Repeats: 1}, server.Counts())
+}
+
+// A shop may begin to use kvit between an order's placing and its payment, or write order_paid alone.
+func TestOrderThatSPREADDoesNotKnowIsCreated(t *testing.T) {
+	t.Parallel()
+	for name, state := range map[string]string{"order_paid": "20", "order_shipped": "50", "order_cancelled": "0"} {
+		s, server := setup(t, options(), nil)
+		_, err := s.Send(t.Context(), destinationtest.EventWith(t, name, janesOrder))
+		require.NoError(t, err)
+		order, ok := server.Order("E100042")
+		require.True(t, ok)
+		require.Equal(t, state, order.State)
+		require.Equal(t, 2, server.Counts().Requests)
+	}
 }
 
 func TestAccountThatExistsIsUpdated(t *testing.T) {

@@ -96,8 +96,12 @@ func (w *Webhook) Send(ctx context.Context, event destination.Event) (int, error
 	if failed != nil {
 		return 0, failed
 	}
-	if answer.Status == http.StatusGone {
+	switch answer.Status {
+	case http.StatusGone:
 		return answer.Status, &destination.Error{Kind: destination.Gone, Code: answer.Status, Reason: "the receiver wants no more events"}
+	case http.StatusNotFound, http.StatusMethodNotAllowed:
+		// What a receiver answers while it is being deployed: it says nothing about the event.
+		return answer.Status, &destination.Error{Kind: destination.Misconfigured, Code: answer.Status, Reason: "nothing takes events at this address"}
 	}
 	if judged := destination.Judge(answer.Status, answer.Header); judged != nil {
 		return answer.Status, judged

@@ -53,7 +53,7 @@ func TestConformance(t *testing.T) {
 			return newWebhook(t, webhook.Options{URL: baseURL + "/hook", HTTP: options})
 		},
 		Success:  receiver.ServeHTTP,
-		Statuses: map[int]destination.Kind{410: destination.Gone},
+		Statuses: map[int]destination.Kind{404: destination.Misconfigured, 405: destination.Misconfigured, 410: destination.Gone},
 		Volatile: []string{"Webhook-Timestamp", "Webhook-Signature"},
 	})
 }
