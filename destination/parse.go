@@ -24,7 +24,7 @@ func ParsePayload(name string, raw []byte) (Payload, *Error) {
 		return Payload{}, Reject("name: is not the name of an event")
 	}
 	if len(raw) > MaxPayload {
-		return Payload{}, Reject("payload: must not be larger than 1 MiB")
+		return Payload{}, Reject("payload: must not be larger than 256 KiB")
 	}
 	raw = bytes.TrimSpace(raw)
 	if len(raw) == 0 || string(raw) == "null" {

@@ -2,8 +2,9 @@ package destination
 
 import "encoding/json"
 
-// MaxPayload is the size in bytes beyond which a payload is rejected unread.
-const MaxPayload = 1 << 20
+// MaxPayload is the size in bytes beyond which a payload is rejected unread. Hundreds of events are
+// in memory at a time; a cart of a thousand items has about 200 kB.
+const MaxPayload = 256 << 10
 
 // Payload is what the shop says about an event, with every known member checked; the JSON Schema is
 // docs/event.schema.json. An object the shop left out is nil. A member that is null, or an empty

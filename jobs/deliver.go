@@ -109,7 +109,7 @@ func newLane(l Lane, db store.DB, timeout time.Duration, metrics *Metrics, logge
 		Lane:       l,
 		keepsState: l.Destination.Traits().KeepsState,
 		slots:      make(chan struct{}, l.Concurrency),
-		slotWait:   timeout / 4,
+		slotWait:   timeout / 3,
 		load: newGroup(groupMax, func(ctx context.Context, ids []int64) ([]*store.Event, error) {
 			events, err := store.Events(ctx, db, l.Name, l.Purpose, ids, destination.MaxPayload)
 			return arrange(ids, events, func(e *store.Event) int64 { return e.ID }), err
