@@ -4,7 +4,6 @@ package destinationtest
 
 import (
 	"context"
-	"errors"
 	"io"
 	"maps"
 	"net/http"
@@ -368,7 +367,7 @@ func sendWith(ctx context.Context, t *testing.T, d destination.Destination, even
 		return code, nil
 	}
 	var known *destination.Error
-	require.True(t, errors.As(err, &known), "the error must be a *destination.Error")
+	require.ErrorAs(t, err, &known, "the error must be a *destination.Error")
 	require.NotContains(t, known.Kind.String(), "kind(")
 	require.NotEmpty(t, known.Reason)
 	text := strings.ToLower(err.Error())
