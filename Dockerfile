@@ -1,4 +1,4 @@
-# The Go version is that of go.mod; a test keeps them equal.
+# The Go version is that of go.mod with its latest patch; a test keeps them together.
 FROM golang:1.26.8-bookworm AS build
 WORKDIR /src
 COPY go.mod go.sum ./

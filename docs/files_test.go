@@ -51,7 +51,7 @@ func TestMakeTargets(t *testing.T) {
 	require.ElementsMatch(t, phony, append(told, "help", "prerequisites"))
 }
 
-// TestDockerfile: what it copies is in the build's context, and its Go is the one of go.mod.
+// TestDockerfile: what it copies is in the build's context, and its Go is of the minor version of go.mod.
 func TestDockerfile(t *testing.T) {
 	t.Parallel()
 	dockerfile := read(t, "Dockerfile")
@@ -66,8 +66,8 @@ func TestDockerfile(t *testing.T) {
 	}
 	require.Positive(t, copied)
 	require.NotContains(t, ignored, "cmd")
-	goVersion := firstGroups(regexp.MustCompile(`(?m)^go (.*)$`), read(t, "go.mod"))[0]
-	require.Contains(t, dockerfile, "FROM golang:"+goVersion+"-")
+	goVersion := firstGroups(regexp.MustCompile(`(?m)^go (\d+\.\d+)`), read(t, "go.mod"))[0]
+	require.Contains(t, dockerfile, "FROM golang:"+goVersion+".")
 	require.Contains(t, dockerfile, `HEALTHCHECK`)
 	require.Contains(t, dockerfile, `CMD ["/kvit", "health"]`)
 }
