@@ -57,9 +57,10 @@ type Place struct {
 }
 
 // Places tells for each event whether its turn has come. An event waits for earlier events of its
-// stream whose job has not ended, and for a later one that was already under way when this one
-// became visible: it could not know of this one, and would be overwritten by it. A job of the same
-// fetch is no such case, since it sees this event as earlier and waits itself.
+// stream whose job has not ended. Two cases turn that round, where a later one may have reached the
+// destination before this one became visible, and would be overwritten by it: it was attempted
+// before, though without a clear success, or it was already under way. A job of the same fetch is
+// no such case, since it sees this event as earlier and waits itself.
 //
 // The lateral joins with "offset 0" make Postgres start from the few events of a stream. Left to
 // itself, and without statistics as after an installation, it started from all receipts and all
@@ -67,14 +68,17 @@ type Place struct {
 func Places(ctx context.Context, db DB, destination string, ids []int64) ([]Place, error) {
 	rows, _ := db.Query(ctx, `
 		with mine as materialized (
-		    select e.id, e.stream, kvit.event_rank(e.name) as rank, e.occurred_at,
-		           (select max(j.attempted_at) from kvit.river_job j
-		            where kvit.job_event_id(j.args) = e.id and j.kind = 'deliver_event' and j.finalized_at is null
-		              and j.args ->> 'destination' = $1) as attempted_at
+		    select e.id, e.stream, kvit.event_rank(e.name) as rank, e.occurred_at, j.attempted_at, j.tried
 		    from kvit.event e
+		    cross join lateral (
+		        select max(j.attempted_at) as attempted_at, coalesce(bool_or(cardinality(j.errors) > 0), false) as tried
+		        from kvit.river_job j
+		        where kvit.job_event_id(j.args) = e.id and j.kind = 'deliver_event' and j.finalized_at is null
+		          and j.args ->> 'destination' = $1
+		    ) j
 		    where e.id = any ($2) and e.stream is not null
 		), others as materialized (
-		    select m.id as mine, m.attempted_at as mine_attempted_at, o.id,
+		    select m.id as mine, m.attempted_at as mine_attempted_at, m.tried as mine_tried, o.id,
 		           (kvit.event_rank(o.name), o.occurred_at, o.id) > (m.rank, m.occurred_at, m.id) as later,
 		           (select r.outcome from kvit.delivery r where r.event_id = o.id and r.destination = $1) as outcome
 		    from mine m
@@ -87,12 +91,15 @@ func Places(ctx context.Context, db DB, destination string, ids []int64) ([]Plac
 		       (select max(greatest(j.scheduled_at, now()))
 		        from others o
 		        cross join lateral (
-		            select j.scheduled_at, j.state, j.attempted_at from kvit.river_job j
+		            select j.scheduled_at, j.state, j.attempted_at, coalesce(cardinality(j.errors) > 0, false) as tried
+		            from kvit.river_job j
 		            where kvit.job_event_id(j.args) = o.id and j.kind = 'deliver_event' and j.finalized_at is null
 		              and j.args ->> 'destination' = $1 offset 0
 		        ) j
 		        where o.mine = m.id and o.outcome is null
-		          and (not o.later or j.state = 'running' and j.attempted_at < o.mine_attempted_at)
+		          and (j.tried > o.mine_tried
+		               or j.tried = o.mine_tried and not o.later
+		               or o.later and j.state = 'running' and j.attempted_at < o.mine_attempted_at)
 		       ) as wait_until
 		from mine m`, destination, ids) // Collect reports its error
 	places, err := pgx.CollectRows(rows, pgx.RowToStructByName[Place])

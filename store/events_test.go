@@ -300,6 +300,18 @@ func TestPlaces(t *testing.T) {
 		require.NoError(t, err)
 		require.NotNil(t, place(t, tx, placed).WaitUntil)
 	})
+	t.Run("OlderWaitsForNewerThatMayHaveArrived", func(t *testing.T) {
+		t.Parallel()
+		tx, add, finish := setup(t)
+		paid := add("b", "order_paid", "2026-01-01 10:05Z")
+		_, err := tx.Exec(t.Context(), `update kvit.river_job set state = 'retryable', errors = array['{"error": "HTTP 500"}'::jsonb]`)
+		require.NoError(t, err)
+		placed := add("a", "order_placed", "2026-01-01 10:00Z")
+		require.NotNil(t, place(t, tx, placed).WaitUntil)
+		require.Nil(t, place(t, tx, paid).WaitUntil, "one of the two goes first")
+		finish(paid, "delivered")
+		require.True(t, place(t, tx, placed).Superseded)
+	})
 	t.Run("NewestCartWins", func(t *testing.T) {
 		t.Parallel()
 		tx, add, finish := setup(t)

@@ -161,6 +161,7 @@ func TestStopLetsTheRequestEnd(t *testing.T) {
 	require.NoError(t, err)
 	<-entered
 	require.NoError(t, process.Process.Signal(syscall.SIGTERM))
+	require.Eventually(t, func() bool { return strings.Contains(k.log.String(), "kvit stops") }, waitFor, tick)
 	close(release)
 	require.NoError(t, process.Wait())
 	require.Equal(t, 1, count(t, pool, `select count(*) from kvit.delivery where outcome = 'delivered'`))

@@ -73,6 +73,8 @@ func runDaemon(ctx context.Context, cfg config.Config, logger *slog.Logger) erro
 		return err
 	}
 	logger.Info("kvit runs", "version", buildVersion(), "destinations", len(cfg.Destinations))
+	<-ctx.Done()
+	logger.Info("kvit stops: requests under way may end")
 	<-client.Stopped()
 	logger.Info("kvit has stopped")
 	return nil
