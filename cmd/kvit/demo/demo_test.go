@@ -1,6 +1,7 @@
 package demo_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net"
@@ -9,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -60,12 +62,33 @@ func (p *paper) find(pattern string) string {
 
 func (p *paper) database() string { return p.find("postgres://[^']+") }
 
+// processes are the command lines of all processes. Linux tells without ps, which a small system
+// does not have.
+func processes(t *testing.T) string {
+	t.Helper()
+	if runtime.GOOS != "linux" {
+		lines, err := exec.Command("ps", "-A", "-o", "args=").Output()
+		require.NoError(t, err)
+		return string(lines)
+	}
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	var lines strings.Builder
+	for _, file := range files {
+		line, err := os.ReadFile(file)
+		if err == nil { // else the process has ended meanwhile
+			lines.Write(bytes.ReplaceAll(line, []byte{0}, []byte(" ")))
+		}
+		lines.WriteByte('\n')
+	}
+	return lines.String()
+}
+
 // requireNothingLeft looks for processes of the binary, and for servers at the addresses printed.
 func requireNothingLeft(t *testing.T, binary string, p *paper) {
 	t.Helper()
-	processes, err := exec.Command("ps", "-A", "-o", "args=").Output()
-	require.NoError(t, err)
-	require.NotContains(t, string(processes), binary)
+	require.NotContains(t, processes(t), binary)
 	for _, address := range []string{p.database(), p.find("http://[^ ]+")} {
 		u, err := url.Parse(address)
 		require.NoError(t, err)
