@@ -44,8 +44,11 @@ func ParsePayload(name string, raw []byte) (Payload, *Error) {
 	return p, nil
 }
 
-// tooDeep counts brackets outside strings.
+// tooDeep counts brackets outside strings; where there are few in all, it need not look where.
 func tooDeep(raw []byte) bool {
+	if bytes.Count(raw, []byte("{"))+bytes.Count(raw, []byte("[")) <= maxDepth {
+		return false
+	}
 	depth, inString := 0, false
 	for i := 0; i < len(raw); i++ {
 		switch c := raw[i]; {
