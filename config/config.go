@@ -66,19 +66,29 @@ type Delivery struct {
 	Timeout time.Duration // of a whole attempt: load, send, settle; default 30s, 5s to 5m
 }
 
-// Destination is one receiver of events (one key under "destinations"). Exactly one of Spread and
-// Webhook is set, as Kind says.
+// Destination is one receiver of events (one key under "destinations"). Defaults that depend on the
+// kind are in docs/destinations.
 type Destination struct {
-	Name        string        // lower case, at most 40 characters; part of the queue's name
-	Kind        string        // spread or webhook
-	Enabled     bool          // default true; false: the database makes no jobs for it
-	Consent     string        // purpose the visitor must have accepted, or None; default marketing
-	Events      []string      // EventNames, custom:<name>, custom:*; nil: all that the kind supports
-	Concurrency int           // requests in flight at once; default 5 for spread, 16 for webhook; 1 to 1000
+	Name    string // lower case, at most 40 characters; part of the queue's name
+	Kind    string
+	Enabled bool   // default true; false: the database makes no jobs for it
+	Consent string // purpose the visitor must have accepted, or None; default marketing, or analytics
+
+	// Events are those that it gets: EventNames, custom:<name>, custom:*; nil: all that the kind supports.
+	Events []string
+	// EventNames change what the provider calls an event; an empty name: it does not get that event.
+	EventNames map[string]string
+
+	Concurrency int           // requests in flight at once; 1 to 1000
 	Timeout     time.Duration // of one request, below Delivery.Timeout; default 15s, or half of that if it is not above 15s
-	RetryFor    time.Duration // after that long the outcome is failed; default 72h
-	MaxAge      time.Duration // older events end as expired; 0 is no limit (the default)
-	Line        int           // where the file names it
-	Spread      *Spread
-	Webhook     *Webhook
+	Rate        float64       // requests a second of one process; 0: no limit
+	RetryFor    time.Duration // from an event's first attempt; after that long the outcome is failed; default 72h
+	BatchEvents int           // events a request; 0: as many as the provider takes
+
+	MaxAge          *time.Duration // older events end as expired; 0: no limit; nil: the provider's
+	RepeatsKnownFor *time.Duration // how long the provider recognises a repeat; 0: no end; nil: the provider's
+	RetryUnclear    bool           // on_ambiguous: retry, also where the provider would count a repeat again
+
+	Line     int // where the file names it
+	Settings any // *Spread, *Webhook, *GA4 … as Kind says
 }

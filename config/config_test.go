@@ -80,7 +80,7 @@ destinations:
 		{
 			Name: "alpha", Kind: "spread", Enabled: true, Consent: "marketing", Concurrency: 5,
 			Timeout: 15 * time.Second, RetryFor: 72 * time.Hour, Line: 6,
-			Spread: &Spread{
+			Settings: &Spread{
 				PublicKey: NewSecret("public-marker"), PrivateKey: NewSecret("private-marker"),
 				ValidateOn: "paid", Identity: "email",
 				Grants:      Grants{"LegalBasisOrder", "LegalBasisOptin", "NewsEmail", "NewsSMS"},
@@ -97,7 +97,7 @@ destinations:
 		{
 			Name: "zulu", Kind: "webhook", Enabled: true, Consent: "marketing", Concurrency: 16,
 			Timeout: 15 * time.Second, RetryFor: 72 * time.Hour, Line: 5,
-			Webhook: &Webhook{URL: "https://hooks.example.com/x", Secret: NewSecret(signingKey), Deduplicates: true},
+			Settings: &Webhook{URL: "https://hooks.example.com/x", Secret: NewSecret(signingKey), Deduplicates: true},
 		},
 	}, cfg.Destinations)
 }
@@ -146,16 +146,16 @@ retention: {schedule: "@every 5m", time_zone: Europe/Copenhagen, erase_after_imp
 
 	hook := cfg.Destinations[0]
 	require.Equal(t, &Webhook{URL: "http://127.0.0.1:9999/in", Secret: NewSecret(signingKey),
-		PreviousSecret: NewSecret(otherKey), Deduplicates: true, AllowPrivate: true}, hook.Webhook)
+		PreviousSecret: NewSecret(otherKey), Deduplicates: true, AllowPrivate: true}, hook.Settings)
 	require.False(t, hook.Enabled)
 	require.Equal(t, None, hook.Consent)
 	require.Equal(t, []string{"order_paid", "custom:gift card", "custom:*"}, hook.Events)
 	require.Equal(t, 1000, hook.Concurrency)
 	require.Equal(t, 2500*time.Millisecond, hook.Timeout, "half of a short delivery.timeout")
 	require.Zero(t, hook.RetryFor)
-	require.Equal(t, 36*time.Hour, hook.MaxAge)
+	require.Equal(t, 36*time.Hour, *hook.MaxAge)
 
-	spread := cfg.Destinations[1].Spread
+	spread := cfg.Destinations[1].Settings.(*Spread)
 	require.Equal(t, "registered", spread.ValidateOn)
 	require.Equal(t, "external_id", spread.Identity)
 	require.Equal(t, Grants{Account: "Own.Basis"}, spread.Grants)
@@ -286,7 +286,7 @@ func TestSecretFile(t *testing.T) {
 
 	cfg, err := read(write("good", "file-marker\r\n"))
 	require.NoError(t, err)
-	require.Equal(t, "file-marker", cfg.Destinations[0].Spread.PrivateKey.Reveal())
+	require.Equal(t, "file-marker", cfg.Destinations[0].Settings.(*Spread).PrivateKey.Reveal())
 
 	for path, problem := range map[string]string{
 		filepath.Join(dir, "absent"): "the secret file cannot be read: no such file or directory",

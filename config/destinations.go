@@ -8,9 +8,54 @@ import (
 
 // The kinds of destinations.
 const (
-	KindSpread  = "spread"
-	KindWebhook = "webhook"
+	KindSpread       = "spread"
+	KindGA4          = "ga4"
+	KindMeta         = "meta"
+	KindTikTok       = "tiktok"
+	KindPinterest    = "pinterest"
+	KindMatomo       = "matomo"
+	KindKlaviyo      = "klaviyo"
+	KindMicrosoftUET = "microsoft_uet"
+	KindSnowplow     = "snowplow"
+	KindWebhook      = "webhook"
 )
+
+// kind is what a kind of destination has of its own.
+type kind struct {
+	name        string
+	read        func(*section) any
+	concurrency int    // default
+	consent     string // default
+	rate        string // default; empty: no limit
+	renames     bool   // the provider's event names can be changed
+}
+
+// kinds are in the order in which messages list them. The default rates stay below the limits that
+// the providers state: Pinterest 5,000 a minute, Klaviyo 3,500 a minute.
+var kinds = []kind{
+	{KindSpread, read(readSpread), 5, "marketing", "", false},
+	{KindGA4, read(readGA4), 8, "analytics", "", true},
+	{KindMeta, read(readMeta), 4, "marketing", "", true},
+	{KindTikTok, read(readTikTok), 4, "marketing", "", true},
+	{KindPinterest, read(readPinterest), 4, "marketing", "80/s", true},
+	{KindMatomo, read(readMatomo), 2, "analytics", "", true},
+	{KindKlaviyo, read(readKlaviyo), 8, "marketing", "50/s", true},
+	{KindMicrosoftUET, read(readMicrosoftUET), 4, "marketing", "", true},
+	{KindSnowplow, read(readSnowplow), 4, "analytics", "", true},
+	{KindWebhook, read(readWebhook), 16, "marketing", "", false},
+}
+
+func read[Settings any](from func(*section) *Settings) func(*section) any {
+	return func(s *section) any { return from(s) }
+}
+
+func kindNames() []string {
+	names := make([]string, len(kinds))
+	for i, k := range kinds {
+		names[i] = k.name
+	}
+	return names
+}
 
 // aCentury bounds durations that nothing else bounds: beyond it a slip of the keyboard is certain.
 const aCentury = 36_500 * 24 * time.Hour
@@ -34,23 +79,24 @@ func readDestination(s *section, name string, delivery Delivery) Destination {
 	if !s.require("kind") {
 		return d // what else belongs here depends on the kind
 	}
-	d.Kind = s.choice("kind", "", KindSpread, KindWebhook)
-	var concurrency int
-	switch d.Kind {
-	case KindSpread:
-		d.Spread, concurrency = readSpread(s), 5
-	case KindWebhook:
-		d.Webhook, concurrency = readWebhook(s), 16
-	default:
+	d.Kind = s.choice("kind", "", kindNames()...)
+	i := slices.IndexFunc(kinds, func(k kind) bool { return k.name == d.Kind })
+	if i < 0 {
 		return d
 	}
+	k := kinds[i]
+	d.Settings = k.read(s)
 	d.Enabled = s.boolean("enabled", true)
-	d.Consent = s.text("consent", "marketing", purpose)
-	d.Events = s.texts("events", eventName)
-	d.Concurrency = s.integer("concurrency", concurrency, 1, 1000)
+	d.Consent = s.text("consent", k.consent, purpose)
+	d.Events, d.EventNames = readEvents(s, k.renames)
+	d.Concurrency = s.integer("concurrency", k.concurrency, 1, 1000)
 	d.Timeout = readRequestTimeout(s, delivery)
+	d.Rate = readRate(s, k.rate)
 	d.RetryFor = s.duration("retry_for", 72*time.Hour, 0, aCentury)
-	d.MaxAge = s.duration("max_age", 0, 0, aCentury)
+	d.MaxAge = s.optionalDuration("max_age")
+	d.RepeatsKnownFor = s.optionalDuration("repeats_known_for")
+	d.BatchEvents = s.integer("batch_events", 0, 1, 10_000)
+	d.RetryUnclear = s.choice("on_ambiguous", "stop", "stop", "retry") == "retry"
 	s.finish()
 	return d
 }
@@ -66,4 +112,18 @@ func readRequestTimeout(s *section, delivery Delivery) time.Duration {
 		s.problem("timeout", "must be shorter than delivery.timeout")
 	}
 	return timeout
+}
+
+// readRate reads requests a second, as in 5/s, 300/m or 1000/h; 0 is no limit.
+func readRate(s *section, fallback string) float64 {
+	text := s.text("rate", fallback, rateForm)
+	rate, _ := parseRate(text)
+	return rate
+}
+
+func rateForm(text string) string {
+	if _, ok := parseRate(text); ok {
+		return ""
+	}
+	return "is not a rate such as 5/s, 300/m or 1000/h, nor none"
 }

@@ -3,6 +3,8 @@ package config
 import (
 	"regexp"
 	"slices"
+
+	"github.com/goccy/go-yaml/ast"
 )
 
 // EventNames are the events with a fixed name. Beside them there is custom:<name>, a shop's own.
@@ -26,4 +28,56 @@ func eventName(text string) string {
 		problem += "; did you mean " + near + "?"
 	}
 	return problem
+}
+
+const anyCustom = "custom:*"
+
+// off in a mapping of events is an event that the destination does not get.
+const off = "off"
+
+// readEvents reads a list of the events that a destination gets, or a mapping that changes some of the
+// kind's own: to off, or to what the provider calls the event, where renames says that it can be told.
+func readEvents(s *section, renames bool) (list []string, names map[string]string) {
+	switch node := s.entries["events"].value.(type) {
+	case ast.MapNode:
+	case nil, *ast.SequenceNode:
+		return s.texts("events", eventName), nil
+	default:
+		s.take("events")
+		s.problem("events", unexpected(node, "must be a list, or a mapping of events"))
+		return nil, nil
+	}
+	mapping := s.section("events")
+	defer mapping.finish()
+	for _, event := range mapping.names {
+		if problem := eventName(event); problem != "" {
+			mapping.problem(event, problem)
+			continue
+		}
+		checks := []check{oneOf(off)}
+		if renames {
+			checks = []check{providerEvent}
+		}
+		called := mapping.text(event, "", checks...)
+		if called == off && customEvent.MatchString(event) && event != anyCustom {
+			mapping.problem(event, "cannot be off by itself: write the events as a list, which names those that are sent")
+			continue
+		}
+		if called == off {
+			called = ""
+		}
+		if names == nil {
+			names = map[string]string{}
+		}
+		names[event] = called
+	}
+	return nil, names
+}
+
+// providerEvent bounds a name; what more a provider demands is known to its adapter.
+func providerEvent(text string) string {
+	if len(text) > 128 {
+		return "is longer than 128 characters"
+	}
+	return oneLine(text)
 }

@@ -26,7 +26,7 @@ func TestSecretNeverPrints(t *testing.T) {
 	h := holder{secret, secret, map[string]Secret{"k": secret}, []Secret{secret}, &secret}
 	cfg := parse(t, spread)
 
-	for _, value := range []any{secret, &secret, h, &h, cfg, *cfg.Destinations[0].Spread, cfg.Destinations} {
+	for _, value := range []any{secret, &secret, h, &h, cfg, cfg.Destinations[0].Settings, cfg.Destinations} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d", "%10v"} {
 			requireNoSecret(t, fmt.Sprintf(verb, value))
 		}

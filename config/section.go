@@ -188,6 +188,15 @@ func (s *section) duration(name string, fallback, least, most time.Duration) tim
 	return d
 }
 
+// optionalDuration reads a duration whose absence has a meaning of its own; 0 is a value.
+func (s *section) optionalDuration(name string) *time.Duration {
+	if _, ok := s.entries[name]; !ok {
+		s.take(name)
+		return nil
+	}
+	return new(s.duration(name, 0, 0, aCentury))
+}
+
 // durationText also takes a number, to say that its unit is missing; only 0 needs none.
 func (r *reader) durationText(key string, e entry) (string, bool) {
 	switch n := e.value.(type) {

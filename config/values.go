@@ -201,3 +201,19 @@ func edits(a, b string) int {
 	}
 	return row[len(b)]
 }
+
+var rates = regexp.MustCompile(`^([1-9][0-9]{0,5})/(s|m|h)$`)
+
+// parseRate reads events a second; none and an empty text are no limit, which is 0.
+func parseRate(text string) (float64, bool) {
+	if text == "" || text == None {
+		return 0, true
+	}
+	m := rates.FindStringSubmatch(text)
+	if m == nil {
+		return 0, false
+	}
+	count, _ := strconv.ParseFloat(m[1], 64) // the pattern has digits only
+	seconds := map[string]float64{"s": 1, "m": 60, "h": 3600}[m[2]]
+	return count / seconds, true
+}

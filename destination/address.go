@@ -1,6 +1,10 @@
 package destination
 
-import "net/netip"
+import (
+	"errors"
+	"net/netip"
+	"net/url"
+)
 
 // notPublic are the ranges that IsPublic refuses beside those that netip knows: the special-purpose
 // registries of IANA (https://www.iana.org/assignments/iana-ipv4-special-registry,
@@ -60,4 +64,27 @@ func isPublic(addr netip.Addr) bool {
 		}
 	}
 	return addr.IsGlobalUnicast() && !addr.IsPrivate()
+}
+
+// CheckAddress checks where a provider's API is said to be: https, or http to this machine alone,
+// where a stand-in for a provider runs. local is true if it leads to this machine, so that the client
+// has to be allowed to connect there. The error does not hold the address.
+func CheckAddress(address string) (local bool, err error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" {
+		return false, errors.New("must be an absolute URL")
+	}
+	local = isLoopback(u.Hostname())
+	switch {
+	case u.User != nil:
+		return false, errors.New("must not hold a user name or password")
+	case u.Scheme != "https" && !(u.Scheme == "http" && local):
+		return false, errors.New("must begin with https://")
+	}
+	return local, nil
+}
+
+func isLoopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || (err == nil && addr.IsLoopback())
 }

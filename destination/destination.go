@@ -11,6 +11,7 @@ package destination
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -21,14 +22,19 @@ type Event struct {
 	OccurredAt time.Time // UTC
 	OrderRef   string    // the shop's permanent order reference; empty for events without an order
 	Payload    Payload
-	Raw        []byte // the payload as stored: a JSON object
+	Raw        []byte   // the payload as stored: a JSON object
+	Consent    []string // the purposes that the visitor has accepted
 }
+
+// Accepts tells whether the visitor has accepted a purpose, "marketing" for instance.
+func (e Event) Accepts(purpose string) bool { return slices.Contains(e.Consent, purpose) }
 
 // Destination sends events to one provider.
 type Destination interface {
 	// Send tries once to deliver the event. It returns the provider's response code (HTTP status,
 	// 0 if there was none) and nil when the provider has taken the event; otherwise the error is
-	// an *Error. Sending the same event again must not count it twice at the provider.
+	// an *Error. Sending the same event again must not count it twice at the provider, except for
+	// the events in Traits.CountedAgain.
 	Send(ctx context.Context, event Event) (code int, err error)
 
 	// Traits tells what kvit has to know before it sends. It never changes.
@@ -42,6 +48,27 @@ type Traits struct {
 	// KeepsState is true if a later call overwrites what an earlier one said (orders, opt-ins):
 	// events of one stream are then sent in order, and an older state never after a newer one.
 	KeepsState bool
+	// MaxAge is how long after it occurred the provider takes an event; 0: no limit is known.
+	MaxAge time.Duration
+	// Window is how long after the first the provider recognises a repeat; 0: no end is known.
+	Window time.Duration
+	// CountedAgain are those of Events of which the provider counts a repeat as one more.
+	CountedAgain []string
+	// Batch is how much one request of a Batcher may hold.
+	Batch Limits
+}
+
+// Prober is a destination whose provider has a call that proves the credentials and counts nothing.
+type Prober interface {
+	// Prove makes that call, and says in a few words what it has proved and what not.
+	Prove(ctx context.Context) (proved string, err error)
+}
+
+// Tester is a destination whose provider can be told that an event is only a test. Others are
+// tested with an event that its names and addresses mark as one.
+type Tester interface {
+	// SendTest is Send, with the provider's mark of a test.
+	SendTest(ctx context.Context, event Event) (code int, err error)
 }
 
 // Kind says what became of an attempt that did not deliver.

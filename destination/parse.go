@@ -122,6 +122,10 @@ func (d *decoder) payload(value gjson.Result) Payload {
 			p.Order = d.order(value)
 		case "cart":
 			p.Cart = d.cart(value)
+		case "product":
+			p.Product = d.product(value)
+		case "search":
+			p.Search = d.search(value)
 		case "optin":
 			p.Optin = d.optin(value)
 		case "client":
@@ -283,6 +287,48 @@ func (d *decoder) item(path string, value gjson.Result) Item {
 	return item
 }
 
+func (d *decoder) product(value gjson.Result) *Product {
+	var p Product
+	found := d.object("product", value, func(m member) {
+		switch m.name {
+		case "currency":
+			p.Currency = m.currency()
+		case "sku":
+			p.SKU = m.text()
+		case "name":
+			p.Name = m.text()
+		case "brand":
+			p.Brand = m.text()
+		case "category":
+			p.Category = m.text()
+		case "variant":
+			p.Variant = m.text()
+		case "unit_price":
+			p.UnitPrice = m.money()
+		}
+	})
+	if !found {
+		return nil
+	}
+	return &p
+}
+
+func (d *decoder) search(value gjson.Result) *Search {
+	var s Search
+	found := d.object("search", value, func(m member) {
+		switch m.name {
+		case "term":
+			s.Term = m.text()
+		case "results":
+			s.Results = m.count()
+		}
+	})
+	if !found {
+		return nil
+	}
+	return &s
+}
+
 func (d *decoder) optin(value gjson.Result) *Optin {
 	var o Optin
 	found := d.object("optin", value, func(m member) {
@@ -309,6 +355,8 @@ func (d *decoder) client(value gjson.Result) *Browser {
 			c.UserAgent = m.text()
 		case "page_url":
 			c.PageURL = m.text()
+		case "page_title":
+			c.PageTitle = m.text()
 		case "referrer":
 			c.Referrer = m.text()
 		case "ga_client_id":
@@ -323,6 +371,18 @@ func (d *decoder) client(value gjson.Result) *Browser {
 			c.TTClid = m.text()
 		case "ttp":
 			c.TTP = m.text()
+		case "epik":
+			c.Epik = m.text()
+		case "msclkid":
+			c.MSClkID = m.text()
+		case "matomo_id":
+			c.MatomoID = m.text()
+		case "snowplow_id":
+			c.SnowplowID = m.text()
+		case "snowplow_session":
+			c.SnowplowSession = m.text()
+		case "klaviyo_id":
+			c.KlaviyoID = m.text()
 		case "spread_cookie":
 			c.SpreadCookie = m.text()
 		}

@@ -13,6 +13,8 @@ type Payload struct {
 	Customer *Customer
 	Order    *Order
 	Cart     *Cart
+	Product  *Product
+	Search   *Search
 	Optin    *Optin
 	Client   *Browser
 	Custom   json.RawMessage // free: any JSON, as written; nil if left out
@@ -79,6 +81,23 @@ type Item struct {
 	UnitPrice Money
 }
 
+// Product is what product_viewed is about.
+type Product struct {
+	Currency  string // ISO 4217, of UnitPrice
+	SKU       string
+	Name      string
+	Brand     string
+	Category  string
+	Variant   string
+	UnitPrice Money
+}
+
+// Search is what the visitor looked for in the shop.
+type Search struct {
+	Term    string
+	Results *int64 // how many were found; nil: not told
+}
+
 // Optin is what the visitor said about being written to: nil is unknown.
 type Optin struct {
 	Email *bool
@@ -87,17 +106,24 @@ type Optin struct {
 
 // Browser holds what the visitor's browser told, one field per provider identifier.
 type Browser struct {
-	IP           string
-	UserAgent    string
-	PageURL      string
-	Referrer     string
-	GAClientID   string
-	GASessionID  string
-	FBP          string
-	FBC          string
-	TTClid       string
-	TTP          string
-	SpreadCookie string
+	IP              string
+	UserAgent       string
+	PageURL         string
+	PageTitle       string
+	Referrer        string
+	GAClientID      string // Google Analytics: the last two parts of the cookie _ga
+	GASessionID     string // Google Analytics: the session in the cookie _ga_<stream>
+	FBP             string // Meta: cookie _fbp
+	FBC             string // Meta: cookie _fbc
+	TTClid          string // TikTok: URL parameter ttclid
+	TTP             string // TikTok: cookie _ttp
+	Epik            string // Pinterest: cookie _epik, or URL parameter epik
+	MSClkID         string // Microsoft Advertising: URL parameter msclkid
+	MatomoID        string // Matomo: visitor id, 16 hexadecimal digits, in the cookie _pk_id
+	SnowplowID      string // Snowplow: domain user id, in the cookie _sp_id
+	SnowplowSession string // Snowplow: domain session id, in the cookie _sp_id
+	KlaviyoID       string // Klaviyo: exchange id, URL parameter _kx
+	SpreadCookie    string // SPREAD: cookie sbt
 }
 
 // Money is an amount as a decimal string such as "749.00", at most 12 digits and 4 decimals.

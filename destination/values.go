@@ -108,6 +108,15 @@ func (m member) quantity() Quantity {
 	return Quantity(m.value.Raw)
 }
 
+// count is a number of things, which may be none.
+func (m member) count() *int64 {
+	if m.value.Type != gjson.Number || !isDigits(m.value.Raw, 15) {
+		m.reject("must be a whole number that is not negative")
+		return nil
+	}
+	return new(m.value.Int())
+}
+
 // isMoney tells whether s is an optional minus, 1 to 12 digits, and maybe a point with 1 to 4 more.
 func isMoney(s string) bool {
 	whole, decimals, point := strings.Cut(strings.TrimPrefix(s, "-"), ".")

@@ -80,12 +80,16 @@ func jitter(d time.Duration) time.Duration {
 
 // Lane is how one destination is served.
 type Lane struct {
-	Name        string
-	Destination destination.Destination
-	Purpose     string        // consent that the event must carry; empty: none needed
-	Concurrency int           // requests in flight
-	RetryFor    time.Duration // from the first attempt; then the outcome is failed
-	MaxAge      time.Duration // events that occurred longer ago are expired; 0: no limit
+	Name         string
+	Destination  destination.Destination
+	Purpose      string             // consent that the event must carry; empty: none needed
+	Concurrency  int                // requests in flight
+	Rate         float64            // requests a second; 0: no limit
+	RetryFor     time.Duration      // from the first attempt; then the outcome is failed
+	MaxAge       time.Duration      // events that occurred longer ago are expired; 0: no limit
+	Window       time.Duration      // how long after the first the provider recognises a repeat; 0: no end
+	RetryUnclear bool               // send again after an unclear answer what would be counted again
+	Batch        destination.Limits // of one request
 }
 
 type lane struct {

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -11,8 +13,6 @@ import (
 
 	"kvit/config"
 	"kvit/destination"
-	"kvit/destination/spread"
-	"kvit/destination/webhook"
 	"kvit/jobs"
 	"kvit/store"
 	"kvit/web"
@@ -32,11 +32,7 @@ func buildDestinations(cfg config.Config, logger *slog.Logger) (destinations, er
 		if err != nil {
 			return destinations{}, fmt.Errorf("make destination %s: %w", d.Name, err)
 		}
-		events := d.Events
-		if events == nil {
-			events = adapter.Traits().Events
-		}
-		built.rows = append(built.rows, store.Destination{Name: d.Name, Kind: d.Kind, Enabled: d.Enabled, EventNames: events})
+		built.rows = append(built.rows, store.Destination{Name: d.Name, Kind: d.Kind, Enabled: d.Enabled, EventNames: eventsOf(d, adapter)})
 		if d.Enabled {
 			built.lanes = append(built.lanes, laneOf(d, adapter))
 		}
@@ -44,13 +40,36 @@ func buildDestinations(cfg config.Config, logger *slog.Logger) (destinations, er
 	return built, nil
 }
 
+// eventsOf are the events that a destination gets: those listed, or all that the adapter can use but
+// for those switched off.
+func eventsOf(d config.Destination, adapter destination.Destination) []string {
+	if d.Events != nil {
+		return d.Events
+	}
+	return slices.DeleteFunc(slices.Clone(adapter.Traits().Events), func(event string) bool {
+		called, changed := d.EventNames[event]
+		return changed && called == ""
+	})
+}
+
 func laneOf(d config.Destination, adapter destination.Destination) jobs.Lane {
+	traits := adapter.Traits()
 	lane := jobs.Lane{
-		Name: d.Name, Destination: adapter, Purpose: d.Consent, Concurrency: d.Concurrency,
-		RetryFor: d.RetryFor, MaxAge: d.MaxAge,
+		Name: d.Name, Destination: adapter, Purpose: d.Consent, Concurrency: d.Concurrency, Rate: d.Rate,
+		RetryFor: d.RetryFor, MaxAge: traits.MaxAge, Window: traits.Window, RetryUnclear: d.RetryUnclear,
+		Batch: traits.Batch,
 	}
 	if d.Consent == config.None {
 		lane.Purpose = ""
+	}
+	if d.MaxAge != nil {
+		lane.MaxAge = *d.MaxAge
+	}
+	if d.RepeatsKnownFor != nil {
+		lane.Window = *d.RepeatsKnownFor
+	}
+	if d.BatchEvents > 0 {
+		lane.Batch.Events = min(d.BatchEvents, cmp.Or(traits.Batch.Events, d.BatchEvents))
 	}
 	return lane
 }
@@ -58,36 +77,14 @@ func laneOf(d config.Destination, adapter destination.Destination) jobs.Lane {
 // adapterOf copies a destination's values into its adapter's own options.
 func adapterOf(d config.Destination, logger *slog.Logger) (destination.Destination, error) {
 	client := destination.ClientOptions{Timeout: d.Timeout, MaxConns: d.Concurrency}
-	switch {
-	case d.Spread != nil:
-		return spreadOf(d.Spread, client, logger)
-	case d.Webhook != nil:
-		return webhookOf(d.Webhook, client)
+	switch c := d.Settings.(type) {
+	case *config.Spread:
+		return spreadOf(c, client, logger)
+	case *config.Webhook:
+		return webhookOf(c, client)
 	default:
 		return nil, fmt.Errorf("kind %q has no adapter", d.Kind)
 	}
-}
-
-func spreadOf(c *config.Spread, client destination.ClientOptions, logger *slog.Logger) (destination.Destination, error) {
-	return spread.New(spread.Options{
-		PublicKey: c.PublicKey.Reveal(), PrivateKey: c.PrivateKey.Reveal(),
-		ValidateOn: c.ValidateOn, Identity: c.Identity,
-		Grants: spread.Grants{Order: c.Grants.Order, Account: c.Grants.Account, EmailOptin: c.Grants.EmailOptin, SMSOptin: c.Grants.SMSOptin},
-		Tags:   c.Tags, OrderTags: c.OrderTags, CustomFields: c.CustomFields,
-		CartTrigger: c.CartTrigger, TimeZone: c.TimeZone,
-		URLs: spread.URLs{
-			CreateAccount: c.URLs.CreateAccount, UpdateAccount: c.URLs.UpdateAccount,
-			CreateOrder: c.URLs.CreateOrder, UpdateOrder: c.URLs.UpdateOrder, Automations: c.URLs.Automations,
-		},
-		HTTP: client, Logger: logger,
-	})
-}
-
-func webhookOf(c *config.Webhook, client destination.ClientOptions) (destination.Destination, error) {
-	client.AllowPrivate = c.AllowPrivate
-	return webhook.New(webhook.Options{
-		URL: c.URL, Secret: c.Secret.Reveal(), PreviousSecret: c.PreviousSecret.Reveal(), HTTP: client,
-	})
 }
 
 // shopOrders is the shop's orders table for the store; nil if it is not configured.

@@ -25,8 +25,12 @@ const payload = `{
   "items": [{"sku": "SKU-9", "name": "MARKER", "brand": "MARKER", "category": "MARKER", "variant": "MARKER", "quantity": 2, "unit_price": "299.00"}]},
  "cart": {"id": "MARKER-77", "currency": "DKK", "total": "299.00",
   "items": [{"sku": "SKU-9", "name": "MARKER", "quantity": 1, "unit_price": "299.00"}]},
- "client": {"ip": "2001:db8::1", "user_agent": "MARKER/1.0", "page_url": "https://shop.example.com/MARKER", "referrer": "https://example.com/MARKER",
-  "ga_client_id": "MARKER", "ga_session_id": "MARKER", "fbp": "MARKER", "fbc": "MARKER", "ttclid": "MARKER", "ttp": "MARKER", "spread_cookie": "MARKER"},
+ "product": {"currency": "DKK", "sku": "SKU-9", "name": "MARKER", "brand": "MARKER", "category": "MARKER", "variant": "MARKER", "unit_price": "299.00"},
+ "search": {"term": "MARKER", "results": 7},
+ "client": {"ip": "2001:db8::1", "user_agent": "MARKER/1.0", "page_url": "https://shop.example.com/MARKER", "page_title": "MARKER", "referrer": "https://example.com/MARKER",
+  "ga_client_id": "1234567890.1700000000", "ga_session_id": "1741083000", "fbp": "fb.1.1741082000000.1098115397", "fbc": "fb.1.1741082000000.MARKER",
+  "ttclid": "MARKER", "ttp": "MARKER", "epik": "MARKER", "msclkid": "MARKER", "matomo_id": "0123456789abcdef",
+  "snowplow_id": "b1dcbc5e-0f3a-4f8a-9d8e-0a8f9b3c2d1e", "snowplow_session": "7d1f0c9a-5b6e-4c3d-8a2b-1f0e9d8c7b6a", "klaviyo_id": "MARKER", "spread_cookie": "MARKER"},
  "custom": {"customer_group": "MARKER"}
 }`
 
@@ -44,7 +48,7 @@ func EventWith(t testing.TB, name, payload string) destination.Event {
 	require.Nil(t, rejected)
 	event := destination.Event{
 		Key: name + ":E100042", Name: name, Payload: parsed, Raw: []byte(payload),
-		OccurredAt: time.Date(2025, 3, 4, 10, 15, 30, 0, time.UTC),
+		OccurredAt: time.Date(2025, 3, 4, 10, 15, 30, 0, time.UTC), Consent: []string{"analytics", "marketing"},
 	}
 	if strings.HasPrefix(name, "order_") {
 		event.OrderRef = "E100042"

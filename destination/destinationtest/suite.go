@@ -42,14 +42,18 @@ const long = 20 * time.Second
 
 // Run runs the suite, in parallel.
 func Run(t *testing.T, h Harness) {
-	for name, test := range map[string]func(*testing.T, Harness){
+	tests := map[string]func(*testing.T, Harness){
 		"Traits": traits, "EveryEvent": everyEvent, "NoPayload": noPayload, "SameTwice": sameTwice,
 		"Statuses": statuses, "RetryAfter": waits, "Redirect": redirect,
 		"Refused": refused, "TimeoutBeforeWritten": timeoutBefore, "TimeoutAfterWritten": timeoutAfter, "Reset": reset,
 		"BodyBreaksOff": bodyBreaksOff, "SlowBody": slowBody, "GiantAnswer": giantAnswer, "OddAnswers": oddAnswers,
 		"CancelledBefore": cancelledBefore, "CancelledMeanwhile": cancelledMeanwhile,
 		"Echo": echo, "Concurrent": concurrent, "Reuse": reuse,
-	} {
+	}
+	if _, ok := h.New(t, "http://127.0.0.1:1", destination.ClientOptions{}).(destination.Batcher); ok {
+		maps.Copy(tests, batchTests)
+	}
+	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			test(t, h)
@@ -64,6 +68,9 @@ func traits(t *testing.T, h Harness) {
 		require.True(t, destination.IsName(name), name)
 	}
 	require.Equal(t, d.Traits(), d.Traits())
+	require.Subset(t, d.Traits().Events, d.Traits().CountedAgain)
+	_, isBatcher := d.(destination.Batcher)
+	require.Equal(t, isBatcher, d.Traits().Batch != destination.Limits{}, "limits belong to a Batcher")
 }
 
 func everyEvent(t *testing.T, h Harness) {
@@ -115,13 +122,16 @@ func sameTwice(t *testing.T, h Harness) {
 	}
 }
 
+// plainStatuses are those without a header that would give them another meaning.
+var plainStatuses = map[int]destination.Kind{
+	304: destination.Misconfigured, 400: destination.Rejected, 401: destination.Unauthorized, 403: destination.Unauthorized,
+	404: destination.Rejected, 408: destination.Ambiguous, 409: destination.Rejected, 410: destination.Rejected, 413: destination.Rejected,
+	422: destination.Rejected, 425: destination.Throttled, 429: destination.Throttled,
+	500: destination.Ambiguous, 502: destination.Ambiguous, 503: destination.Ambiguous, 504: destination.Ambiguous,
+}
+
 func statuses(t *testing.T, h Harness) {
-	want := map[int]destination.Kind{
-		304: destination.Misconfigured, 400: destination.Rejected, 401: destination.Unauthorized, 403: destination.Unauthorized,
-		404: destination.Rejected, 408: destination.Ambiguous, 409: destination.Rejected, 410: destination.Rejected, 413: destination.Rejected,
-		422: destination.Rejected, 425: destination.Throttled, 429: destination.Throttled,
-		500: destination.Ambiguous, 502: destination.Ambiguous, 503: destination.Ambiguous, 504: destination.Ambiguous,
-	}
+	want := maps.Clone(plainStatuses)
 	maps.Copy(want, h.Statuses)
 	for status, kind := range want {
 		d := h.New(t, serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) })), destination.ClientOptions{Timeout: long})
@@ -245,8 +255,11 @@ func giantAnswer(t *testing.T, h Harness) {
 	require.Less(t, <-served, 32<<20)
 }
 
+// oddBodies are answers that are not what any provider promises.
+var oddBodies = []string{"", "<html><p>Welcome", "null", "[]", "{", `"text"`, strings.Repeat("[", destination.MaxAnswer), "\x00\xff"}
+
 func oddAnswers(t *testing.T, h Harness) {
-	for _, body := range []string{"", "<html><p>Welcome", "null", "[]", "{", `"text"`, strings.Repeat("[", destination.MaxAnswer), "\x00\xff"} {
+	for _, body := range oddBodies {
 		for _, status := range []int{200, 204, 500} {
 			d := h.New(t, serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				w.WriteHeader(status)

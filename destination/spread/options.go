@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/netip"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -116,32 +114,13 @@ func (s *settings) check() error {
 		}
 	}
 	for _, address := range []string{s.URLs.CreateAccount, s.URLs.UpdateAccount, s.URLs.CreateOrder, s.URLs.UpdateOrder, s.URLs.Automations} {
-		if err := s.checkURL(address); err != nil {
+		local, err := destination.CheckAddress(address)
+		if err != nil {
 			return fmt.Errorf("urls: %w", err)
 		}
+		s.HTTP.AllowPrivate = s.HTTP.AllowPrivate || local
 	}
 	return nil
-}
-
-// checkURL lets plain http lead to this machine only, and then lets the client connect to it: that
-// is where a stand-in for SPREAD runs.
-func (s *settings) checkURL(address string) error {
-	u, err := url.Parse(address)
-	switch {
-	case err != nil || u.Host == "":
-		return errors.New("must be absolute URLs")
-	case u.User != nil:
-		return errors.New("must not hold a user name or password")
-	case u.Scheme != "https" && !(u.Scheme == "http" && isLoopback(u.Hostname())):
-		return errors.New("must begin with https://")
-	}
-	s.HTTP.AllowPrivate = s.HTTP.AllowPrivate || isLoopback(u.Hostname())
-	return nil
-}
-
-func isLoopback(host string) bool {
-	addr, err := netip.ParseAddr(host)
-	return host == "localhost" || (err == nil && addr.IsLoopback())
 }
 
 func or(value, fallback string) string {

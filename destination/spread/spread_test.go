@@ -430,7 +430,7 @@ func TestNewNamesTheWrongOption(t *testing.T) {
 		"time_zone: is not a known time zone":                  func(o *spread.Options) { o.TimeZone = "Mars/Olympus" },
 		"custom_fields: must be named by SPREAD's numeric ids": func(o *spread.Options) { o.CustomFields = map[string]string{"x": "custom.y"} },
 		"urls: must begin with https://":                       func(o *spread.Options) { o.BaseURL = "http://social-sb.example.com" },
-		"urls: must be absolute URLs":                          func(o *spread.Options) { o.URLs.CreateOrder = "/api/createOrder" },
+		"urls: must be an absolute URL":                        func(o *spread.Options) { o.URLs.CreateOrder = "/api/createOrder" },
 		"urls: must not hold a user name or password":          func(o *spread.Options) { o.URLs.UpdateOrder = "https://a:b@example.com" },
 	} {
 		options := options()
