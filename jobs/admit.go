@@ -2,7 +2,11 @@ package jobs
 
 import (
 	"fmt"
+	"slices"
 	"time"
+
+	"github.com/riverqueue/river/rivertype"
+	"github.com/tidwall/gjson"
 
 	"kvit/destination"
 	"kvit/store"
@@ -10,21 +14,24 @@ import (
 
 // admit decides whether the event may be sent at all. It returns the event, or how its delivery
 // ends without a request.
-func (l *lane) admit(stored *store.Event, now time.Time) (destination.Event, *ending) {
+func (l *lane) admit(job *rivertype.JobRow, stored *store.Event, now time.Time) (destination.Event, *ending) {
 	refuse := func(outcome, reason string) (destination.Event, *ending) {
-		return destination.Event{}, &ending{Outcome: outcome, Reason: reason}
+		_, unclear := firstUnclear(job)
+		return destination.Event{}, &ending{Outcome: outcome, Reason: reason, Unclear: unclear && outcome == Expired}
 	}
+	consent := accepted(stored.Consent)
 	switch {
 	case stored.ErasedAt != nil:
 		return refuse(Erased, "its data was due before it could be delivered")
-	case l.Purpose != "" && !stored.Consented:
+	case l.Purpose != "" && !slices.Contains(consent, l.Purpose):
 		return refuse(Withheld, "no consent for "+l.Purpose)
 	case stored.Defect != nil:
 		return refuse(Rejected, *stored.Defect)
 	case stored.TooLarge:
 		return refuse(Rejected, fmt.Sprintf("payload: is larger than %d bytes", destination.MaxPayload))
-	case l.MaxAge > 0 && now.Sub(stored.OccurredAt) > l.MaxAge:
-		return refuse(Expired, fmt.Sprintf("occurred more than %s ago", l.MaxAge))
+	}
+	if reason := l.deadline(job, stored, now); reason != "" {
+		return refuse(Expired, reason)
 	}
 	payload, invalid := destination.ParsePayload(stored.Name, stored.Payload)
 	if invalid != nil {
@@ -32,10 +39,36 @@ func (l *lane) admit(stored *store.Event, now time.Time) (destination.Event, *en
 	}
 	event := destination.Event{
 		Key: stored.EventKey, Name: stored.Name, OccurredAt: stored.OccurredAt.UTC(),
-		Payload: payload, Raw: stored.Payload,
+		Payload: payload, Raw: stored.Payload, Consent: consent,
 	}
 	if stored.OrderRef != nil {
 		event.OrderRef = *stored.OrderRef
 	}
 	return event, nil
+}
+
+// deadline says which limit the event has passed, if any. The age counts as if the request were made
+// at the end of the attempt: one event that is too old by then can spoil a whole batch.
+func (l *lane) deadline(job *rivertype.JobRow, stored *store.Event, now time.Time) string {
+	if l.MaxAge > 0 && now.Add(l.timeout).Sub(stored.OccurredAt) > l.MaxAge {
+		return fmt.Sprintf("occurred more than %s ago (max_age)", span(l.MaxAge))
+	}
+	first, unclear := firstUnclear(job)
+	if l.Window > 0 && unclear && now.Add(l.timeout).Sub(first) > l.Window {
+		return fmt.Sprintf("may have arrived more than %s ago, a repeat would not be recognised (repeats_known_for)", span(l.Window))
+	}
+	return ""
+}
+
+// accepted are the purposes in an event's consent whose value is the literal true. Whatever else the
+// shop wrote there means no.
+func accepted(consent []byte) []string {
+	var purposes []string
+	gjson.ParseBytes(consent).ForEach(func(purpose, value gjson.Result) bool {
+		if purpose.Type == gjson.String && value.Type == gjson.True {
+			purposes = append(purposes, purpose.Str)
+		}
+		return true
+	})
+	return purposes
 }

@@ -49,11 +49,14 @@ func NewClient(o Options) (*river.Client[pgx.Tx], error) {
 		erpQueue:         {MaxWorkers: markMax, FetchCooldown: 20 * time.Millisecond},
 		maintenanceQueue: {MaxWorkers: 2},
 	}
+	var intakes []*intake
 	for _, l := range o.Lanes {
 		lane := newLane(l, o.Pool, o.Timeout, o.Metrics, o.Logger)
 		lane.disable = pauser.disable
+		intake := newIntake(lane)
+		intakes = append(intakes, intake)
 		deliver.lanes[l.Name] = lane
-		queues[QueueOf(l.Name)] = river.QueueConfig{MaxWorkers: window(l.Concurrency), FetchCooldown: 20 * time.Millisecond}
+		queues[intake.queue] = intake.full
 	}
 	workers := river.NewWorkers()
 	river.AddWorker(workers, deliver)
@@ -78,14 +81,27 @@ func NewClient(o Options) (*river.Client[pgx.Tx], error) {
 		return nil, fmt.Errorf("make River client: %w", err)
 	}
 	pauser.client = client
+	for _, i := range intakes {
+		i.queues = client.Queues()
+	}
 	return client, nil
 }
 
 // window is how many jobs of a destination are fetched at a time. The larger, the more events share
 // the round trips before and after their requests: 128 jobs for 16 requests in flight gave 2,900
-// events/s, 512 gave 3,900. It also bounds memory, since each job holds its payload.
-func window(concurrency int) int {
-	return min(max(32*concurrency, 64), 512)
+// events/s, 512 gave 3,900. It also bounds memory, since each job holds its payload. A provider that
+// takes 1,000 events a request can get them; one with a rate limit gets no more than can go out while
+// a job is patient.
+func (l *lane) window() int {
+	jobs := min(max(32*l.Concurrency, 64), 512)
+	if l.sender.limits.Events > jobs {
+		jobs = min(l.sender.limits.Events, 1000)
+	}
+	if l.Rate > 0 {
+		requests := l.Rate * l.sender.patience.Seconds() / 2
+		jobs = int(min(float64(jobs), max(requests*float64(l.sender.limits.Events), 1)))
+	}
+	return jobs
 }
 
 func maintainPeriodic() *river.PeriodicJob {

@@ -56,9 +56,13 @@ func (w *deliverWorker) Work(ctx context.Context, job *river.Job[DeliverArgs]) (
 // Timeout bounds one attempt: load, admit, send and settle.
 func (w *deliverWorker) Timeout(*river.Job[DeliverArgs]) time.Duration { return w.timeout }
 
-// NextRetry backs off with the failures so far.
+// NextRetry backs off with the failures so far, and beyond the time for which the destination is held.
 func (w *deliverWorker) NextRetry(job *river.Job[DeliverArgs]) time.Time {
-	return time.Now().Add(backoff(failures(job.JobRow)))
+	wait := backoff(failures(job.JobRow))
+	if lane, ok := w.lanes[job.Args.Destination]; ok {
+		wait = lane.notBefore(wait)
+	}
+	return time.Now().Add(wait)
 }
 
 // backoffs follow the advice of Standard Webhooks 1.0, but faster at first and at most 6 h apart,
@@ -94,9 +98,12 @@ type Lane struct {
 
 type lane struct {
 	Lane
+	db         store.DB
+	timeout    time.Duration
 	keepsState bool
-	slots      chan struct{}
-	slotWait   time.Duration
+	batcher    destination.Batcher // nil: one event a request
+	gate       *gate
+	sender     *sender
 	load       *group[int64, *store.Event]
 	place      *group[int64, store.Place]
 	settle     *group[store.Delivery, struct{}]
@@ -109,13 +116,16 @@ type lane struct {
 const groupMax = 100
 
 func newLane(l Lane, db store.DB, timeout time.Duration, metrics *Metrics, logger *slog.Logger) *lane {
-	return &lane{
+	batcher, _ := l.Destination.(destination.Batcher)
+	careful := len(l.Destination.Traits().CountedAgain) > 0
+	lane := &lane{
 		Lane:       l,
+		db:         db,
+		timeout:    timeout,
 		keepsState: l.Destination.Traits().KeepsState,
-		slots:      make(chan struct{}, l.Concurrency),
-		slotWait:   timeout / 3,
+		batcher:    batcher,
 		load: newGroup(groupMax, func(ctx context.Context, ids []int64) ([]*store.Event, error) {
-			events, err := store.Events(ctx, db, l.Name, l.Purpose, ids, destination.MaxPayload)
+			events, err := store.Events(ctx, db, l.Name, ids, destination.MaxPayload)
 			return arrange(ids, events, func(e *store.Event) int64 { return e.ID }), err
 		}),
 		place: newGroup(groupMax, func(ctx context.Context, ids []int64) ([]store.Place, error) {
@@ -123,11 +133,23 @@ func newLane(l Lane, db store.DB, timeout time.Duration, metrics *Metrics, logge
 			return values(arrange(ids, places, func(p *store.Place) int64 { return p.ID })), err
 		}),
 		settle: newGroup(groupMax, func(ctx context.Context, list []store.Delivery) ([]struct{}, error) {
-			return make([]struct{}, len(list)), store.SettleDeliveries(ctx, db, list)
+			return make([]struct{}, len(list)), settle(ctx, db, list, careful)
 		}),
 		metrics: metrics,
 		logger:  logger.With("destination", l.Name),
 	}
+	lane.gate = newGate(l.Rate, func(gateState) {})
+	lane.sender = newSender(lane, timeout/3)
+	metrics.held(l.Name, false)
+	return lane
+}
+
+// settle writes receipts; attempts that had been noted as begun have then ended.
+func settle(ctx context.Context, db store.DB, list []store.Delivery, careful bool) error {
+	if !careful {
+		return store.SettleDeliveries(ctx, db, list)
+	}
+	return store.SettleCarefulDeliveries(ctx, db, list)
 }
 
 // arrange puts rows in the order of the ids that were asked for; nil where there is no row.
@@ -165,7 +187,7 @@ func (l *lane) work(ctx context.Context, job *river.Job[DeliverArgs]) error {
 	if stored.Settled {
 		return nil
 	}
-	event, refusal := l.admit(stored, time.Now())
+	event, refusal := l.admit(job.JobRow, stored, time.Now())
 	if refusal != nil {
 		return l.end(ctx, job, stored, *refusal)
 	}
@@ -181,11 +203,7 @@ func (l *lane) work(ctx context.Context, job *river.Job[DeliverArgs]) error {
 			return river.JobSnooze(turnWait(time.Until(*place.WaitUntil)))
 		}
 	}
-	if !l.acquire(ctx) {
-		return river.JobSnooze(jitter(3 * time.Second))
-	}
-	code, err := l.send(ctx, event)
-	return l.conclude(ctx, job, stored, code, err)
+	return l.deliver(ctx, job, stored, event)
 }
 
 // turnWait is how long an event waits for the one before it: a little longer than that one's own
@@ -194,52 +212,45 @@ func turnWait(other time.Duration) time.Duration {
 	return min(max(other, 0)+jitter(500*time.Millisecond), 15*time.Minute)
 }
 
-// acquire waits for a free request slot, not so long that the request would run out of time.
-func (l *lane) acquire(ctx context.Context) bool {
-	select {
-	case l.slots <- struct{}{}:
-		return true
-	default:
+// deliver gives the event to the sender and concludes from what became of it. An event that was not
+// sent goes back as it was: that is no attempt.
+func (l *lane) deliver(ctx context.Context, job *river.Job[DeliverArgs], stored *store.Event, event destination.Event) error {
+	letter := &letter{
+		ctx: ctx, eventID: stored.ID, event: event, answer: make(chan reply, 1),
+		careful: !l.RetryUnclear && l.countsAgain(event.Name),
 	}
-	timer := time.NewTimer(l.slotWait)
-	defer timer.Stop()
-	select {
-	case l.slots <- struct{}{}:
-		return true
-	case <-timer.C:
-		return false
-	case <-ctx.Done():
-		return false
+	if l.batcher != nil {
+		encoded, rejected := l.batcher.Encode(event)
+		if rejected != nil {
+			return l.end(ctx, job, stored, ending{Outcome: Rejected, Reason: rejected.Error()})
+		}
+		letter.encoded, letter.event.Payload, letter.event.Raw = encoded, destination.Payload{}, nil // both forms in memory are one too many
 	}
+	r := l.sender.send(letter)
+	switch r.fate {
+	case held:
+		return river.JobSnooze(r.wait + jitter(time.Second))
+	case late:
+		return river.JobSnooze(r.wait + jitter(3*time.Second))
+	case divided:
+		return river.JobSnooze(jitter(time.Second))
+	case begun:
+		return l.end(ctx, job, stored, ending{Outcome: Failed, Unclear: true, Reason: "kvit was interrupted at an earlier attempt, " + stopReason})
+	case unknown:
+		r.err = &destination.Error{Kind: destination.Ambiguous, Reason: "no answer before the attempt's time was over"}
+	}
+	return l.conclude(ctx, job, stored, r.code, r.err)
 }
 
-// send holds the slot for the request alone.
-func (l *lane) send(ctx context.Context, event destination.Event) (int, error) {
-	defer func() { <-l.slots }()
-	start := time.Now()
-	code, err := l.Destination.Send(ctx, event)
-	l.metrics.attempt(l.Name, result(err), time.Since(start))
-	return code, err
-}
-
-// result is the attempt as the metric labels it.
-func result(err error) string {
-	var sendError *destination.Error
-	switch {
-	case err == nil:
-		return Delivered
-	case errors.As(err, &sendError):
-		return sendError.Kind.String()
-	default:
-		return "error"
-	}
-}
+// stopReason is why an unclear answer ends a delivery.
+const stopReason = "and the provider would count a repeat again (on_ambiguous: stop)"
 
 // ending is how a delivery ends.
 type ending struct {
 	Outcome string
 	Reason  string
 	Code    int
+	Unclear bool // the provider may have counted the event
 }
 
 // end writes the receipt, then ends the job: as cancelled, with the reason, where somebody may
@@ -250,7 +261,7 @@ func (l *lane) end(ctx context.Context, job *river.Job[DeliverArgs], stored *sto
 	defer cancel()
 	_, err := l.settle.Do(ctx, store.Delivery{
 		EventID: stored.ID, Destination: l.Name, Outcome: e.Outcome, Reason: e.Reason, ResponseCode: e.Code,
-		Attempts: job.Attempt, FirstAttemptAt: firstAttempt(job.JobRow),
+		Unclear: e.Unclear, Attempts: job.Attempt, FirstAttemptAt: firstAttempt(job.JobRow),
 	})
 	if err != nil {
 		l.logger.Error("receipt could not be written", "event_id", stored.ID, "outcome", e.Outcome, "problem", store.Describe(err))
@@ -272,51 +283,64 @@ func (l *lane) conclude(ctx context.Context, job *river.Job[DeliverArgs], stored
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return ctx.Err() // kvit stops, or an operator cancels: River puts the job back or ends it
 	}
-	var sendError *destination.Error
-	if !errors.As(err, &sendError) {
-		l.logger.Error("destination broke its contract", "event_id", stored.ID, "error_type", fmt.Sprintf("%T", err))
-		sendError = &destination.Error{Kind: destination.Ambiguous, Reason: "internal error"}
+	var failed *destination.Error
+	if !errors.As(err, &failed) { // a panic
+		failed = &destination.Error{Kind: destination.Ambiguous, Reason: err.Error()}
 	}
-	switch sendError.Kind {
+	switch failed.Kind {
 	case destination.Rejected:
-		return l.end(ctx, job, stored, ending{Outcome: Rejected, Reason: sendError.Error(), Code: sendError.Code})
+		return l.end(ctx, job, stored, ending{Outcome: Rejected, Reason: failed.Error(), Code: failed.Code})
 	case destination.Gone:
-		l.disable(ctx, l.Name, sendError.Error())
+		l.disable(ctx, l.Name, failed.Error())
 		return river.JobSnooze(time.Minute)
-	case destination.Throttled:
-		return l.retryLater(ctx, job, stored, sendError, throttledSince(job, stored), river.JobSnooze(throttle(sendError.RetryAfter)))
-	default:
-		return l.retryLater(ctx, job, stored, sendError, firstAttempt(job.JobRow), errors.New(sendError.Error()))
+	case destination.Throttled, destination.Unauthorized:
+		return l.snooze(job, stored, failed)
+	case destination.Ambiguous:
+		if !l.RetryUnclear && l.countsAgain(stored.Name) {
+			return l.end(ctx, job, stored, ending{Outcome: Failed, Unclear: true, Code: failed.Code, Reason: failed.Error() + ", " + stopReason})
+		}
 	}
+	return l.retryLater(ctx, job, stored, failed)
 }
 
-// retryLater returns again, unless the event has been tried for as long as configured.
-func (l *lane) retryLater(ctx context.Context, job *river.Job[DeliverArgs], stored *store.Event, cause *destination.Error, since time.Time, again error) error {
-	if time.Since(since) < l.RetryFor {
+// snooze waits for as long as the provider asks, or until its credentials may have been mended; that
+// is no attempt, and has no end but the event's age. The wait grows with each, so that one event
+// that a provider turns away by itself does not hold up the others for long.
+func (l *lane) snooze(job *river.Job[DeliverArgs], stored *store.Event, cause *destination.Error) error {
+	l.logger.Info("provider turned the event away; trying again later", "event_id", stored.ID,
+		"kind", cause.Kind.String(), "reason", cause.Error(), "attempt", job.Attempt)
+	if cause.RetryAfter > 0 {
+		return river.JobSnooze(throttle(cause.RetryAfter))
+	}
+	return river.JobSnooze(l.notBefore(backoff(failures(job.JobRow) + snoozes(job.JobRow))))
+}
+
+// notBefore lengthens a wait beyond the time for which the destination is held, and a little more:
+// events that have not been tried yet go first.
+func (l *lane) notBefore(wait time.Duration) time.Duration {
+	held, _ := l.gate.heldFor()
+	if held == 0 {
+		return wait
+	}
+	return max(wait, held+jitter(5*time.Second))
+}
+
+// retryLater returns the error, unless the event has been tried for as long as configured.
+func (l *lane) retryLater(ctx context.Context, job *river.Job[DeliverArgs], stored *store.Event, cause *destination.Error) error {
+	if time.Since(firstAttempt(job.JobRow)) < l.RetryFor {
 		l.logger.Info("attempt did not deliver; trying again later", "event_id", stored.ID,
 			"kind", cause.Kind.String(), "reason", cause.Error(), "attempt", job.Attempt)
-		return again
+		return errors.New(attemptText(cause))
 	}
+	_, arrived := firstUnclear(job.JobRow)
 	return l.end(ctx, job, stored, ending{
-		Outcome: Failed, Code: cause.Code,
-		Reason: fmt.Sprintf("no success within %s; last: %s", l.RetryFor, cause),
+		Outcome: Failed, Code: cause.Code, Unclear: arrived || mayHaveArrived(cause.Kind),
+		Reason: fmt.Sprintf("no success within %s; last: %s", span(l.RetryFor), cause),
 	})
 }
 
-// throttledSince: River notes no error for a snooze, so a job that was only ever throttled has the
-// event's arrival as the start of its time.
-func throttledSince(job *river.Job[DeliverArgs], stored *store.Event) time.Time {
-	if len(job.Errors) > 0 {
-		return firstAttempt(job.JobRow)
-	}
-	return stored.ReceivedAt
-}
-
-// throttle is how long to wait when the provider says so, and half a minute when it does not.
+// throttle is a little more than the provider asks for, so that not all come back together.
 func throttle(after time.Duration) time.Duration {
-	if after <= 0 {
-		return jitter(30 * time.Second)
-	}
 	return after + jitter(min(after/10+time.Second, time.Minute))
 }
 

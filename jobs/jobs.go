@@ -8,12 +8,16 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
+
+	"kvit/destination"
 )
 
 // Outcomes of a delivery, the closed list that receipts use.
@@ -92,4 +96,44 @@ func firstAttempt(job *rivertype.JobRow) time.Time {
 		first = job.Errors[0].At
 	}
 	return first
+}
+
+// notTaken ends the text of an attempt's error where the provider has certainly not counted the event.
+const notTaken = "; not taken"
+
+// attemptText is the error of an attempt as the job row keeps it.
+func attemptText(cause *destination.Error) string {
+	if mayHaveArrived(cause.Kind) {
+		return cause.Error() + "; may have arrived"
+	}
+	return cause.Error() + notTaken
+}
+
+// firstUnclear is when the provider may first have counted the event. A crash is such a time: nobody
+// knows how far the process had come.
+func firstUnclear(job *rivertype.JobRow) (time.Time, bool) {
+	for _, e := range job.Errors {
+		if !strings.HasSuffix(e.Error, notTaken) {
+			return e.At, true
+		}
+	}
+	return time.Time{}, false
+}
+
+// snoozes counts how often the job was put back without an attempt, as River notes it.
+func snoozes(job *rivertype.JobRow) int {
+	var metadata struct {
+		Snoozes int `json:"snoozes"`
+	}
+	_ = json.Unmarshal(job.Metadata, &metadata) // what is not there counts as none
+	return metadata.Snoozes
+}
+
+// span writes a duration as the configuration does.
+func span(d time.Duration) string {
+	const day = 24 * time.Hour
+	if d >= 3*day && d%day == 0 {
+		return fmt.Sprintf("%dd", d/day)
+	}
+	return strings.TrimSuffix(strings.TrimSuffix(d.String(), "0s"), "0m")
 }

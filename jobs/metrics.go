@@ -14,6 +14,8 @@ type Metrics struct {
 	attempts     *prometheus.CounterVec
 	latency      *prometheus.HistogramVec
 	requests     *prometheus.HistogramVec
+	events       *prometheus.HistogramVec
+	breakerOpen  *prometheus.GaugeVec
 	ordersErased prometheus.Counter
 }
 
@@ -35,15 +37,31 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Name: "kvit_request_seconds", Help: "Time of one request to a destination.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
 		}, []string{"destination"}),
+		events: f.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "kvit_request_events", Help: "Events in one request to a destination.",
+			Buckets: []float64{1, 2, 5, 10, 25, 50, 100, 250, 500, 1000},
+		}, []string{"destination"}),
+		breakerOpen: f.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "kvit_breaker_open", Help: "1 while this process leaves the destination alone, because it is down, asks to slow down or refuses the credentials.",
+		}, []string{"destination"}),
 		ordersErased: f.NewCounter(prometheus.CounterOpts{
 			Name: "kvit_orders_erased_total", Help: "Orders whose personal data this process has erased.",
 		}),
 	}
 }
 
-func (m *Metrics) attempt(destination, result string, took time.Duration) {
+func (m *Metrics) request(destination, result string, events int, took time.Duration) {
 	m.attempts.WithLabelValues(destination, result).Inc()
+	m.events.WithLabelValues(destination).Observe(float64(events))
 	m.requests.WithLabelValues(destination).Observe(took.Seconds())
+}
+
+func (m *Metrics) held(destination string, held bool) {
+	value := 0.0
+	if held {
+		value = 1
+	}
+	m.breakerOpen.WithLabelValues(destination).Set(value)
 }
 
 func (m *Metrics) settled(destination, outcome string, receivedAt time.Time) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // Delivery is a receipt: how the delivery of one event to one destination has ended.
@@ -14,30 +16,75 @@ type Delivery struct {
 	Reason         string // empty: none
 	Attempts       int
 	FirstAttemptAt time.Time
-	ResponseCode   int // 0: none
+	ResponseCode   int  // 0: none
+	Unclear        bool // the provider may have counted the event, though no clear answer came
 }
 
 // SettleDeliveries writes receipts. The first receipt of an event and destination stays; a second
 // one, of a job that was rescued while it still ran, is dropped.
 func SettleDeliveries(ctx context.Context, db DB, list []Delivery) error {
+	if _, err := db.Exec(ctx, insertReceipts, receiptColumns(list)...); err != nil {
+		return fmt.Errorf("settle deliveries: %w", err)
+	}
+	return nil
+}
+
+// SettleCarefulDeliveries is SettleDeliveries for a destination whose attempts BeginAttempts notes:
+// they have ended.
+func SettleCarefulDeliveries(ctx context.Context, db DB, list []Delivery) error {
+	_, err := db.Exec(ctx, `
+		with ended as (
+		    delete from kvit.delivery_attempt a
+		    using unnest($1::bigint[], $2::text[]) as t (event_id, destination)
+		    where a.event_id = t.event_id and a.destination = t.destination
+		)`+insertReceipts, receiptColumns(list)...)
+	if err != nil {
+		return fmt.Errorf("settle deliveries: %w", err)
+	}
+	return nil
+}
+
+const insertReceipts = `
+		insert into kvit.delivery (event_id, destination, outcome, reason, attempts, first_attempt_at, response_code, unclear)
+		select event_id, destination, outcome, nullif(reason, ''), attempts, first_attempt_at, nullif(response_code, 0), unclear
+		from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::integer[], $6::timestamptz[], $7::integer[], $8::boolean[])
+		     as t (event_id, destination, outcome, reason, attempts, first_attempt_at, response_code, unclear)
+		on conflict (event_id, destination) do nothing`
+
+func receiptColumns(list []Delivery) []any {
 	n := len(list)
 	eventIDs, destinations := make([]int64, n), make([]string, n)
 	outcomes, reasons := make([]string, n), make([]string, n)
 	attempts, codes := make([]int32, n), make([]int32, n)
-	firsts := make([]time.Time, n)
+	firsts, unclear := make([]time.Time, n), make([]bool, n)
 	for i, d := range list {
 		eventIDs[i], destinations[i], outcomes[i], reasons[i] = d.EventID, d.Destination, d.Outcome, d.Reason
-		attempts[i], codes[i], firsts[i] = int32(d.Attempts), int32(d.ResponseCode), d.FirstAttemptAt
+		attempts[i], codes[i], firsts[i], unclear[i] = int32(d.Attempts), int32(d.ResponseCode), d.FirstAttemptAt, d.Unclear
 	}
-	_, err := db.Exec(ctx, `
-		insert into kvit.delivery (event_id, destination, outcome, reason, attempts, first_attempt_at, response_code)
-		select event_id, destination, outcome, nullif(reason, ''), attempts, first_attempt_at, nullif(response_code, 0)
-		from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::integer[], $6::timestamptz[], $7::integer[])
-		     as t (event_id, destination, outcome, reason, attempts, first_attempt_at, response_code)
-		on conflict (event_id, destination) do nothing`,
-		eventIDs, destinations, outcomes, reasons, attempts, firsts, codes)
+	return []any{eventIDs, destinations, outcomes, reasons, attempts, firsts, codes, unclear}
+}
+
+// BeginAttempts notes that events are about to be sent, and returns those of which that was not
+// noted before. The others were about to be sent when a process crashed.
+func BeginAttempts(ctx context.Context, db DB, destination string, eventIDs []int64) ([]int64, error) {
+	rows, _ := db.Query(ctx, `
+		insert into kvit.delivery_attempt (event_id, destination)
+		select id, $1 from unnest($2::bigint[]) as t (id)
+		on conflict (event_id, destination) do nothing
+		returning event_id`, destination, eventIDs) // Collect reports its error
+	fresh, err := pgx.CollectRows(rows, pgx.RowTo[int64])
 	if err != nil {
-		return fmt.Errorf("settle deliveries: %w", err)
+		return nil, fmt.Errorf("begin attempts: %w", err)
+	}
+	return fresh, nil
+}
+
+// EndAttempts takes back what BeginAttempts has noted.
+func EndAttempts(ctx context.Context, db DB, destination string, eventIDs []int64) error {
+	_, err := db.Exec(ctx, `
+		delete from kvit.delivery_attempt where destination = $1 and event_id = any ($2)`, destination, eventIDs)
+	if err != nil {
+		return fmt.Errorf("end attempts: %w", err)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -28,17 +29,26 @@ func SyncDestinations(ctx context.Context, db DB, list []Destination, notify boo
 				values ($1, $2, $3, $4, $5)
 				on conflict (name) do update
 				set kind = excluded.kind, enabled = excluded.enabled, event_names = excluded.event_names,
-				    notify = excluded.notify, updated_at = now()
+				    notify = excluded.notify, removed_at = null, updated_at = now()
 				where (kvit.destination.kind, kvit.destination.enabled, kvit.destination.event_names, kvit.destination.notify)
-				      is distinct from (excluded.kind, excluded.enabled, excluded.event_names, excluded.notify)`,
+				      is distinct from (excluded.kind, excluded.enabled, excluded.event_names, excluded.notify)
+				   or kvit.destination.removed_at is not null`,
 				d.Name, d.Kind, d.Enabled, d.EventNames, notify)
 			if err != nil {
 				return err
 			}
 		}
 		_, err := tx.Exec(ctx, `
-			update kvit.destination set enabled = false, updated_at = now()
-			where enabled and not (name = any ($1))`, names)
+			update kvit.destination
+			set enabled = false, removed_at = now(), held_since = null, held_until = null, held_reason = null, updated_at = now()
+			where removed_at is null and not (name = any ($1))`, names)
+		if err != nil {
+			return err
+		}
+		// A process that crashed may have left a hold behind; one that still holds says so again.
+		_, err = tx.Exec(ctx, `
+			update kvit.destination set held_since = null, held_until = null, held_reason = null
+			where held_until < now()`)
 		return err
 	})
 	if err != nil {
@@ -69,6 +79,29 @@ func ResumeDestination(ctx context.Context, db DB, name string) error {
 	}
 	if tag.RowsAffected() == 0 {
 		return fmt.Errorf("resume destination %s: %w", name, ErrNotFound)
+	}
+	return nil
+}
+
+// HoldDestination notes that a destination is left alone until a time, and why.
+func HoldDestination(ctx context.Context, db DB, name string, until time.Time, reason string) error {
+	_, err := db.Exec(ctx, `
+		update kvit.destination
+		set held_since = coalesce(held_since, now()), held_until = $2, held_reason = $3
+		where name = $1`, name, until, reason)
+	if err != nil {
+		return fmt.Errorf("hold destination %s: %w", name, err)
+	}
+	return nil
+}
+
+// ReleaseDestination notes that events flow to a destination again.
+func ReleaseDestination(ctx context.Context, db DB, name string) error {
+	_, err := db.Exec(ctx, `
+		update kvit.destination set held_since = null, held_until = null, held_reason = null
+		where name = $1 and held_since is not null`, name)
+	if err != nil {
+		return fmt.Errorf("release destination %s: %w", name, err)
 	}
 	return nil
 }

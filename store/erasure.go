@@ -309,7 +309,8 @@ func eraseEvents(ctx context.Context, tx pgx.Tx, ids []int64, now time.Time) err
 }
 
 // PurgeEvents deletes up to limit erased events together with their receipts, if both are older than
-// before, and returns how many events. After that kvit does not know their event_key any more.
+// before, and returns how many events. After that kvit does not know their event_key any more. What
+// operators did to deliveries before then is forgotten, too.
 func PurgeEvents(ctx context.Context, tx pgx.Tx, before time.Time, limit int) (int, error) {
 	tag, err := tx.Exec(ctx, `
 		with old as materialized (
@@ -324,6 +325,8 @@ func PurgeEvents(ctx context.Context, tx pgx.Tx, before time.Time, limit int) (i
 		    for update skip locked
 		), receipts as (
 		    delete from kvit.delivery d using old where d.event_id = old.id
+		), actions as (
+		    delete from kvit.delivery_action where done_at <= $1
 		)
 		delete from kvit.event e using old where e.id = old.id`, before, limit)
 	if err != nil {

@@ -17,31 +17,32 @@ type Event struct {
 	ReceivedAt time.Time
 	OrderRef   *string
 	Payload    []byte // nil: none, erased, or larger than the limit
-	Consented  bool   // the visitor has accepted the purpose: the literal true, nothing else
+	Consent    []byte // JSON as the shop wrote it
 	ErasedAt   *time.Time
 	Defect     *string
 	TooLarge   bool // the payload is larger than the limit and was not loaded
 	Settled    bool // a receipt for this destination is there already
 }
 
-// Events loads events by id, with the consent for a purpose and the state of their receipt at the
-// destination; ids that are not there are left out. Payloads of more than maxPayload bytes stay in the database: one request of
-// a hundred such events would take the memory of the process. The receipt is looked up by a lateral
+// Events loads events by id, with the state of their receipt at the destination; ids that are not
+// there are left out. Payloads of more than maxPayload bytes stay in the database: one request of a
+// hundred such events would take the memory of the process; nor is a consent of that size one. The receipt is looked up by a lateral
 // join with a limit, since for a plain one Postgres prefers to read the whole table until it is
 // large: that took three quarters of the time of a delivery.
-func Events(ctx context.Context, db DB, destination, purpose string, ids []int64, maxPayload int) ([]Event, error) {
+func Events(ctx context.Context, db DB, destination string, ids []int64, maxPayload int) ([]Event, error) {
 	rows, _ := db.Query(ctx, `
 		select e.id, e.event_key, e.name, e.occurred_at, e.received_at, e.order_ref,
 		       case when octet_length(p.text) <= $3 then p.text end as payload,
-		       coalesce(e.consent -> $4 = 'true', false) as consented, e.erased_at, e.defect,
+		       case when octet_length(c.text) <= $3 then c.text end as consent, e.erased_at, e.defect,
 		       coalesce(octet_length(p.text) > $3, false) as too_large,
 		       coalesce(r.settled, false) as settled
 		from kvit.event e
 		cross join lateral (select e.payload::text as text offset 0) p -- once, not three times
+		cross join lateral (select e.consent::text as text offset 0) c
 		left join lateral (
 		    select true as settled from kvit.delivery r where r.event_id = e.id and r.destination = $1 limit 1
 		) r on true
-		where e.id = any ($2)`, destination, ids, maxPayload, purpose) // Collect reports its error
+		where e.id = any ($2)`, destination, ids, maxPayload) // Collect reports its error
 	events, err := pgx.CollectRows(rows, pgx.RowToStructByName[Event])
 	if err != nil {
 		return nil, fmt.Errorf("load events: %w", err)

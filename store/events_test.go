@@ -165,7 +165,7 @@ func TestNothingTheShopWritesRaises(t *testing.T) {
 			tag, err := tx.Exec(ctx, `insert into kvit.tracking_event (`+c.columns+`) values (`+c.values+`)`, c.args...)
 			require.NoError(t, err)
 			require.EqualValues(t, 1, tag.RowsAffected())
-			events, err := store.Events(ctx, tx, "some", "marketing", eventIDs(t, tx), destination.MaxPayload)
+			events, err := store.Events(ctx, tx, "some", eventIDs(t, tx), destination.MaxPayload)
 			require.NoError(t, err)
 			require.Len(t, events, 1)
 			if c.defect == "" {
@@ -209,7 +209,7 @@ func TestEventsLeavesLargePayloadsInTheDatabase(t *testing.T) {
 	_, err := insertEvent(ctx, tx, "order_paid:E1", "order_paid", nil, fmt.Sprintf(`{"custom": %q}`, strings.Repeat("x", 100)))
 	require.NoError(t, err)
 	for limit, large := range map[int]bool{50: true, 200: false} {
-		events, err := store.Events(ctx, tx, "all", "marketing", eventIDs(t, tx), limit)
+		events, err := store.Events(ctx, tx, "all", eventIDs(t, tx), limit)
 		require.NoError(t, err)
 		require.Equal(t, large, events[0].TooLarge)
 		require.Equal(t, large, events[0].Payload == nil)

@@ -13,7 +13,11 @@ type DestinationStatus struct {
 	Name           string     `json:"name"`
 	Kind           string     `json:"kind"`
 	Enabled        bool       `json:"enabled"`
+	RemovedAt      *time.Time `json:"removed_at"` // the configuration no longer names it
 	DisabledReason *string    `json:"disabled_reason"`
+	HeldSince      *time.Time `json:"held_since"` // kvit leaves it alone
+	HeldUntil      *time.Time `json:"held_until"`
+	HeldReason     *string    `json:"held_reason"`
 	Pending        int64      `json:"pending"`
 	Retrying       int64      `json:"retrying"` // of the pending
 	OldestPending  *time.Time `json:"oldest_pending"`
@@ -30,7 +34,8 @@ func DestinationStatuses(ctx context.Context, db DB) ([]DestinationStatus, error
 		    where kind = 'deliver_event' and finalized_at is null
 		    group by 1
 		)
-		select d.name, d.kind, d.enabled, d.disabled_reason, coalesce(p.pending, 0) as pending,
+		select d.name, d.kind, d.enabled, d.removed_at, d.disabled_reason, d.held_since, d.held_until, d.held_reason,
+		       coalesce(p.pending, 0) as pending,
 		       coalesce(p.retrying, 0) as retrying, p.oldest as oldest_pending
 		from kvit.destination d
 		left join pending p on p.name = d.name

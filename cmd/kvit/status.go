@@ -77,6 +77,11 @@ func (s status) print(w io.Writer, now time.Time) error {
 	for _, d := range s.Destinations {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%s\n", d.Name, d.Kind, stateOf(d), d.Pending, d.Retrying, ago(d.OldestPending, now))
 	}
+	for _, d := range s.Destinations {
+		if d.HeldReason != nil && d.Enabled {
+			fmt.Fprintf(t, "%s is left alone since %s: %s\n", d.Name, ago(d.HeldSince, now), *d.HeldReason)
+		}
+	}
 	if len(s.Outcomes) > 0 {
 		fmt.Fprintln(t, "\nDESTINATION\tOUTCOME\tEVENTS")
 	}
@@ -96,8 +101,12 @@ func (s status) print(w io.Writer, now time.Time) error {
 
 func stateOf(d store.DestinationStatus) string {
 	switch {
+	case d.RemovedAt != nil:
+		return "removed"
 	case d.DisabledReason != nil:
 		return "DISABLED BY RECEIVER"
+	case d.Enabled && d.HeldUntil != nil:
+		return "HELD"
 	case !d.Enabled:
 		return "off"
 	default:

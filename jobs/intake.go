@@ -1,0 +1,162 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/riverqueue/river"
+
+	"kvit/store"
+)
+
+// intake is how many jobs of a destination this process fetches: all that it can work, none while the
+// destination is held, or one as a probe. Without it, each of 100,000 events that wait for a provider
+// that is down would be fetched and put back again and again, and River rewrites its row each time.
+//
+// River can add and remove a queue of a running client. Its pause of a queue is not used, since that
+// holds for all processes and is the operators'.
+type intake struct {
+	queue   string
+	full    river.QueueConfig
+	queues  *river.QueueBundle // nil in tests without a client
+	db      store.DB
+	metrics *Metrics
+	logger  *slog.Logger
+	name    string // of the destination
+
+	mu     sync.Mutex
+	want   int // workers
+	have   int
+	state  gateState
+	told   gateState // as kvit.destination has it
+	moving bool
+	probe  *time.Timer
+}
+
+// newIntake lets the lane's gate decide about what is fetched for it.
+func newIntake(l *lane) *intake {
+	full := river.QueueConfig{MaxWorkers: l.window(), FetchCooldown: 20 * time.Millisecond}
+	i := &intake{
+		queue: QueueOf(l.Name), full: full, want: full.MaxWorkers, have: full.MaxWorkers,
+		db: l.db, metrics: l.metrics, logger: l.logger, name: l.Name,
+	}
+	l.gate.changed = i.change
+	return i
+}
+
+// change follows the gate.
+func (i *intake) change(state gateState) {
+	i.log(state)
+	i.metrics.held(i.name, state.Held)
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.probe != nil {
+		i.probe.Stop()
+	}
+	i.state, i.want = state, i.full.MaxWorkers
+	if state.Held {
+		i.want = 0
+		i.probe = time.AfterFunc(time.Until(state.Until), func() { i.letProbe(state) })
+	}
+	i.move()
+}
+
+// letProbe fetches one job when a hold is over, unless something else has happened since.
+func (i *intake) letProbe(state gateState) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.state == state {
+		i.want = 1
+		i.move()
+	}
+}
+
+func (i *intake) log(state gateState) {
+	switch {
+	case state.Alarm:
+		i.logger.Error("CREDENTIALS ARE NOT ACCEPTED: no event goes to this destination until that is mended; they wait",
+			"reason", state.Reason, "next_try", state.Until)
+	case state.Held:
+		i.logger.Warn("provider is left alone for a while; its events wait", "reason", state.Reason, "next_try", state.Until)
+	default:
+		i.logger.Info("provider answers again; its events flow")
+	}
+}
+
+// move starts to bring about what is wanted; i.mu is held.
+func (i *intake) move() {
+	if i.moving || i.queues == nil {
+		return
+	}
+	i.moving = true
+	go func() {
+		for i.step() {
+		}
+	}()
+}
+
+// step does one change, and tells whether there may be more to do. Removing a queue waits for its
+// jobs, and meanwhile River cannot stop: so a wait is short, and repeated.
+func (i *intake) step() (more bool) {
+	i.mu.Lock()
+	want, have, state, told := i.want, i.have, i.state, i.told
+	if want == have && state == told {
+		i.moving = false
+		i.mu.Unlock()
+		return false
+	}
+	i.mu.Unlock()
+	if state != told {
+		i.tell(state)
+	}
+	if want == have {
+		return true
+	}
+	if have > 0 {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		err := i.queues.Remove(ctx, i.queue)
+		if errors.Is(err, context.DeadlineExceeded) {
+			return true
+		}
+		have = i.failed("remove queue", err, 0)
+	} else {
+		config := i.full
+		config.MaxWorkers = want
+		have = i.failed("add queue", i.queues.Add(i.queue, config), want)
+	}
+	i.mu.Lock()
+	i.have = have
+	i.mu.Unlock()
+	return true
+}
+
+// failed logs an error that River does not document for these calls; what is then there is what was
+// asked for, as far as anybody can tell.
+func (i *intake) failed(what string, err error, have int) int {
+	if err != nil {
+		i.logger.Error("intake could not be changed", "while", what, "problem", store.Describe(err))
+	}
+	return have
+}
+
+// tell lets operators see the hold in kvit.destination, whichever process they ask.
+func (i *intake) tell(state gateState) {
+	ctx, cancel := context.WithTimeout(context.Background(), groupTimeout)
+	defer cancel()
+	var err error
+	if state.Held {
+		err = store.HoldDestination(ctx, i.db, i.name, state.Until, state.Reason)
+	} else {
+		err = store.ReleaseDestination(ctx, i.db, i.name)
+	}
+	if err != nil {
+		i.logger.Warn("hold could not be noted in kvit.destination", "problem", store.Describe(err))
+	}
+	i.mu.Lock()
+	i.told = state
+	i.mu.Unlock()
+}
