@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -94,6 +95,9 @@ type Lane struct {
 	Window       time.Duration      // how long after the first the provider recognises a repeat; 0: no end
 	RetryUnclear bool               // send again after an unclear answer what would be counted again
 	Batch        destination.Limits // of one request
+
+	// Other durations than firstHold and longestHold, for tests that cannot wait.
+	firstHold, longestHold time.Duration
 }
 
 type lane struct {
@@ -139,6 +143,7 @@ func newLane(l Lane, db store.DB, timeout time.Duration, metrics *Metrics, logge
 		logger:  logger.With("destination", l.Name),
 	}
 	lane.gate = newGate(l.Rate, func(gateState) {})
+	lane.gate.first, lane.gate.last = cmp.Or(l.firstHold, firstHold), cmp.Or(l.longestHold, longestHold)
 	lane.sender = newSender(lane, timeout/3)
 	metrics.held(l.Name, false)
 	return lane

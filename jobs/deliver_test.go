@@ -42,11 +42,13 @@ type bench struct {
 	sent     []destination.Event
 	answer   error
 	disabled []string
+
+	attemptText string // of earlier attempts' errors
 }
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	b := &bench{t: t, tx: storetest.Tx(t)}
+	b := &bench{t: t, tx: storetest.Tx(t), attemptText: "the provider was away; may have arrived"}
 	p := &provider{
 		traits: destination.Traits{Events: destination.Names, KeepsState: true},
 		send: func(_ context.Context, e destination.Event) (int, error) {
@@ -87,7 +89,7 @@ func (b *bench) work(ctx context.Context, eventID int64, failedAt ...time.Time) 
 		Args:   DeliverArgs{EventID: eventID, Destination: "crm"},
 	}
 	for _, at := range failedAt {
-		job.Errors = append(job.Errors, rivertype.AttemptError{At: at, Error: "the provider was away"})
+		job.Errors = append(job.Errors, rivertype.AttemptError{At: at, Error: b.attemptText})
 	}
 	worker := &deliverWorker{lanes: map[string]*lane{"crm": b.lane}, timeout: time.Second, logger: b.lane.logger}
 	return worker.Work(ctx, job)

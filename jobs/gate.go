@@ -16,8 +16,9 @@ import (
 // until one is answered. Libraries of circuit breakers know one duration and one threshold; this needs
 // the three causes apart, and to be told of, so that nothing is even fetched meanwhile.
 type gate struct {
-	limiter *rate.Limiter // nil: no limit
-	changed func(gateState)
+	limiter     *rate.Limiter // nil: no limit
+	changed     func(gateState)
+	first, last time.Duration // holds, from the first to the longest
 
 	mu       sync.Mutex
 	failures int // in a row
@@ -115,7 +116,7 @@ func (g *gate) trip(now time.Time, cause *destination.Error) (gateState, bool) {
 	if now.Before(g.until) {
 		return gateState{}, false
 	}
-	wait := min(firstHold<<min(g.trips, 10), longestHold)
+	wait := min(g.first<<min(g.trips, 10), g.last)
 	g.trips++
 	return g.hold(now, jitter(wait), cause)
 }

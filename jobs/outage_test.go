@@ -1,0 +1,173 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/require"
+
+	"kvit/destination"
+	"kvit/store"
+	"kvit/store/storetest"
+)
+
+// outage is a client whose one destination, crm, can be down.
+type outage struct {
+	pool     *pgxpool.Pool
+	metrics  *Metrics
+	failing  atomic.Pointer[destination.Error]
+	requests atomic.Int64
+	mu       sync.Mutex
+	seen     map[string]int
+}
+
+// disliked is the key of an event that is always turned away.
+const disliked = "order_paid:disliked"
+
+func newOutage(t testing.TB, lane Lane) *outage {
+	t.Helper()
+	o := &outage{pool: storetest.DB(t), metrics: NewMetrics(prometheus.NewRegistry()), seen: map[string]int{}}
+	require.NoError(t, store.SyncDestinations(t.Context(), o.pool, []store.Destination{
+		{Name: "crm", Kind: "webhook", Enabled: true, EventNames: destination.Names},
+	}, true))
+	// Counts what River writes, which is what an operator's database has to bear.
+	_, err := o.pool.Exec(t.Context(), `
+		create sequence public.updates;
+		create function public.count_update() returns trigger language plpgsql as $$ begin perform nextval('public.updates'); return null; end $$;
+		create trigger count_update after update on kvit.river_job for each row execute function public.count_update()`)
+	require.NoError(t, err)
+	lane.Name, lane.RetryFor = "crm", 100*time.Hour
+	lane.Destination = &provider{send: o.send, traits: destination.Traits{Events: destination.Names}}
+	client, err := NewClient(Options{
+		Pool: o.pool, Timeout: 10 * time.Second, Notify: true, Lanes: []Lane{lane},
+		Metrics: o.metrics, Logger: slog.New(slog.DiscardHandler),
+	})
+	require.NoError(t, err)
+	require.NoError(t, client.Start(context.WithoutCancel(t.Context())))
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), waitFor)
+		defer cancel()
+		require.NoError(t, client.StopAndCancel(ctx))
+	})
+	return o
+}
+
+func (o *outage) send(_ context.Context, e destination.Event) (int, error) {
+	o.requests.Add(1)
+	if failing := o.failing.Load(); failing != nil {
+		return failing.Code, failing
+	}
+	if e.Key == disliked {
+		return 403, &destination.Error{Kind: destination.Unauthorized, Code: 403, Reason: "no"}
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.seen[e.Key]++
+	return 200, nil
+}
+
+func (o *outage) insert(t testing.TB, n int) {
+	t.Helper()
+	_, err := o.pool.Exec(t.Context(), `
+		insert into kvit.tracking_event (event_key, name)
+		select 'order_paid:' || gen_random_uuid(), 'order_paid' from generate_series(1, $1::int)`, n)
+	require.NoError(t, err)
+}
+
+func (o *outage) query(t testing.TB, sql string) (n int) {
+	t.Helper()
+	require.NoError(t, o.pool.QueryRow(t.Context(), sql).Scan(&n))
+	return n
+}
+
+func (o *outage) updates(t testing.TB) int {
+	return o.query(t, `select case when is_called then last_value else 0 end from public.updates`)
+}
+
+func (o *outage) held(t testing.TB) int {
+	return o.query(t, `select count(held_until) from kvit.destination`)
+}
+
+// TestAnOutageIsSatOut lets 3,000 events meet a provider that is down: few requests, few writes, and
+// when it returns every event arrives.
+func TestAnOutageIsSatOut(t *testing.T) {
+	t.Parallel()
+	for name, down := range map[string]*destination.Error{
+		"Unreachable":  {Kind: destination.Unreachable, Reason: "connection refused"},
+		"Failing":      {Kind: destination.Ambiguous, Code: 502, Reason: "down"},
+		"Unauthorized": {Kind: destination.Unauthorized, Code: 401, Reason: "wrong credentials"},
+		"Throttling":   {Kind: destination.Throttled, Code: 429, Reason: "slow down"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const events = 3000
+			o := newOutage(t, Lane{Concurrency: 4, firstHold: 200 * time.Millisecond, longestHold: 400 * time.Millisecond})
+			o.failing.Store(down)
+			o.insert(t, events)
+			require.Eventually(t, func() bool { return o.held(t) == 1 }, waitFor, tick)
+			require.Equal(t, 1.0, testutil.ToFloat64(o.metrics.breakerOpen.WithLabelValues("crm")))
+			before := o.requests.Load()
+			require.Eventually(t, func() bool { return o.requests.Load() > before+5 }, waitFor, tick, "it probes")
+			window := 128 // of a concurrency of 4
+			require.Less(t, o.updates(t), 4*window, "what was fetched is put back once, the rest is not touched")
+			require.Zero(t, o.query(t, `select count(*) from kvit.delivery`))
+
+			o.failing.Store(nil)
+			require.Eventually(t, func() bool {
+				// Those that met the outage wait longer by themselves; make that now.
+				_, err := o.pool.Exec(t.Context(), `update kvit.river_job set scheduled_at = now(), state = 'available' where state in ('scheduled', 'retryable')`)
+				require.NoError(t, err)
+				return o.query(t, `select count(*) from kvit.delivery where outcome = 'delivered'`) == events
+			}, waitFor, 10*tick)
+			require.Len(t, o.seen, events)
+			require.Zero(t, o.held(t))
+			require.Zero(t, testutil.ToFloat64(o.metrics.breakerOpen.WithLabelValues("crm")))
+		})
+	}
+}
+
+// TestAnEventTurnedAwayDoesNotStopTheOthers: the provider answers 403 to one event alone, always, as a
+// firewall does that dislikes its text.
+func TestAnEventTurnedAwayDoesNotStopTheOthers(t *testing.T) {
+	t.Parallel()
+	o := newOutage(t, Lane{Concurrency: 4, firstHold: 50 * time.Millisecond, longestHold: 50 * time.Millisecond})
+	insertEvent(t, o.pool, disliked)
+	o.insert(t, 200)
+	require.Eventually(t, func() bool { return o.query(t, `select count(*) from kvit.delivery`) == 200 }, waitFor, tick)
+	require.NotContains(t, o.seen, disliked)
+}
+
+func TestTheRateIsKeptWithoutSnoozes(t *testing.T) {
+	t.Parallel()
+	o := newOutage(t, Lane{Concurrency: 4, Rate: 50})
+	start := time.Now()
+	o.insert(t, 60)
+	require.Eventually(t, func() bool { return o.query(t, `select count(*) from kvit.delivery`) == 60 }, waitFor, tick)
+	require.Greater(t, time.Since(start), 59*time.Second/50)
+	require.LessOrEqual(t, o.updates(t), 2*60, "one to fetch, one to complete")
+}
+
+// BenchmarkOutage is an hour of a provider that is down with 100,000 events waiting, at 60 times the speed:
+// the holds are a sixtieth of the real ones, and lengths of time in the result are of the hour.
+func BenchmarkOutage(b *testing.B) {
+	const speed = 60
+	for b.Loop() {
+		o := newOutage(b, Lane{Concurrency: 16, firstHold: firstHold / speed, longestHold: longestHold / speed})
+		o.failing.Store(&destination.Error{Kind: destination.Unreachable, Reason: "connection refused"})
+		o.insert(b, 100_000)
+		time.Sleep(time.Hour / speed)
+		b.ReportMetric(float64(o.updates(b))/60, "job-updates/min")
+		b.ReportMetric(float64(o.requests.Load())/60, "requests/min")
+		if n := o.query(b, `select count(*) from kvit.river_job where finalized_at is null`); n != 100_000 {
+			b.Fatal(fmt.Sprint(n, " events wait"))
+		}
+	}
+}
