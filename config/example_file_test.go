@@ -17,6 +17,13 @@ func exampleEnvironment(name string) string {
 		"DATABASE_URL":        "postgres://kvit:example@db.example.com/shop",
 		"SPREAD_PUBLIC_KEY":   "example-public-key",
 		"SPREAD_PRIVATE_KEY":  "example-private-key",
+		"MATOMO_TOKEN":        "0123456789abcdef0123456789abcdef",
+		"KLAVIYO_API_KEY":     "pk_example",
+		"PINTEREST_TOKEN":     "pina_example",
+		"GA4_API_SECRET":      "example-api-secret",
+		"MICROSOFT_UET_TOKEN": "example-token",
+		"META_TOKEN":          "example-meta-token",
+		"TIKTOK_TOKEN":        "example-tiktok-token",
 		"CRM_SECRET":          signingKey,
 		"CRM_PREVIOUS_SECRET": otherKey,
 	}[name]

@@ -1,10 +1,63 @@
 package config
 
-// GA4 is being built.
+import "fmt"
+
+// GA4 is a web data stream of Google Analytics 4
+// (https://developers.google.com/analytics/devguides/collection/protocol/ga4).
 type GA4 struct {
-	BaseURL string
+	MeasurementID   string            // G-…
+	APISecret       Secret            // of the same stream
+	Region          string            // eu or global: where Google takes the data in; default eu
+	AdPurpose       string            // the purpose that lets Google use events for advertising; default marketing
+	UserData        bool              // default false: no hashed data of the customer is sent
+	WithoutClientID string            // skip or derive: events without client.ga_client_id; default skip
+	Params          map[string]string // name of a parameter at Google -> dotted path into the payload's custom
+	BaseURL         string            // no slash at the end; empty: the region's own
 }
 
+// mostParams leaves room for kvit's own below the 25 that Google takes.
+const mostParams = 10
+
 func readGA4(s *section) *GA4 {
-	return &GA4{BaseURL: s.url("base_url", "https://example.com")}
+	return &GA4{
+		MeasurementID:   s.requiredText("measurement_id", measurementID),
+		APISecret:       s.requiredSecret("api_secret"),
+		Region:          s.choice("region", "eu", "eu", "global"),
+		AdPurpose:       s.text("ad_purpose", "marketing", purpose),
+		UserData:        s.boolean("user_data", false),
+		WithoutClientID: s.choice("without_client_id", "skip", "skip", "derive"),
+		Params:          readParams(s.section("params")),
+		BaseURL:         s.url("base_url", ""),
+	}
+}
+
+var measurementID = matches(`G-[A-Z0-9]{1,30}`, "is not the measurement id of a web data stream, as in G-ABC1234567")
+
+var paramName = matches(`[A-Za-z][A-Za-z0-9_]{0,39}`,
+	"is not the name of a parameter (letters, digits and _ only, at most 40, beginning with a letter)")
+
+// customPath keeps personal data out of where Google forbids it: of the payload, only custom is free of
+// members that always hold such.
+var customPath = matches(`custom(?:\.[A-Za-z0-9_-]{1,100}){1,9}`, "is not a path into custom, as in custom.customer_group")
+
+func readParams(s *section) map[string]string {
+	if len(s.names) > mostParams {
+		s.reader.problem(s.line, s.key, fmt.Sprintf("must be at most %d", mostParams))
+	}
+	var params map[string]string
+	for _, name := range s.names {
+		if problem := paramName(name); problem != "" {
+			s.problem(name, problem)
+			continue
+		}
+		path, ok := s.reader.text(s.path(name), s.entries[name], customPath)
+		if !ok {
+			continue
+		}
+		if params == nil {
+			params = map[string]string{}
+		}
+		params[name] = path
+	}
+	return params
 }

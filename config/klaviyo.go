@@ -1,10 +1,23 @@
 package config
 
-// Klaviyo is being built.
+// Klaviyo is an account at the marketing platform Klaviyo (https://developers.klaviyo.com).
 type Klaviyo struct {
-	BaseURL string
+	APIKey   Secret // a private key
+	Revision string // version of the API; default 2026-07-15
+	ListID   string // the list that opt-ins join; default none
+	BaseURL  string // no slash at the end; default https://a.klaviyo.com
 }
 
 func readKlaviyo(s *section) *Klaviyo {
-	return &Klaviyo{BaseURL: s.url("base_url", "https://example.com")}
+	return &Klaviyo{
+		APIKey:   s.requiredSecret("api_key", oneLine),
+		Revision: s.text("revision", "2026-07-15", apiRevision),
+		ListID:   noneIsEmpty(s.text("list_id", None, listID)),
+		BaseURL:  s.url("base_url", "https://a.klaviyo.com"),
+	}
 }
+
+var (
+	apiRevision = matches(`[0-9]{4}-[0-9]{2}-[0-9]{2}(?:\.[a-z0-9-]+)?`, "is not a revision such as 2026-07-15")
+	listID      = matches(`[A-Za-z0-9_-]{1,64}`, "is not the id of a list at Klaviyo, nor none")
+)

@@ -1,10 +1,36 @@
 package config
 
-// Matomo is being built.
+import "strings"
+
+// Matomo is one site of a Matomo (https://matomo.org), hosted by anybody.
 type Matomo struct {
-	BaseURL string
+	BaseURL            string // where it is, without /matomo.php; no slash at the end
+	SiteID             int
+	TokenAuth          Secret // of a user with write permission on the site
+	UserID             string // fallback, always or never: when customer.id is the user id; default fallback
+	RepeatedOrderIs400 bool   // a refused lone order counts as recorded before; default false
 }
 
 func readMatomo(s *section) *Matomo {
-	return &Matomo{BaseURL: s.url("base_url", "https://example.com")}
+	s.require("base_url")
+	s.require("site_id")
+	return &Matomo{
+		BaseURL:            s.matomoURL("base_url"),
+		SiteID:             s.integer("site_id", 1, 1, 1<<31-1),
+		TokenAuth:          s.requiredSecret("token_auth", oneLine),
+		UserID:             s.choice("user_id", "fallback", "fallback", "always", "never"),
+		RepeatedOrderIs400: s.boolean("repeated_order_is_400", false),
+	}
+}
+
+func (s *section) matomoURL(name string) string {
+	text := s.text(name, "", httpURL(loopback, "http only for this machine itself"), noQuery, noScript)
+	return strings.TrimRight(text, "/")
+}
+
+func noScript(text string) string {
+	if strings.HasSuffix(strings.TrimRight(text, "/"), ".php") {
+		return "must not name matomo.php: kvit adds it"
+	}
+	return ""
 }

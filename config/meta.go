@@ -1,10 +1,34 @@
 package config
 
-// Meta is being built.
+// Meta is a dataset at Meta's Conversions API
+// (https://developers.facebook.com/documentation/ads-commerce/conversions-api).
 type Meta struct {
-	BaseURL string
+	DatasetID      string // of the dataset, formerly pixel; digits
+	AccessToken    Secret
+	TokenIn        string // body or query: where the token goes; default body
+	APIVersion     string // default v25.0
+	ActionSource   string // where the events happen; default website
+	TestEventCode  string // marks a test event; empty: none can be sent
+	LimitedDataUse bool   // ask for limited data use with every event; default false
+	BaseURL        string // no slash at the end; default https://graph.facebook.com
 }
 
 func readMeta(s *section) *Meta {
-	return &Meta{BaseURL: s.url("base_url", "https://example.com")}
+	return &Meta{
+		DatasetID:   s.requiredText("dataset_id", datasetID),
+		AccessToken: s.requiredSecret("access_token"),
+		TokenIn:     s.choice("token_in", "body", "body", "query"),
+		APIVersion:  s.text("api_version", "v25.0", graphVersion),
+		ActionSource: s.choice("action_source", "website", "website", "app", "email", "phone_call", "chat",
+			"physical_store", "system_generated", "business_messaging", "other"),
+		TestEventCode:  s.text("test_event_code", "", testEventCode),
+		LimitedDataUse: s.boolean("limited_data_use", false),
+		BaseURL:        s.url("base_url", "https://graph.facebook.com"),
+	}
 }
+
+var (
+	datasetID     = matches(`[0-9]{1,20}`, "is not the number of a dataset (digits, in quotes)")
+	graphVersion  = matches(`v[0-9]{1,3}\.[0-9]{1,2}`, "is not a version such as v25.0")
+	testEventCode = matches(`[A-Za-z0-9_-]{1,64}`, "is not a test code (letters, digits, _ and - only, at most 64)")
+)

@@ -1,10 +1,21 @@
 package config
 
-// MicrosoftUET is being built.
+// MicrosoftUET is a UET tag of Microsoft Advertising
+// (https://learn.microsoft.com/en-us/advertising/guides/uet-conversion-api-integration).
 type MicrosoftUET struct {
-	BaseURL string
+	TagID     string // digits
+	Token     Secret // the tag's token for the Conversions API
+	AdPurpose string // purpose whose acceptance is told as adStorageConsent; default marketing
+	BaseURL   string // with the version, no slash at the end; default https://capi.uet.microsoft.com/v1
 }
 
 func readMicrosoftUET(s *section) *MicrosoftUET {
-	return &MicrosoftUET{BaseURL: s.url("base_url", "https://example.com")}
+	return &MicrosoftUET{
+		TagID:     s.requiredText("tag_id", uetTagID),
+		Token:     s.requiredSecret("token"),
+		AdPurpose: s.text("ad_purpose", "marketing", purpose),
+		BaseURL:   s.url("base_url", "https://capi.uet.microsoft.com/v1"),
+	}
 }
+
+var uetTagID = matches(`[0-9]{1,20}`, "is not the id of a UET tag (at most 20 digits, in quotes)")

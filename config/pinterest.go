@@ -1,10 +1,18 @@
 package config
 
-// Pinterest is being built.
+// Pinterest is an ad account at Pinterest (https://developers.pinterest.com/docs/conversions/conversions/).
 type Pinterest struct {
-	BaseURL string
+	AdAccountID string // at most 18 digits
+	Token       Secret // the conversion token
+	BaseURL     string // with the version, no slash at the end; default https://api.pinterest.com/v5
 }
 
 func readPinterest(s *section) *Pinterest {
-	return &Pinterest{BaseURL: s.url("base_url", "https://example.com")}
+	return &Pinterest{
+		AdAccountID: s.requiredText("ad_account_id", adAccountID),
+		Token:       s.requiredSecret("token"),
+		BaseURL:     s.url("base_url", "https://api.pinterest.com/v5"),
+	}
 }
+
+var adAccountID = matches(`[0-9]{1,18}`, "is not the id of an ad account (at most 18 digits, in quotes)")

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -124,6 +125,15 @@ func loopback(host string) bool {
 }
 
 var days = regexp.MustCompile(`^([0-9]{1,6})d(.*)$`)
+
+// ParseDuration reads a duration as the file has it, for command lines.
+func ParseDuration(text string) (time.Duration, error) {
+	d, problem := parseDuration(text)
+	if problem != "" {
+		return 0, errors.New(problem)
+	}
+	return d, nil
+}
 
 // parseDuration reads Go's durations with days (24 hours) before them, as in 30d, 1d12h, 90s.
 func parseDuration(text string) (time.Duration, string) {

@@ -45,9 +45,9 @@ type Destination interface {
 type Traits struct {
 	// Events are the names this destination can use; "custom:*" stands for every custom event.
 	Events []string
-	// KeepsState is true if a later call overwrites what an earlier one said (orders, opt-ins):
-	// events of one stream are then sent in order, and an older state never after a newer one.
-	KeepsState bool
+	// States are those of Events by which a later call overwrites what an earlier one said (orders,
+	// opt-ins): they are sent in order, and an older state never after a newer one.
+	States []string
 	// MaxAge is how long after it occurred the provider takes an event; 0: no limit is known.
 	MaxAge time.Duration
 	// Window is how long after the first the provider recognises a repeat; 0: no end is known.

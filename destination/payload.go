@@ -1,6 +1,9 @@
 package destination
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"strings"
+)
 
 // MaxPayload is the size in bytes beyond which a payload is rejected unread. Hundreds of events are
 // in memory at a time; a cart of a thousand items has about 200 kB.
@@ -131,3 +134,32 @@ type Money string
 
 // Quantity is a positive number as written, at most 9 digits and 3 decimals.
 type Quantity string
+
+// JSON is the amount as a JSON number, digit for digit but for leading zeros, which JSON forbids; nil
+// if there is none.
+func (m Money) JSON() json.RawMessage { return number(string(m)) }
+
+// JSON is the quantity as a JSON number; nil if there is none. Zeros at the end of the decimals are
+// left out, so that a whole number looks like one.
+func (q Quantity) JSON() json.RawMessage {
+	text := string(q)
+	if strings.Contains(text, ".") {
+		text = strings.TrimSuffix(strings.TrimRight(text, "0"), ".")
+	}
+	return number(text)
+}
+
+func number(decimal string) json.RawMessage {
+	if decimal == "" {
+		return nil
+	}
+	digits, negative := strings.CutPrefix(decimal, "-")
+	digits = strings.TrimLeft(digits, "0")
+	if digits == "" || digits[0] == '.' {
+		digits = "0" + digits
+	}
+	if negative {
+		digits = "-" + digits
+	}
+	return json.RawMessage(digits)
+}

@@ -80,6 +80,22 @@ func adapterOf(d config.Destination, logger *slog.Logger) (destination.Destinati
 	switch c := d.Settings.(type) {
 	case *config.Spread:
 		return spreadOf(c, client, logger)
+	case *config.Matomo:
+		return matomoOf(c, d.EventNames, client)
+	case *config.Klaviyo:
+		return klaviyoOf(c, d.EventNames, client)
+	case *config.Pinterest:
+		return pinterestOf(c, d.EventNames, client)
+	case *config.GA4:
+		return ga4Of(c, d.EventNames, client)
+	case *config.MicrosoftUET:
+		return microsoftUETOf(c, d.EventNames, client)
+	case *config.Snowplow:
+		return snowplowOf(c, d.EventNames, client)
+	case *config.Meta:
+		return metaOf(c, d.EventNames, client)
+	case *config.TikTok:
+		return tiktokOf(c, d.EventNames, client)
 	case *config.Webhook:
 		return webhookOf(c, client)
 	default:

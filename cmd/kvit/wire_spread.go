@@ -14,7 +14,7 @@ func spreadOf(c *config.Spread, client destination.ClientOptions, logger *slog.L
 		ValidateOn: c.ValidateOn, Identity: c.Identity,
 		Grants: spread.Grants{Order: c.Grants.Order, Account: c.Grants.Account, EmailOptin: c.Grants.EmailOptin, SMSOptin: c.Grants.SMSOptin},
 		Tags:   c.Tags, OrderTags: c.OrderTags, CustomFields: c.CustomFields,
-		CartTrigger: c.CartTrigger, TimeZone: c.TimeZone,
+		CartTrigger: c.CartTrigger, TimeZone: c.TimeZone, BaseURL: c.BaseURL,
 		URLs: spread.URLs{
 			CreateAccount: c.URLs.CreateAccount, UpdateAccount: c.URLs.UpdateAccount,
 			CreateOrder: c.URLs.CreateOrder, UpdateOrder: c.URLs.UpdateOrder, Automations: c.URLs.Automations,

@@ -1,0 +1,176 @@
+package ga4
+
+import (
+	"cmp"
+	"encoding/json"
+	"strings"
+	"unicode/utf8"
+
+	"kvit/destination"
+)
+
+// Items of one event: no more than Google takes, and no more bytes than leave room for the rest of it.
+const (
+	maxItems     = 200
+	maxItemBytes = 100_000
+)
+
+// sale is a purchase or the refund of one. Google counts a purchase once for its transaction_id, which
+// therefore must be there and must not be cut.
+func sale(event destination.Event, called string) (params, *destination.Error) {
+	order := event.Payload.Order
+	if order == nil {
+		return nil, destination.Reject("order: is required")
+	}
+	ref := strings.TrimSpace(cmp.Or(event.OrderRef, order.Ref))
+	switch {
+	case ref == "":
+		return nil, destination.Reject("order_ref: is required, or order.ref")
+	case utf8.RuneCountInString(ref) > maxValue:
+		return nil, destination.Reject("order_ref: must not be longer than %d characters", maxValue)
+	case order.Currency == "":
+		return nil, destination.Reject("order.currency: is required")
+	case order.Total == "":
+		return nil, destination.Reject("order.total: is required")
+	}
+	p := orderParams(order)
+	p["transaction_id"] = ref
+	if called == refund {
+		p["value"] = destination.Money(strings.TrimPrefix(string(order.Total), "-")).JSON() // Google takes it off
+	}
+	return p, nil
+}
+
+// ordered is anything else about an order: nothing is needed.
+func ordered(event destination.Event) (params, *destination.Error) {
+	p := params{}
+	if order := event.Payload.Order; order != nil {
+		p = orderParams(order)
+		p.text("transaction_id", strings.TrimSpace(cmp.Or(event.OrderRef, order.Ref)), maxValue)
+	}
+	return p, nil
+}
+
+func orderParams(order *destination.Order) params {
+	p := params{}
+	p.money(order.Currency, order.Total)
+	if order.Currency != "" {
+		p.number("tax", order.Tax.JSON())
+		p.number("shipping", order.Shipping.JSON())
+	}
+	p.text("coupon", order.Coupon, maxValue)
+	p.text("payment_type", order.PaymentMethod, maxValue)
+	p.items(order.Items)
+	return p
+}
+
+func carted(cart *destination.Cart) (params, *destination.Error) {
+	if cart == nil {
+		return nil, destination.Reject("cart: is required")
+	}
+	p := params{}
+	p.money(cart.Currency, cart.Total)
+	p.items(cart.Items)
+	if p["items"] == nil {
+		return nil, destination.Reject("cart.items: must hold an item with a sku or a name")
+	}
+	return p, nil
+}
+
+func viewed(product *destination.Product) (params, *destination.Error) {
+	if product == nil {
+		return nil, destination.Reject("product: is required")
+	}
+	p := params{}
+	p.money(product.Currency, product.UnitPrice)
+	p.items([]destination.Item{{
+		SKU: product.SKU, Name: product.Name, Brand: product.Brand, Category: product.Category,
+		Variant: product.Variant, UnitPrice: product.UnitPrice, Quantity: "1",
+	}})
+	if p["items"] == nil {
+		return nil, destination.Reject("product.sku: is required, or product.name")
+	}
+	return p, nil
+}
+
+func searched(search *destination.Search) (params, *destination.Error) {
+	if search == nil || search.Term == "" {
+		return nil, destination.Reject("search.term: is required")
+	}
+	p := params{}
+	p.text("search_term", search.Term, maxValue)
+	return p, nil
+}
+
+func page(browser *destination.Browser) (params, *destination.Error) {
+	if browser == nil || browser.PageURL == "" {
+		return nil, destination.Reject("client.page_url: is required")
+	}
+	location := pageAddress(browser.PageURL)
+	if location == "" {
+		return nil, destination.Reject("client.page_url: must be an address without @ outside of its query")
+	}
+	p := params{}
+	p.text("page_location", location, maxLocation)
+	p.text("page_referrer", pageAddress(browser.Referrer), maxReferrer)
+	p.text("page_title", browser.PageTitle, maxTitle)
+	return p, nil
+}
+
+// pageAddress drops what follows the #, and each part of the query that holds an @: Google forbids
+// e-mail addresses, and shops put them into links. It is empty if there is one before the query.
+func pageAddress(text string) string {
+	text, _, _ = strings.Cut(text, "#")
+	address, query, _ := strings.Cut(text, "?")
+	if hasAt(address) {
+		return ""
+	}
+	var kept []string
+	for part := range strings.SplitSeq(query, "&") {
+		if part != "" && !hasAt(part) {
+			kept = append(kept, part)
+		}
+	}
+	if kept == nil {
+		return address
+	}
+	return address + "?" + strings.Join(kept, "&")
+}
+
+// hasAt also looks through escapes of escapes, as redirects leave them.
+func hasAt(text string) bool {
+	return strings.Contains(strings.ReplaceAll(strings.ReplaceAll(text, "%25", "%"), "%40", "@"), "@")
+}
+
+// items keeps the first that fit. The value of the event stays that of the whole, so that revenue is
+// right even where a list of items is not complete.
+func (p params) items(from []destination.Item) {
+	var list []json.RawMessage
+	size := 0
+	for _, line := range from {
+		if line.SKU == "" && line.Name == "" {
+			continue // Google drops an event for an item without both
+		}
+		written := compact(lineOf(line))
+		size += len(written) + 1
+		if size > maxItemBytes || len(list) == maxItems {
+			break
+		}
+		list = append(list, written)
+	}
+	if list != nil {
+		p["items"] = list
+	}
+}
+
+func lineOf(from destination.Item) params {
+	line := params{}
+	line.text("item_id", from.SKU, maxValue)
+	line.text("item_name", from.Name, maxValue)
+	line.text("item_brand", from.Brand, maxValue)
+	line.text("item_category", from.Category, maxValue)
+	line.text("item_variant", from.Variant, maxValue)
+	line.number("price", from.UnitPrice.JSON())
+	line.number("quantity", from.Quantity.JSON())
+	return line
+}

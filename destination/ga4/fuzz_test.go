@@ -1,0 +1,98 @@
+package ga4
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
+
+	"kvit/destination"
+)
+
+// TestNormalForms has the examples of Google's page on user_data.
+func TestNormalForms(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, []string{"86e0b9e56c17cc4d12387e1949b85053fbe73bc3ce5a1188713a9d300cc6133d"}, hashes(normalEmail("jane.doe@example.com")))
+	require.Equal(t, []string{"d6117306485ed0e50afab3ac871e98f81699151f30281527d63ff5f233656c69"}, hashes(normalEmail(" Jane.Doe@gmail.com ")))
+	require.Equal(t, []string{"7d5574e4ec1f7e9b606eadd8d76eab15510a93ca476ee1705145b32cd6ab6504"}, hashes(normalPhone("+45 12 34 56 78")))
+	require.Equal(t, "janedoe@googlemail.com", normalEmail("jane.doe@GoogleMail.com"))
+	require.Empty(t, hashes(normalEmail("")))
+	require.Empty(t, hashes(normalPhone("")))
+	require.Equal(t, "annamaria van dam", normalName(" Anna-Maria van Dam3! "))
+	require.Equal(t, "åse", normalName("ÅSE."))
+	require.Equal(t, "1 example street 2nd floor", normalStreet("1, Example Street (2nd floor)"))
+}
+
+func TestAddressNeedsBothNames(t *testing.T) {
+	t.Parallel()
+	home := &destination.Address{Lines: []string{"1 Example Street"}, City: " Aarhus C ", PostalCode: "8000", Country: "DK"}
+	for name, customer := range map[string]destination.Customer{
+		"NoLast": {FirstName: "Jane", Address: home}, "OnlySigns": {FirstName: "Jane", LastName: "?", Address: home}, "NoAddress": {FirstName: "Jane", LastName: "Doe"},
+	} {
+		require.Nil(t, hashed(&customer), name)
+	}
+	u := hashed(&destination.Customer{FirstName: "Jane", LastName: "Doe", Address: home})
+	require.Equal(t, []address{{
+		FirstName: destination.SHA256Hex("jane"), LastName: destination.SHA256Hex("doe"),
+		Street: destination.SHA256Hex("1 example street"), City: "Aarhus C", PostalCode: "8000", Country: "DK",
+	}}, u.Address)
+}
+
+func FuzzEncode(f *testing.F) {
+	for _, name := range append(defaultMapping.Events(), "custom:ø x") {
+		f.Add(name, "E1", []byte(`{"customer": {"id": "7", "email": "jane.doe@example.com", "phone": "+4512345678", "first_name": "Zebedee", "last_name": "Quackenbush",
+ "address": {"lines": ["1 Xylophone Street"], "city": "Aarhus", "country": "DK"}}, "client": {"ga_client_id": "1.2", "ga_session_id": "3", "page_url": "https://x.example.com/?m=jane.doe@example.com", "page_title": "\u2028<&>"},
+ "order": {"currency": "DKK", "total": "-007.50", "items": [{"sku": "\u0000", "quantity": 0.500, "unit_price": "00.1"}]}, "cart": {"items": [{"name": "\ud800"}]},
+ "product": {"sku": "s", "unit_price": "1"}, "search": {"term": "\"\\\u0007"}, "custom": {"a": [1], "b": 1e9}}`))
+	}
+	f.Add("order_paid", "", []byte(`null`))
+	f.Add("custom:\xff", "\xff", []byte("{\"client\": {\"ga_client_id\": \"\xff\"}}"))
+	g, err := New(Options{MeasurementID: "G-1", APISecret: "s", UserData: true, WithoutClientID: Derive, Params: map[string]string{"a": "custom.a", "b": "custom.b"}})
+	require.NoError(f, err)
+	f.Fuzz(func(t *testing.T, name, ref string, raw []byte) {
+		payload, rejected := destination.ParsePayload(name, raw)
+		if rejected != nil {
+			return
+		}
+		event := destination.Event{Key: "k", Name: name, OrderRef: ref, OccurredAt: time.Unix(1_741_083_330, 0), Payload: payload, Raw: raw, Consent: []string{"marketing"}}
+		e, rejected := g.Encode(event)
+		if rejected != nil {
+			require.Equal(t, destination.Rejected, rejected.Kind)
+			return
+		}
+		require.LessOrEqual(t, len(e.Body)+1, maxBytes)
+		whole := body([]destination.Encoded{e, e}, "")
+		require.Less(t, len(body([]destination.Encoded{e}, "")), 130_000)
+		var sent struct {
+			ClientID string `json:"client_id"`
+			Events   []struct {
+				Name   string                     `json:"name"`
+				Params map[string]json.RawMessage `json:"params"`
+			} `json:"events"`
+		}
+		require.NoError(t, json.Unmarshal(whole, &sent))
+		require.Len(t, sent.Events, 2)
+		require.NotEmpty(t, sent.ClientID)
+		require.Empty(t, nameProblem(sent.Events[0].Name))
+		require.LessOrEqual(t, len(sent.Events[0].Params), 25)
+		noPersonalData(t, event, e)
+	})
+}
+
+// noPersonalData looks for the customer where only hashes may be. The texts of the shop, of which the
+// title of a page is one, are not looked through: whatever else has the same letters is no leak.
+func noPersonalData(t *testing.T, event destination.Event, e destination.Encoded) {
+	customer := event.Payload.Customer
+	if customer == nil || !strings.Contains(string(event.Raw), "Zebedee") {
+		return
+	}
+	for _, text := range []string{customer.Email, customer.FirstName, customer.LastName, strings.TrimPrefix(customer.Phone, "+")} {
+		if len(text) > 5 && utf8.ValidString(text) && strings.Count(string(event.Raw), text) == 1 {
+			require.NotContains(t, e.Group, text)
+			require.NotContains(t, string(e.Body), text)
+		}
+	}
+}

@@ -1,0 +1,84 @@
+package ga4
+
+import (
+	"strings"
+
+	"kvit/destination"
+)
+
+// The names of Google's that need an order.
+const (
+	purchase = "purchase"
+	refund   = "refund"
+)
+
+// defaultMapping is what Google's reports know
+// (https://developers.google.com/analytics/devguides/collection/ga4/reference/events), and a name of
+// kvit's own for sms_optin. An order counts once: when it is paid.
+var defaultMapping = destination.Mapping{
+	"order_paid":       purchase,
+	"order_cancelled":  refund,
+	"order_refunded":   refund,
+	"account_created":  "sign_up",
+	"newsletter_optin": "generate_lead",
+	"sms_optin":        "sms_optin",
+	"cart_updated":     "add_to_cart",
+	"checkout_started": "begin_checkout",
+	"product_viewed":   "view_item",
+	"search":           "search",
+	"page_viewed":      "page_view",
+
+	destination.AnyCustom: destination.OwnName,
+}
+
+// reserved are names of events that Google keeps to itself
+// (https://developers.google.com/analytics/devguides/collection/protocol/ga4/reference#reserved_names).
+var reserved = map[string]bool{
+	"ad_activeview": true, "ad_click": true, "ad_exposure": true, "ad_impression": true, "ad_query": true,
+	"ad_reward": true, "adunit_exposure": true, "app_background": true, "app_clear_data": true,
+	"app_exception": true, "app_install": true, "app_remove": true, "app_store_refund": true,
+	"app_store_subscription_cancel": true, "app_store_subscription_convert": true,
+	"app_store_subscription_renew": true, "app_update": true, "app_upgrade": true,
+	"dynamic_link_app_open": true, "dynamic_link_app_update": true, "dynamic_link_first_open": true,
+	"error": true, "firebase_campaign": true, "first_open": true, "first_visit": true,
+	"in_app_purchase": true, "notification_dismiss": true, "notification_foreground": true,
+	"notification_open": true, "notification_receive": true, "os_update": true, "screen_view": true,
+	"session_start": true, "user_engagement": true,
+}
+
+var reservedPrefixes = []string{"ga_", "google_", "firebase_", "gtag_"}
+
+func isReserved(name string) bool {
+	for _, prefix := range reservedPrefixes {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return reserved[name]
+}
+
+func nameProblem(name string) string {
+	switch {
+	case !nameForm.MatchString(name):
+		return "must be up to 40 letters, digits and _, beginning with a letter"
+	case isReserved(name):
+		return "is reserved by Google"
+	}
+	return ""
+}
+
+// ownName makes what a shop calls its event into a name that Google takes. It never becomes a sale: those
+// count as revenue, and have to be named in the configuration.
+func ownName(name string) string {
+	plain := strings.Map(func(r rune) rune {
+		if r < 0x80 && nameForm.MatchString("a"+string(r)) {
+			return r
+		}
+		return '_'
+	}, name)
+	plain = strings.TrimLeft(plain, "_")
+	if nameProblem(cut(plain, 40)) != "" || plain == purchase || plain == refund {
+		plain = "custom_" + plain
+	}
+	return cut(plain, 40)
+}

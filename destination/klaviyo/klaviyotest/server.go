@@ -1,0 +1,240 @@
+// Package klaviyotest is a strict stand-in for Klaviyo: it checks key, headers, shape and forms as
+// Klaviyo's OpenAPI describes them, drops repeated events as Klaviyo does, and keeps what it was told.
+// It can be told to fail. Tests and the demo use it.
+package klaviyotest
+
+import (
+	"crypto/subtle"
+	"encoding/json"
+	"io"
+	"maps"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Failure is how a request goes wrong. The zero value is none.
+type Failure struct {
+	Status     int           // answer with this status instead
+	RetryAfter string        // header of that answer
+	Delay      time.Duration // wait before answering
+	After      bool          // keep what was said first, so that the next attempt is a repeat
+	Reset      bool          // break the connection off instead of answering
+}
+
+// Server is an http.Handler.
+type Server struct {
+	apiKey string
+	fail   func(n int) Failure
+	mux    *http.ServeMux
+
+	mu       sync.Mutex
+	counts   Counts
+	refusals []string
+	events   map[string]Event // by unique id, metric and profile
+	consents map[string]Consent
+}
+
+// Counts are what a Server has seen.
+type Counts struct {
+	Requests     int // all of them
+	Refused      int // wrong key, headers or fields; see Refusals
+	Events       int // recorded
+	Repeats      int // events that were recorded before, and were not again
+	Subscribed   int // jobs that subscribed somebody
+	Lifted       int // of those, the ones that lifted an earlier unsubscription
+	Unsubscribed int // jobs that unsubscribed somebody
+}
+
+// Event is a recorded event.
+type Event struct {
+	UniqueID, Metric, Time, Currency string
+	Value                            json.Number
+	Profile                          map[string]any
+	Properties                       map[string]any
+	Said                             int // how often
+}
+
+// Consent is what is known of an address or number.
+type Consent struct {
+	Word string // SUBSCRIBED or UNSUBSCRIBED
+	List string // joined by the latest subscription
+	Said []string
+}
+
+// New returns a server for one private key. fail, if not nil, is asked before each request, with 1 for
+// the first.
+func New(apiKey string, fail func(n int) Failure) *Server {
+	s := &Server{apiKey: apiKey, fail: fail, mux: http.NewServeMux(), events: map[string]Event{}, consents: map[string]Consent{}}
+	s.mux.HandleFunc("POST /api/events", take(s, s.event))
+	s.mux.HandleFunc("POST /api/profile-subscription-bulk-create-jobs", take(s, s.subscribe))
+	s.mux.HandleFunc("POST /api/profile-subscription-bulk-delete-jobs", take(s, s.unsubscribe))
+	s.mux.HandleFunc("GET /api/accounts", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, map[string]any{"data": []any{map[string]string{"type": "account", "id": "AbC123"}}})
+	})
+	return s
+}
+
+// ServeHTTP answers a call of Klaviyo's API.
+func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	failure := s.arrive()
+	if !wait(req, failure.Delay) {
+		return
+	}
+	if failure.Status == 0 && !failure.Reset {
+		s.serve(w, req)
+		return
+	}
+	if failure.After {
+		s.serve(unheard{http.Header{}}, req)
+	}
+	_, _ = io.Copy(io.Discard, req.Body) // what came is enough for a failure
+	if failure.Reset {
+		panic(http.ErrAbortHandler)
+	}
+	if failure.RetryAfter != "" {
+		w.Header().Set("Retry-After", failure.RetryAfter)
+	}
+	refuse(w, refusal{failure.Status, "as_told", ""})
+}
+
+// unheard is an answer that goes nowhere.
+type unheard struct{ header http.Header }
+
+func (u unheard) Header() http.Header         { return u.header }
+func (u unheard) Write(b []byte) (int, error) { return len(b), nil }
+func (u unheard) WriteHeader(int)             {}
+
+func (s *Server) arrive() Failure {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.counts.Requests++
+	if s.fail == nil {
+		return Failure{}
+	}
+	return s.fail(s.counts.Requests)
+}
+
+// wait returns false if the client left meanwhile.
+func wait(req *http.Request, delay time.Duration) bool {
+	if delay == 0 {
+		return true
+	}
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-req.Context().Done():
+		return false
+	}
+}
+
+var revisions = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}(\.[a-z0-9-]+)?$`)
+
+func (s *Server) serve(w http.ResponseWriter, req *http.Request) {
+	key, ok := strings.CutPrefix(req.Header.Get("Authorization"), "Klaviyo-API-Key ")
+	switch {
+	case !ok || subtle.ConstantTimeCompare([]byte(key), []byte(s.apiKey)) != 1:
+		s.refuse(w, refusal{http.StatusUnauthorized, "authentication_failed", ""})
+	case !revisions.MatchString(req.Header.Get("Revision")):
+		s.refuse(w, refusal{http.StatusBadRequest, "invalid", "revision"})
+	default:
+		s.mux.ServeHTTP(w, req)
+	}
+}
+
+// refusal is why a call is not taken; the zero value is none.
+type refusal struct {
+	status  int
+	code    string
+	pointer string
+}
+
+func invalid(pointer string) refusal { return refusal{http.StatusBadRequest, "invalid", pointer} }
+
+// take reads a JSON:API call without unknown members, and answers what with says of it.
+func take[T any](s *Server, with func(T) refusal) http.HandlerFunc {
+	return func(w http.ResponseWriter, req *http.Request) {
+		if req.Header.Get("Content-Type") != "application/vnd.api+json" {
+			s.refuse(w, refusal{http.StatusUnsupportedMediaType, "invalid", "content-type"})
+			return
+		}
+		var call T
+		decoder := json.NewDecoder(http.MaxBytesReader(w, req.Body, 5_000_000))
+		decoder.DisallowUnknownFields()
+		decoder.UseNumber()
+		if err := decoder.Decode(&call); err != nil || decoder.More() {
+			s.refuse(w, invalid("/data"))
+			return
+		}
+		s.mu.Lock()
+		refused := with(call)
+		s.mu.Unlock()
+		if refused.status != 0 {
+			s.refuse(w, refused)
+			return
+		}
+		w.WriteHeader(http.StatusAccepted)
+	}
+}
+
+func (s *Server) refuse(w http.ResponseWriter, why refusal) {
+	s.mu.Lock()
+	s.counts.Refused++
+	s.refusals = append(s.refusals, why.code+" "+why.pointer)
+	s.mu.Unlock()
+	refuse(w, why)
+}
+
+func refuse(w http.ResponseWriter, why refusal) {
+	answer(w, why.status, map[string]any{"errors": []any{map[string]any{
+		"id": "6f3f9a52", "status": why.status, "code": why.code, "title": "Invalid input.", "detail": "as it says",
+		"source": map[string]string{"pointer": why.pointer},
+	}}})
+}
+
+func answer(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/vnd.api+json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(body) // whoever left does not hear it
+}
+
+// Counts returns what was seen so far.
+func (s *Server) Counts() Counts {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	counts := s.counts
+	counts.Events = len(s.events)
+	return counts
+}
+
+// Refusals returns why calls were refused: code and pointer.
+func (s *Server) Refusals() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.refusals)
+}
+
+// Event returns a recorded event by its unique id.
+func (s *Server) Event(uniqueID string) (Event, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key := range maps.Keys(s.events) {
+		if s.events[key].UniqueID == uniqueID {
+			return s.events[key], true
+		}
+	}
+	return Event{}, false
+}
+
+// Consent returns what is known of an e-mail address or a phone number.
+func (s *Server) Consent(address string) (Consent, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, ok := s.consents[address]
+	return c, ok
+}

@@ -1,0 +1,287 @@
+// Package matomotest is a strict stand-in for Matomo: bulk tracking as its source has it, with
+// parameters checked as the Tracking API documents them, orders stored once, and the one call of the
+// Reporting API that tells whether the token sees the site. It can be told to fail. Tests and the demo
+// use it.
+package matomotest
+
+import (
+	"encoding/json"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Failure is how a request goes wrong. The zero value is none.
+type Failure struct {
+	Status     int           // answer with this status instead
+	RetryAfter string        // header of that answer
+	Delay      time.Duration // wait before answering
+	After      bool          // record what was said first, so that the next attempt is a repeat
+	Reset      bool          // break the connection off instead of answering
+}
+
+// Server is an http.Handler. Its exported fields are set before the first request.
+type Server struct {
+	Superuser      bool // the token's user: only a superuser is told which requests were invalid
+	RefusesRepeats bool // find an order invalid that was recorded before, instead of ignoring it
+	ReportingOff   bool // the Reporting API is not there
+
+	site, token string
+	fail        func(n int) Failure
+
+	mu       sync.Mutex
+	counts   Counts
+	refusals []string
+	orders   map[string]Order
+	carts    map[string]url.Values
+	actions  []url.Values
+}
+
+// Counts are what a Server has seen.
+type Counts struct {
+	Requests  int // all of them
+	Refused   int // of another form than bulk tracking has; see Refusals
+	Invalid   int // tracking requests that were not recorded; see Refusals
+	Orders    int // different order ids
+	Repeats   int // of an order that was recorded before
+	Carts     int // updates
+	Actions   int // everything else, each as often as it was said
+	Unordered int // tracking requests that were older than the one before them
+}
+
+// Order is a recorded order.
+type Order struct {
+	Fields url.Values // as first said
+	Said   int        // how often
+}
+
+// New returns a server with one site and one token. fail, if not nil, is asked before each request,
+// with 1 for the first.
+func New(site, token string, fail func(n int) Failure) *Server {
+	return &Server{site: site, token: token, fail: fail, orders: map[string]Order{}, carts: map[string]url.Values{}}
+}
+
+// ServeHTTP answers a call of Matomo.
+func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	failure := s.arrive()
+	if !wait(req, failure.Delay) {
+		return
+	}
+	if failure.Status == 0 && !failure.Reset {
+		s.serve(w, req)
+		return
+	}
+	if failure.After {
+		s.serve(unheard{http.Header{}}, req)
+	}
+	_, _ = io.Copy(io.Discard, req.Body) // what came is enough for a failure
+	if failure.Reset {
+		panic(http.ErrAbortHandler)
+	}
+	if failure.RetryAfter != "" {
+		w.Header().Set("Retry-After", failure.RetryAfter)
+	}
+	answer(w, failure.Status, map[string]any{"status": "error", "tracked": 0, "invalid": 0})
+}
+
+// unheard is an answer that goes nowhere.
+type unheard struct{ header http.Header }
+
+func (u unheard) Header() http.Header         { return u.header }
+func (u unheard) Write(b []byte) (int, error) { return len(b), nil }
+func (u unheard) WriteHeader(int)             {}
+
+func (s *Server) arrive() Failure {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.counts.Requests++
+	if s.fail == nil {
+		return Failure{}
+	}
+	return s.fail(s.counts.Requests)
+}
+
+// wait returns false if the client left meanwhile.
+func wait(req *http.Request, delay time.Duration) bool {
+	if delay == 0 {
+		return true
+	}
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-req.Context().Done():
+		return false
+	}
+}
+
+func (s *Server) serve(w http.ResponseWriter, req *http.Request) {
+	switch {
+	case req.Method == http.MethodPost && req.URL.Path == "/matomo.php" && req.URL.RawQuery == "":
+		s.bulk(w, req)
+	case req.Method == http.MethodPost && req.URL.Path == "/index.php" && req.URL.RawQuery == "" && !s.ReportingOff:
+		s.report(w, req)
+	default:
+		s.refuse("method or path")
+		http.NotFound(w, req)
+	}
+}
+
+func (s *Server) refuse(why string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.counts.Refused++
+	s.refusals = append(s.refusals, why)
+}
+
+// bulk takes a request as plugins/BulkTracking does.
+func (s *Server) bulk(w http.ResponseWriter, req *http.Request) {
+	var call struct {
+		Requests  []string `json:"requests"`
+		TokenAuth string   `json:"token_auth"`
+	}
+	decoder := json.NewDecoder(http.MaxBytesReader(w, req.Body, 8<<20))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&call); err != nil || len(call.Requests) == 0 || req.Header.Get("Content-Type") != "application/json" {
+		s.refuse("body")
+		answer(w, http.StatusBadRequest, map[string]any{"status": "error", "tracked": 0, "invalid": 0})
+		return
+	}
+	s.mu.Lock()
+	invalid := s.track(call.Requests, call.TokenAuth == s.token)
+	s.mu.Unlock()
+	said := map[string]any{"status": "success", "tracked": len(call.Requests) - len(invalid), "invalid": len(invalid)}
+	if s.Superuser && call.TokenAuth == s.token {
+		said["invalid_indices"] = invalid
+	}
+	answer(w, http.StatusOK, said)
+}
+
+// track records the requests, and returns the places of those that are invalid.
+func (s *Server) track(requests []string, authenticated bool) []int {
+	invalid, before := []int{}, int64(0)
+	for i, request := range requests {
+		fields, why := parse(request, s.site, authenticated)
+		if why == "" && s.RefusesRepeats && s.orders[fields.Get("ec_id")].Said > 0 {
+			why = "ec_id was recorded before"
+		}
+		if why != "" {
+			s.counts.Invalid++
+			s.refusals = append(s.refusals, why)
+			invalid = append(invalid, i)
+			continue
+		}
+		now := seconds(fields)
+		if now < before {
+			s.counts.Unordered++
+		}
+		before = now
+		s.record(fields)
+	}
+	return invalid
+}
+
+func (s *Server) record(fields url.Values) {
+	switch {
+	case fields.Get("ec_id") != "":
+		order, known := s.orders[fields.Get("ec_id")]
+		if known {
+			s.counts.Repeats++
+		} else {
+			order.Fields = fields
+		}
+		order.Said++
+		s.orders[fields.Get("ec_id")] = order
+	case fields.Has("idgoal"):
+		s.counts.Carts++
+		s.carts[visitor(fields)] = fields
+	default:
+		s.actions = append(s.actions, fields)
+	}
+}
+
+// visitor is whom Matomo takes it for: a user id outweighs a visitor id, which outweighs the browser.
+func visitor(fields url.Values) string {
+	for _, name := range []string{"uid", "cid", "_id"} {
+		if value := fields.Get(name); value != "" {
+			return value
+		}
+	}
+	return fields.Get("cip") + " " + fields.Get("ua")
+}
+
+// report answers SitesManager.getSiteFromId.
+func (s *Server) report(w http.ResponseWriter, req *http.Request) {
+	if req.ParseForm() != nil || req.PostForm.Get("module") != "API" || req.PostForm.Get("format") != "JSON" ||
+		req.PostForm.Get("method") != "SitesManager.getSiteFromId" {
+		s.refuse("method")
+		answer(w, http.StatusOK, map[string]string{"result": "error", "message": "no such method"})
+		return
+	}
+	if req.PostForm.Get("token_auth") != s.token || req.PostForm.Get("idSite") != s.site {
+		answer(w, http.StatusUnauthorized, map[string]string{"result": "error", "message": "no access"})
+		return
+	}
+	answer(w, http.StatusOK, map[string]string{"idsite": s.site, "name": "Example", "main_url": "https://shop.example.com"})
+}
+
+func answer(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(body) // whoever left does not hear it
+}
+
+// Counts returns what was seen so far.
+func (s *Server) Counts() Counts {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	counts := s.counts
+	counts.Orders, counts.Actions = len(s.orders), len(s.actions)
+	return counts
+}
+
+// Refusals returns why calls were refused or requests invalid: names of fields.
+func (s *Server) Refusals() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.refusals)
+}
+
+// Order returns a recorded order by its id.
+func (s *Server) Order(id string) (Order, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	order, ok := s.orders[id]
+	return order, ok
+}
+
+// Cart returns the latest cart of a visitor, by user id or else visitor id.
+func (s *Server) Cart(visitor string) (url.Values, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	cart, ok := s.carts[visitor]
+	return maps.Clone(cart), ok
+}
+
+// Actions returns the page views, searches and events, as often as they were recorded, where a field
+// has the given value.
+func (s *Server) Actions(field, value string) []url.Values {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var found []url.Values
+	for _, fields := range s.actions {
+		if fields.Get(field) == value {
+			found = append(found, fields)
+		}
+	}
+	return found
+}
+
+// isBlank is what Matomo takes for an empty value.
+func isBlank(text string) bool { return strings.TrimSpace(text) == "" }

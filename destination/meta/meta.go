@@ -1,0 +1,143 @@
+// Package meta sends events to Meta's Conversions API
+// (https://developers.facebook.com/documentation/ads-commerce/conversions-api). docs/destinations/meta.md
+// says what is sent for each event, and what about Meta is inferred and not documented.
+package meta
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"kvit/destination"
+)
+
+const (
+	day = 24 * time.Hour
+	// maxEvents is what Meta takes in one request (…/conversions-api/using-the-api).
+	maxEvents = 1000
+	// maxBytes is kvit's own bound, since Meta states none: the largest event fits.
+	maxBytes = 4 << 20
+)
+
+// Meta is a destination. Safe for concurrent use.
+type Meta struct {
+	settings
+	client *destination.Client
+}
+
+// New returns a Meta, or an error that names the wrong option.
+func New(options Options) (*Meta, error) {
+	settings, err := newSettings(options)
+	if err != nil {
+		return nil, err
+	}
+	return &Meta{settings: settings, client: destination.NewClient(settings.HTTP)}, nil
+}
+
+// Traits tells that Meta knows repeats of every event for 48 hours, and refuses a request with an event
+// that is too old (…/conversions-api/parameters/server-event).
+func (m *Meta) Traits() destination.Traits {
+	return destination.Traits{
+		Events: m.mapping.Events(), MaxAge: m.maxAge(), Window: 48 * time.Hour,
+		Batch: destination.Limits{Events: maxEvents, Bytes: maxBytes},
+	}
+}
+
+func (m *Meta) maxAge() time.Duration {
+	if m.ActionSource == "physical_store" {
+		return 62 * day
+	}
+	return 7 * day
+}
+
+// Encode writes the event as Meta's server event.
+func (m *Meta) Encode(event destination.Event) (destination.Encoded, *destination.Error) {
+	built, rejected := m.event(event)
+	if rejected != nil {
+		return destination.Encoded{}, rejected
+	}
+	body, err := marshal(built)
+	if err != nil {
+		return destination.Encoded{}, destination.Reject("payload: cannot be written as JSON")
+	}
+	return destination.Encoded{Body: body}, nil
+}
+
+// Send delivers one event.
+func (m *Meta) Send(ctx context.Context, event destination.Event) (int, error) {
+	return destination.SendOne(ctx, m, event)
+}
+
+// SendBatch delivers events in one request, of which Meta takes all or none.
+func (m *Meta) SendBatch(ctx context.Context, items []destination.Encoded) ([]destination.Result, *destination.Error) {
+	status, failed := m.post(ctx, items, "")
+	if failed != nil {
+		return nil, failed
+	}
+	return destination.Taken(items, status), nil
+}
+
+// SendTest delivers one event under the configured test code, so that Meta shows it among the test events.
+func (m *Meta) SendTest(ctx context.Context, event destination.Event) (int, error) {
+	if m.TestEventCode == "" {
+		return 0, &destination.Error{Kind: destination.Misconfigured, Reason: "test_event_code: is required for a test, and shown in Events Manager under Test Events"}
+	}
+	item, rejected := m.Encode(event)
+	if rejected != nil {
+		return 0, rejected
+	}
+	status, failed := m.post(ctx, []destination.Encoded{item}, m.TestEventCode)
+	if failed != nil {
+		return failed.Code, failed
+	}
+	return status, nil
+}
+
+func (m *Meta) post(ctx context.Context, items []destination.Encoded, testCode string) (status int, failed *destination.Error) {
+	body, err := marshal(m.request(items, testCode))
+	if err != nil {
+		return 0, destination.Reject("payload: cannot be written as JSON")
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, m.address, bytes.NewReader(body))
+	if err != nil {
+		return 0, &destination.Error{Kind: destination.Misconfigured, Reason: "the address cannot be used"}
+	}
+	req.Header.Set("Content-Type", "application/json")
+	answer, failed := m.client.Do(req)
+	if failed != nil {
+		return 0, failed
+	}
+	return answer.Status, judge(answer, len(items))
+}
+
+// request is the whole body. The token stands in it, and not in the address, where it would get into the
+// logs of whatever is on the way.
+type request struct {
+	AccessToken   string            `json:"access_token,omitempty"`
+	TestEventCode string            `json:"test_event_code,omitempty"`
+	Data          []json.RawMessage `json:"data"`
+}
+
+func (m *Meta) request(items []destination.Encoded, testCode string) request {
+	r := request{TestEventCode: testCode, Data: make([]json.RawMessage, len(items))}
+	if m.TokenIn == InBody {
+		r.AccessToken = m.AccessToken
+	}
+	for i, item := range items {
+		r.Data[i] = item.Body
+	}
+	return r
+}
+
+// marshal leaves <, > and & as they are, which addresses are full of.
+func marshal(value any) ([]byte, error) {
+	var buffer bytes.Buffer
+	encoder := json.NewEncoder(&buffer)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(value); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(buffer.Bytes(), []byte("\n")), nil
+}

@@ -1,0 +1,131 @@
+package meta
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"kvit/destination"
+)
+
+// The values of Options.TokenIn.
+const (
+	InBody  = "body"
+	InQuery = "query"
+)
+
+// ActionSources are the values of Options.ActionSource (…/conversions-api/parameters/server-event).
+var ActionSources = []string{
+	"website", "app", "email", "phone_call", "chat", "physical_store", "system_generated", "business_messaging", "other",
+}
+
+// Options are the settings of a Meta. What is empty takes the default, where one is named.
+type Options struct {
+	DatasetID      string // the dataset, formerly pixel
+	AccessToken    string
+	TokenIn        string            // InBody (default), or InQuery as Meta's page shows it
+	APIVersion     string            // default v25.0
+	ActionSource   string            // one of ActionSources; default website
+	TestEventCode  string            // for SendTest only
+	LimitedDataUse bool              // ask for it with every event; Meta finds out where the person is
+	Events         map[string]string // changes to the default mapping; empty: not sent
+	BaseURL        string            // default https://graph.facebook.com
+	HTTP           destination.ClientOptions
+}
+
+// defaults is what Meta calls the shop's events. An order counts once, when it is paid.
+var defaults = destination.Mapping{
+	"order_paid":          purchase,
+	"account_created":     "CompleteRegistration",
+	"newsletter_optin":    "Subscribe",
+	"sms_optin":           "SmsOptin",
+	"cart_updated":        addToCart,
+	"checkout_started":    "InitiateCheckout",
+	"product_viewed":      "ViewContent",
+	"search":              "Search",
+	"page_viewed":         "PageView",
+	destination.AnyCustom: destination.OwnName,
+}
+
+const (
+	purchase  = "Purchase"
+	addToCart = "AddToCart"
+)
+
+// settings are Options that were checked and filled in.
+type settings struct {
+	Options
+	mapping destination.Mapping
+	address string // with the token if it belongs there: never to be shown
+}
+
+func newSettings(options Options) (settings, error) {
+	s := settings{Options: options, mapping: defaults.With(options.Events)}
+	s.TokenIn = or(s.TokenIn, InBody)
+	s.APIVersion = or(s.APIVersion, "v25.0")
+	s.ActionSource = or(s.ActionSource, "website")
+	s.BaseURL = strings.TrimSuffix(or(s.BaseURL, "https://graph.facebook.com"), "/")
+	if err := s.check(); err != nil {
+		return settings{}, err
+	}
+	local, err := destination.CheckAddress(s.BaseURL)
+	if err != nil {
+		return settings{}, fmt.Errorf("base_url: %w", err)
+	}
+	s.HTTP.AllowPrivate = s.HTTP.AllowPrivate || local
+	s.address = s.BaseURL + "/" + s.APIVersion + "/" + s.DatasetID + "/events"
+	if s.TokenIn == InQuery {
+		s.address += "?access_token=" + url.QueryEscape(s.AccessToken)
+	}
+	return s, nil
+}
+
+var (
+	datasets  = regexp.MustCompile(`^[0-9]{1,20}$`)
+	versions  = regexp.MustCompile(`^v[0-9]{1,3}\.[0-9]{1,2}$`)
+	eventName = regexp.MustCompile(`^[A-Za-z0-9_]{1,50}$`)
+)
+
+func (s *settings) check() error {
+	switch {
+	case !datasets.MatchString(s.DatasetID):
+		return errors.New("dataset_id: must be the number of a dataset")
+	case s.AccessToken == "":
+		return errors.New("access_token: is required")
+	case s.TokenIn != InBody && s.TokenIn != InQuery:
+		return fmt.Errorf("token_in: must be %s or %s", InBody, InQuery)
+	case !versions.MatchString(s.APIVersion):
+		return errors.New("api_version: must be a version such as v25.0")
+	case !slices.Contains(ActionSources, s.ActionSource):
+		return errors.New("action_source: must be one of " + strings.Join(ActionSources, ", "))
+	}
+	return s.checkNames()
+}
+
+// checkNames refuses names that Meta may not take, and one name for both states of an order, which
+// would count the order twice: their ids differ.
+func (s *settings) checkNames() error {
+	for event, called := range s.mapping {
+		if called == destination.OwnName && strings.HasPrefix(event, destination.CustomPrefix) {
+			continue
+		}
+		if !destination.IsName(event) || !eventName.MatchString(called) {
+			return fmt.Errorf("events: %s must be called by up to 50 letters, digits and _", event)
+		}
+	}
+	placed, ok := s.mapping["order_placed"]
+	if ok && placed == s.mapping["order_paid"] {
+		return errors.New("events: order_placed and order_paid must not have the same name, which would count an order twice")
+	}
+	return nil
+}
+
+func or(value, fallback string) string {
+	if value == "" {
+		return fallback
+	}
+	return value
+}

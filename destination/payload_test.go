@@ -1,0 +1,31 @@
+package destination_test
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"kvit/destination"
+)
+
+func TestMoneyJSON(t *testing.T) {
+	t.Parallel()
+	for amount, want := range map[destination.Money]string{
+		"": "", "0": "0", "749.00": "749.00", "007.50": "7.50", "000": "0", "00.0050": "0.0050",
+		"-12.5": "-12.5", "-007": "-7", "-0": "-0", "-00.10": "-0.10", "999999999999.9999": "999999999999.9999",
+	} {
+		require.Equal(t, want, string(amount.JSON()), amount)
+		require.Equal(t, amount != "", json.Valid(amount.JSON()), amount)
+	}
+}
+
+func TestQuantityJSON(t *testing.T) {
+	t.Parallel()
+	for quantity, want := range map[destination.Quantity]string{
+		"": "", "2": "2", "10": "10", "2.0": "2", "2.500000": "2.5", "0.125": "0.125", "100.000": "100",
+	} {
+		require.Equal(t, want, string(quantity.JSON()), quantity)
+		require.Equal(t, quantity != "", json.Valid(quantity.JSON()), quantity)
+	}
+}

@@ -1,0 +1,133 @@
+// Package tiktok sends events to TikTok's Events API 2.0
+// (https://business-api.tiktok.com/portal/docs?id=1771101303285761). docs/destinations/tiktok.md says what
+// is sent for each event, and what about TikTok is inferred and not documented.
+package tiktok
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"kvit/destination"
+)
+
+const (
+	// maxEvents is what TikTok takes in one request.
+	maxEvents = 1000
+	// maxBytes is kvit's own bound, since TikTok states none: the largest event fits.
+	maxBytes = 4 << 20
+)
+
+// TikTok is a destination. Safe for concurrent use.
+type TikTok struct {
+	settings
+	client *destination.Client
+}
+
+// New returns a TikTok, or an error that names the wrong option.
+func New(options Options) (*TikTok, error) {
+	settings, err := newSettings(options)
+	if err != nil {
+		return nil, err
+	}
+	return &TikTok{settings: settings, client: destination.NewClient(settings.HTTP)}, nil
+}
+
+// Traits tells that TikTok knows repeats of every event for 48 hours from the first
+// (https://ads.tiktok.com/help/article/event-deduplication).
+func (t *TikTok) Traits() destination.Traits {
+	return destination.Traits{
+		Events: t.mapping.Events(), MaxAge: 7 * 24 * time.Hour, Window: 48 * time.Hour,
+		Batch: destination.Limits{Events: maxEvents, Bytes: maxBytes},
+	}
+}
+
+// Encode writes the event as one of the list in TikTok's request.
+func (t *TikTok) Encode(event destination.Event) (destination.Encoded, *destination.Error) {
+	built, rejected := t.event(event)
+	if rejected != nil {
+		return destination.Encoded{}, rejected
+	}
+	body, err := marshal(built)
+	if err != nil {
+		return destination.Encoded{}, destination.Reject("payload: cannot be written as JSON")
+	}
+	return destination.Encoded{Body: body}, nil
+}
+
+// Send delivers one event.
+func (t *TikTok) Send(ctx context.Context, event destination.Event) (int, error) {
+	return destination.SendOne(ctx, t, event)
+}
+
+// SendBatch delivers events in one request. TikTok's answer speaks for all of them.
+func (t *TikTok) SendBatch(ctx context.Context, items []destination.Encoded) ([]destination.Result, *destination.Error) {
+	status, failed := t.post(ctx, items, "")
+	if failed != nil {
+		return nil, failed
+	}
+	return destination.Taken(items, status), nil
+}
+
+// SendTest delivers one event under the configured test code, so that TikTok shows it among the test events.
+func (t *TikTok) SendTest(ctx context.Context, event destination.Event) (int, error) {
+	if t.TestEventCode == "" {
+		return 0, &destination.Error{Kind: destination.Misconfigured, Reason: "test_event_code: is required for a test, and shown in Events Manager under Test Events"}
+	}
+	item, rejected := t.Encode(event)
+	if rejected != nil {
+		return 0, rejected
+	}
+	status, failed := t.post(ctx, []destination.Encoded{item}, t.TestEventCode)
+	if failed != nil {
+		return failed.Code, failed
+	}
+	return status, nil
+}
+
+func (t *TikTok) post(ctx context.Context, items []destination.Encoded, testCode string) (status int, failed *destination.Error) {
+	body, err := marshal(t.request(items, testCode))
+	if err != nil {
+		return 0, destination.Reject("payload: cannot be written as JSON")
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.address, bytes.NewReader(body))
+	if err != nil {
+		return 0, &destination.Error{Kind: destination.Misconfigured, Reason: "the address cannot be used"}
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Access-Token", t.AccessToken)
+	answer, failed := t.client.Do(req)
+	if failed != nil {
+		return 0, failed
+	}
+	return answer.Status, judge(answer)
+}
+
+// request is the whole body.
+type request struct {
+	EventSource   string            `json:"event_source"`
+	EventSourceID string            `json:"event_source_id"`
+	TestEventCode string            `json:"test_event_code,omitempty"`
+	Data          []json.RawMessage `json:"data"`
+}
+
+func (t *TikTok) request(items []destination.Encoded, testCode string) request {
+	r := request{EventSource: t.EventSource, EventSourceID: t.EventSourceID, TestEventCode: testCode, Data: make([]json.RawMessage, len(items))}
+	for i, item := range items {
+		r.Data[i] = item.Body
+	}
+	return r
+}
+
+// marshal leaves <, > and & as they are, which addresses are full of.
+func marshal(value any) ([]byte, error) {
+	var buffer bytes.Buffer
+	encoder := json.NewEncoder(&buffer)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(value); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(buffer.Bytes(), []byte("\n")), nil
+}
