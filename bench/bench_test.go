@@ -38,7 +38,8 @@ const (
 // BenchmarkDelivery sends 50,000 events of 60 keys (3.3 kB) that are already enqueued to a receiver
 // on loopback, one POST each, on all cores, with a Postgres that syncs to disk: with River and the
 // event in the job's args, once as River's documentation sets a client up (100 workers, a fetch each
-// 100 ms at most) and once with its fetches as fast as kvit's, and with `kvit run` and its defaults.
+// 100 ms at most) and once with its fetches as fast as kvit's, and with `kvit run` and its defaults;
+// and then to a provider that takes 1,000 events a request, Meta, with `kvit run` alone.
 func BenchmarkDelivery(b *testing.B) {
 	server, err := localpg.Start(b.Context(), localpg.Options{})
 	require.NoError(b, err)
@@ -47,13 +48,17 @@ func BenchmarkDelivery(b *testing.B) {
 	for b.Loop() {
 		plain := riverWithEventInArgs(b, database(b, server, "river_plain"), river.FetchCooldownDefault)
 		tuned := riverWithEventInArgs(b, database(b, server, "river_tuned"), 20*time.Millisecond)
-		rate, peak := kvitRun(b, binary, database(b, server, "kvit_run"))
+		rate, peak := kvitRun(b, binary, database(b, server, "kvit_run"), webhook)
+		batched, _ := kvitRun(b, binary, database(b, server, "kvit_batches"), meta)
 		b.ReportMetric(plain, "river_events/s")
 		b.ReportMetric(tuned, "river_tuned_events/s")
 		b.ReportMetric(rate, "kvit_events/s")
 		b.ReportMetric(rate/plain, "ratio")
 		b.ReportMetric(rate/tuned, "ratio_tuned")
 		b.ReportMetric(peak, "kvit_peak_MB")
+		b.ReportMetric(batched, "kvit_batched_events/s")
+		b.ReportMetric(batched/rate, "ratio_batched_to_single")
+		b.ReportMetric(batched/plain, "ratio_batched")
 	}
 	b.ReportMetric(0, "ns/op")
 }
@@ -131,23 +136,40 @@ func open(b *testing.B, url string) *pgxpool.Pool {
 
 // receiver reads each body and counts. all is closed when the last event has come.
 type receiver struct {
-	count atomic.Int64
-	all   chan struct{}
+	events func(body []byte) int // in a request; nil: one
+	count  atomic.Int64
+	all    chan struct{}
 }
 
-func listen(b *testing.B) (*receiver, string) {
-	r := &receiver{all: make(chan struct{})}
+func listen(b *testing.B, eventsIn func([]byte) int) (*receiver, string) {
+	r := &receiver{events: eventsIn, all: make(chan struct{})}
 	server := httptest.NewServer(r)
 	b.Cleanup(server.Close)
 	return r, server.URL
 }
 
-func (r *receiver) ServeHTTP(_ http.ResponseWriter, req *http.Request) {
-	_, _ = io.Copy(io.Discard, req.Body)
-	if r.count.Add(1) == events {
+func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	n := 1
+	if r.events == nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	} else {
+		body, _ := io.ReadAll(req.Body)
+		n = r.events(body)
+		_, _ = fmt.Fprintf(w, `{"events_received": %d, "messages": []}`, n)
+	}
+	if now := r.count.Add(int64(n)); now >= events && now-int64(n) < events {
 		close(r.all)
 	}
 }
+
+// webhook and meta are destinations of the configuration, for an address.
+const (
+	webhook = `{kind: webhook, url: %q, secret: "${CRM_SECRET}", deduplicates: true, allow_private: true}`
+	meta    = `{kind: meta, base_url: %q, dataset_id: "1234567890", access_token: "${META_TOKEN}", max_age: 0}`
+)
+
+// eventsInMeta counts by what each event has once.
+func eventsInMeta(body []byte) int { return bytes.Count(body, []byte(`"event_id":`)) }
 
 // rate waits for the last event and gives events/s.
 func (r *receiver) rate(b *testing.B, since time.Time) float64 {
@@ -199,7 +221,7 @@ func riverWithEventInArgs(b *testing.B, url string, fetchCooldown time.Duration)
 	require.NoError(b, err)
 	_, err = migrator.Migrate(ctx, rivermigrate.DirectionUp, nil)
 	require.NoError(b, err)
-	receiver, address := listen(b)
+	receiver, address := listen(b, nil)
 	workers := river.NewWorkers()
 	const concurrency = 100
 	river.AddWorker(workers, &sendWorker{url: address, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: concurrency}}})
@@ -241,24 +263,33 @@ func build(b *testing.B) string {
 	return binary
 }
 
-func kvitRun(b *testing.B, binary, url string) (rate, peakMB float64) {
+// kvitCommand returns what runs kvit's commands with these destinations.
+func kvitCommand(b *testing.B, binary, url, destinations string) func(args ...string) *exec.Cmd {
 	b.Helper()
-	ctx, pool := b.Context(), open(b, url)
-	receiver, address := listen(b)
 	config := filepath.Join(b.TempDir(), "kvit.yaml")
-	require.NoError(b, os.WriteFile(config, fmt.Appendf(nil, `
+	require.NoError(b, os.WriteFile(config, []byte(`
 database: {url: "${DATABASE_URL}"}
-log: {level: warn}
+log: {level: error}
 ops: {listen: "off"}
 destinations:
-  crm: {kind: webhook, url: %q, secret: "${CRM_SECRET}", deduplicates: true, allow_private: true}
-`, address), 0o600))
-	command := func(args ...string) *exec.Cmd {
-		cmd := exec.CommandContext(ctx, binary, args...)
-		cmd.Env = append(os.Environ(), "KVIT_CONFIG="+config, "DATABASE_URL="+url, "CRM_SECRET="+secret)
+`+destinations), 0o600))
+	return func(args ...string) *exec.Cmd {
+		cmd := exec.CommandContext(b.Context(), binary, args...)
+		cmd.Env = append(os.Environ(), "KVIT_CONFIG="+config, "DATABASE_URL="+url, "CRM_SECRET="+secret, "META_TOKEN=example-token")
 		cmd.Stderr = os.Stderr
 		return cmd
 	}
+}
+
+func kvitRun(b *testing.B, binary, url, destination string) (rate, peakMB float64) {
+	b.Helper()
+	ctx, pool := b.Context(), open(b, url)
+	var eventsIn func([]byte) int
+	if destination == meta {
+		eventsIn = eventsInMeta
+	}
+	receiver, address := listen(b, eventsIn)
+	command := kvitCommand(b, binary, url, fmt.Sprintf("  crm: "+destination+"\n", address))
 	require.NoError(b, command("migrate", "up").Run())
 	for from := 0; from < events; from += 1000 {
 		var keys, payloads []string
@@ -284,7 +315,7 @@ destinations:
 	peakMB = peakMemory(daemon.Process.Pid)
 	require.NoError(b, daemon.Process.Signal(os.Interrupt))
 	require.NoError(b, daemon.Wait())
-	require.EqualValues(b, events, receiver.count.Load(), "one POST each")
+	require.EqualValues(b, events, receiver.count.Load(), "each once")
 	return rate, peakMB
 }
 

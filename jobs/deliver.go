@@ -102,18 +102,18 @@ type Lane struct {
 
 type lane struct {
 	Lane
-	db         store.DB
-	timeout    time.Duration
-	keepsState bool
-	batcher    destination.Batcher // nil: one event a request
-	gate       *gate
-	sender     *sender
-	load       *group[int64, *store.Event]
-	place      *group[int64, store.Place]
-	settle     *group[store.Delivery, struct{}]
-	disable    func(ctx context.Context, destination, reason string)
-	metrics    *Metrics
-	logger     *slog.Logger
+	db      store.DB
+	timeout time.Duration
+	traits  destination.Traits
+	batcher destination.Batcher // nil: one event a request
+	gate    *gate
+	sender  *sender
+	load    *group[int64, *store.Event]
+	place   *group[int64, store.Place]
+	settle  *group[store.Delivery, struct{}]
+	disable func(ctx context.Context, destination, reason string)
+	metrics *Metrics
+	logger  *slog.Logger
 }
 
 // groupMax bounds a round trip's memory: this many payloads of destination.MaxPayload at worst.
@@ -121,13 +121,14 @@ const groupMax = 100
 
 func newLane(l Lane, db store.DB, timeout time.Duration, metrics *Metrics, logger *slog.Logger) *lane {
 	batcher, _ := l.Destination.(destination.Batcher)
-	careful := len(l.Destination.Traits().CountedAgain) > 0
+	traits := l.Destination.Traits()
+	careful := len(traits.CountedAgain) > 0
 	lane := &lane{
-		Lane:       l,
-		db:         db,
-		timeout:    timeout,
-		keepsState: l.Destination.Traits().KeepsState,
-		batcher:    batcher,
+		Lane:    l,
+		db:      db,
+		timeout: timeout,
+		traits:  traits,
+		batcher: batcher,
 		load: newGroup(groupMax, func(ctx context.Context, ids []int64) ([]*store.Event, error) {
 			events, err := store.Events(ctx, db, l.Name, ids, destination.MaxPayload)
 			return arrange(ids, events, func(e *store.Event) int64 { return e.ID }), err
@@ -196,7 +197,7 @@ func (l *lane) work(ctx context.Context, job *river.Job[DeliverArgs]) error {
 	if refusal != nil {
 		return l.end(ctx, job, stored, *refusal)
 	}
-	if l.keepsState {
+	if contains(l.traits.States, event.Name) {
 		place, err := l.place.Do(ctx, stored.ID)
 		if err != nil {
 			return l.postpone(ctx, "find place of event", err)
@@ -222,7 +223,7 @@ func turnWait(other time.Duration) time.Duration {
 func (l *lane) deliver(ctx context.Context, job *river.Job[DeliverArgs], stored *store.Event, event destination.Event) error {
 	letter := &letter{
 		ctx: ctx, eventID: stored.ID, event: event, answer: make(chan reply, 1),
-		careful: !l.RetryUnclear && l.countsAgain(event.Name),
+		careful: !l.RetryUnclear && contains(l.traits.CountedAgain, event.Name),
 	}
 	if l.batcher != nil {
 		encoded, rejected := l.batcher.Encode(event)
@@ -301,7 +302,7 @@ func (l *lane) conclude(ctx context.Context, job *river.Job[DeliverArgs], stored
 	case destination.Throttled, destination.Unauthorized:
 		return l.snooze(job, stored, failed)
 	case destination.Ambiguous:
-		if !l.RetryUnclear && l.countsAgain(stored.Name) {
+		if !l.RetryUnclear && contains(l.traits.CountedAgain, stored.Name) {
 			return l.end(ctx, job, stored, ending{Outcome: Failed, Unclear: true, Code: failed.Code, Reason: failed.Error() + ", " + stopReason})
 		}
 	}

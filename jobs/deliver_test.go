@@ -50,7 +50,7 @@ func newBench(t *testing.T) *bench {
 	t.Helper()
 	b := &bench{t: t, tx: storetest.Tx(t), attemptText: "the provider was away; may have arrived"}
 	p := &provider{
-		traits: destination.Traits{Events: destination.Names, KeepsState: true},
+		traits: destination.Traits{Events: destination.Names, States: destination.Names},
 		send: func(_ context.Context, e destination.Event) (int, error) {
 			b.sent = append(b.sent, e)
 			return 204, b.answer

@@ -13,7 +13,7 @@ import (
 )
 
 // intake is how many jobs of a destination this process fetches: all that it can work, none while the
-// destination is held, or one as a probe. Without it, each of 100,000 events that wait for a provider
+// destination is held, or a few for a probe. Without it, each of 100,000 events that wait for a provider
 // that is down would be fetched and put back again and again, and River rewrites its row each time.
 //
 // River can add and remove a queue of a running client. Its pause of a queue is not used, since that
@@ -64,12 +64,16 @@ func (i *intake) change(state gateState) {
 	i.move()
 }
 
-// letProbe fetches one job when a hold is over, unless something else has happened since.
+// probeJobs are fetched when a hold is over. The gate lets one of them through; more than one, because
+// those that are expired end without a request, and after a long outage there may be many of them.
+const probeJobs = 8
+
+// letProbe fetches a few jobs when a hold is over, unless something else has happened since.
 func (i *intake) letProbe(state gateState) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.state == state {
-		i.want = 1
+		i.want = min(probeJobs, i.full.MaxWorkers)
 		i.move()
 	}
 }

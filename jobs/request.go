@@ -195,9 +195,8 @@ func batchResult(results []destination.Result, failed *destination.Error) string
 	return first
 }
 
-// countsAgain tells whether the provider would count a repeat of this event as one more.
-func (l *lane) countsAgain(name string) bool {
-	list := l.Destination.Traits().CountedAgain
-	return slices.Contains(list, name) ||
-		strings.HasPrefix(name, destination.CustomPrefix) && slices.Contains(list, destination.AnyCustom)
+// contains tells whether a list of Traits names the event; "custom:*" is every custom one.
+func contains(list []string, event string) bool {
+	return slices.Contains(list, event) ||
+		strings.HasPrefix(event, destination.CustomPrefix) && slices.Contains(list, destination.AnyCustom)
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 
@@ -46,7 +47,7 @@ func (s *Spread) Traits() destination.Traits {
 	if s.CartTrigger != "" {
 		events = append(events, "cart_updated")
 	}
-	return destination.Traits{Events: events, KeepsState: true}
+	return destination.Traits{Events: events, States: slices.Clone(events)}
 }
 
 // Send makes the call that the event stands for. What is to be created and SPREAD knows already

@@ -332,10 +332,11 @@ func TestTraitsFollowTheSettings(t *testing.T) {
 	options.CartTrigger, options.Grants.SMSOptin = "", ""
 	s, err := spread.New(options)
 	require.NoError(t, err)
-	require.Equal(t, destination.Traits{KeepsState: true, Events: []string{
+	events := []string{
 		"order_placed", "order_paid", "order_shipped", "order_cancelled",
 		"account_created", "account_updated", "newsletter_optin", "newsletter_optout",
-	}}, s.Traits())
+	}
+	require.Equal(t, destination.Traits{Events: events, States: events}, s.Traits())
 }
 
 func TestWrongKey(t *testing.T) {
