@@ -90,17 +90,24 @@ func EndAttempts(ctx context.Context, db DB, destination string, eventIDs []int6
 }
 
 // SettleAbandoned writes "failed" receipts for deliveries whose job was cancelled by an operator or
-// discarded by River, so that no event stays without an answer. It returns how many.
+// discarded by River, so that no event stays without an answer. An event that has another job, since
+// it is sent again, is none. It returns how many.
 func SettleAbandoned(ctx context.Context, db DB) (int, error) {
 	tag, err := db.Exec(ctx, `
-		insert into kvit.delivery (event_id, destination, outcome, reason, attempts, first_attempt_at)
-		select e.id, j.args ->> 'destination', 'failed', 'the job was ' || j.state || ' before it could end', j.attempt, j.attempted_at
+		insert into kvit.delivery (event_id, destination, outcome, reason, attempts, first_attempt_at, unclear)
+		select e.id, d.name, 'failed', 'the job was ' || j.state || ' before it could end', j.attempt, j.attempted_at,
+		       exists (select from unnest(j.errors) as t (error) where t.error ->> 'error' not like '%; not taken')
 		from kvit.river_job j
 		join kvit.event e on e.id = kvit.job_event_id(j.args)
 		join kvit.destination d on d.name = j.args ->> 'destination'
 		where j.kind = 'deliver_event'
 		  and j.state in ('cancelled', 'discarded')
 		  and j.finalized_at > now() - interval '8 days'
+		  and not exists (select from kvit.delivery r where r.event_id = e.id and r.destination = d.name)
+		  and not exists (
+		      select from kvit.river_job p
+		      where kvit.job_event_id(p.args) = e.id and p.kind = 'deliver_event' and p.finalized_at is null
+		        and p.args ->> 'destination' = d.name)
 		on conflict (event_id, destination) do nothing`)
 	if err != nil {
 		return 0, fmt.Errorf("settle abandoned deliveries: %w", err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"slices"
 	"strings"
@@ -26,46 +27,73 @@ type finding struct {
 	Advice  bool   `json:"advice"` // works, but could be better; does not fail the check
 }
 
+// checkReport is what `kvit check` prints.
+type checkReport struct {
+	OK       bool      `json:"ok"`
+	Findings []finding `json:"findings"`
+	Proofs   []proof   `json:"proofs"` // of destinations that are enabled; empty with --offline
+}
+
 func (a *app) checkCommand() *cobra.Command {
-	var asJSON bool
+	var asJSON, offline bool
+	var test string
 	cmd := &cobra.Command{
-		Use: "check", Short: "Find what is wrong with configuration, database, rights and column policy",
-		Long:    "Lists every problem and fails if there is one. It changes nothing and sends nothing.",
-		Example: "  kvit check\n  kvit check --json",
+		Use: "check", Short: "Find what is wrong with configuration, database, rights, column policy and credentials",
+		Long: `Lists every problem and fails if there is one. It changes nothing and sends no event: credentials are proved by a call
+of the provider's that counts nothing, where there is one; --offline makes no such calls.
+
+--send-test is the exception. It sends one event to one destination and checks nothing else: the most harmless event that
+the destination takes, of kvit-test@example.com, marked as a test as far as the provider has a mark for it.`,
+		Example: "  kvit check\n  kvit check --offline --json\n  kvit check --send-test crm",
 		Args:    usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.report(a.check(cmd.Context()), asJSON)
+			switch {
+			case !cmd.Flags().Changed("send-test"):
+				findings, proofs := a.check(cmd.Context(), offline)
+				return a.report(findings, proofs, asJSON)
+			case offline:
+				return fmt.Errorf("%w: --offline and --send-test exclude each other", errUsage)
+			default:
+				return a.sendTest(cmd.Context(), test, asJSON)
+			}
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&offline, "offline", false, "do not call the providers")
+	cmd.Flags().StringVar(&test, "send-test", "", "send one test event to the destination of this name")
 	return cmd
 }
 
-func (a *app) report(findings []finding, asJSON bool) error {
-	failed := false
+func (a *app) report(findings []finding, proofs []proof, asJSON bool) error {
+	r := checkReport{OK: true, Findings: append([]finding{}, findings...), Proofs: append([]proof{}, proofs...)}
 	for _, f := range findings {
-		failed = failed || !f.Advice
+		r.OK = r.OK && f.Advice
 	}
 	if asJSON {
-		err := printJSON(a.stdout, struct {
-			OK       bool      `json:"ok"`
-			Findings []finding `json:"findings"`
-		}{!failed, append([]finding{}, findings...)})
-		if err != nil {
+		if err := printJSON(a.stdout, r); err != nil {
 			return err
 		}
 	} else {
-		for _, f := range findings {
-			fmt.Fprintln(a.stdout, f.text())
-		}
-		if !failed {
-			fmt.Fprintln(a.stdout, "ok")
-		}
+		r.print(a.stdout)
 	}
-	if failed {
+	if !r.OK {
 		return errReported
 	}
 	return nil
+}
+
+func (r checkReport) print(w io.Writer) {
+	for _, p := range r.Proofs {
+		if text := p.text(); text != "" {
+			fmt.Fprintln(w, text)
+		}
+	}
+	for _, f := range r.Findings {
+		fmt.Fprintln(w, f.text())
+	}
+	if r.OK {
+		fmt.Fprintln(w, "ok")
+	}
 }
 
 func (f finding) text() string {
@@ -79,8 +107,9 @@ func (f finding) text() string {
 	return fmt.Sprintf("%s: %s: %s", word, f.Key, f.Problem)
 }
 
-// check goes as far as it can: without a configuration there is no database to look at.
-func (a *app) check(ctx context.Context) []finding {
+// check goes as far as it can: without a configuration there is no database to look at. Providers and
+// database are asked at the same time.
+func (a *app) check(ctx context.Context, offline bool) ([]finding, []proof) {
 	cfg, err := a.load()
 	var mistakes *config.Errors
 	if errors.As(err, &mistakes) {
@@ -88,20 +117,30 @@ func (a *app) check(ctx context.Context) []finding {
 		for _, p := range mistakes.Problems {
 			findings = append(findings, finding{Line: p.Line, Key: p.Key, Problem: p.Problem})
 		}
-		return findings
+		return findings, nil
 	}
 	if err != nil {
-		return []finding{{Key: "configuration", Problem: err.Error()}}
+		return []finding{{Key: "configuration", Problem: err.Error()}}, nil
 	}
 	findings := checkDestinations(cfg)
+	wait := func() ([]finding, []proof) { return nil, nil }
+	if !offline {
+		wait = prove(ctx, cfg)
+	}
+	inDatabase := openAndCheckDatabase(ctx, cfg)
+	unproved, proofs := wait()
+	return slices.Concat(findings, unproved, inDatabase), proofs
+}
+
+func openAndCheckDatabase(ctx context.Context, cfg config.Config) []finding {
 	pool, err := openPool(ctx, cfg)
 	if err != nil {
-		return append(findings, finding{Key: "database.url", Problem: err.Error()})
+		return []finding{{Key: "database.url", Problem: err.Error()}}
 	}
 	defer pool.Close()
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	return append(findings, checkDatabase(ctx, cfg, pool)...)
+	return checkDatabase(ctx, cfg, pool)
 }
 
 func checkDestinations(cfg config.Config) []finding {

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"kvit/jobs"
+	"kvit/store"
+)
+
+// replayable are the outcomes that a replay takes without being told more; those in delicate only
+// event by event, and with a reason.
+var (
+	replayable = []string{jobs.Failed, jobs.Rejected, jobs.Expired, jobs.Withheld}
+	delicate   = []string{jobs.Delivered, jobs.Superseded}
+)
+
+// replayOptions are the flags of kvit replay.
+type replayOptions struct {
+	actionOptions
+	outcomes       []string
+	since, until   string
+	events         []int64
+	order          string
+	includeUnclear bool
+}
+
+func (a *app) replayCommand() *cobra.Command {
+	var o replayOptions
+	cmd := &cobra.Command{
+		Use: "replay", Short: "Send finished deliveries again",
+		Long: `Sends events again whose delivery to a destination has ended. It prints what it has selected first, and
+--dry-run stops there. Without --outcome, --event and --order it takes what failed; with an event or an order also
+what was rejected, expired or withheld.
+
+--since and --until are about when the delivery ended; they take a time, a day, or how long ago. Deliveries that are
+delivered or superseded are only sent again if --outcome says so, with --event and --reason. What the provider may have
+counted although no clear answer came is left out, unless --include-unclear. Erased events have no data to send. Nor is an
+event sent twice at a time: what is pending is skipped.
+
+Every replay is noted in kvit.delivery_action, with the receipts it took back in kvit.replayed_delivery.`,
+		Example: `  kvit replay --destination crm --since 3d --dry-run
+  kvit replay --destination crm --outcome rejected --outcome failed --since 2026-01-31 --reason 'ticket 7'
+  kvit replay --destination crm --order E100042
+  kvit replay --destination crm --event 4711 --outcome delivered --reason 'lost by the receiver'`,
+		Args: usage(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.replay(cmd.Context(), cmd.InOrStdin(), o) },
+	}
+	o.register(cmd)
+	cmd.Flags().StringArrayVar(&o.outcomes, "outcome", nil, "outcome to send again, may be repeated: "+strings.Join(append(slices.Clone(replayable), delicate...), ", "))
+	cmd.Flags().StringVar(&o.since, "since", "", "deliveries that ended at or after this time")
+	cmd.Flags().StringVar(&o.until, "until", "", "deliveries that ended before this time; a day counts in full")
+	cmd.Flags().Int64SliceVar(&o.events, "event", nil, "event_id, as kvit.delivery_status has it; may be repeated")
+	cmd.Flags().StringVar(&o.order, "order", "", "the shop's reference of an order")
+	cmd.Flags().BoolVar(&o.includeUnclear, "include-unclear", false, "also what the provider may have counted already")
+	return cmd
+}
+
+func (a *app) replay(ctx context.Context, in io.Reader, o replayOptions) error {
+	now := time.Now()
+	selection, err := o.selection(now)
+	if err != nil {
+		return err
+	}
+	cfg, pool, _, err := a.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	if err := served(ctx, pool, o.destination); err != nil {
+		return err
+	}
+	maxAge, err := maxAge(cfg, o.destination)
+	if err != nil {
+		return err
+	}
+	return a.act(ctx, in, pool, action{
+		actionOptions: o.actionOptions, name: "replay", done: "sent again", selection: selection,
+		maxAge: maxAge, named: len(selection.Events),
+		preview: func(ctx context.Context) ([]store.Group, error) {
+			return store.PreviewReplay(ctx, pool, selection, tooOldBefore(now, maxAge))
+		},
+		step: func(ctx context.Context, s store.Step) (store.Stepped, error) {
+			return store.ReplayStep(ctx, pool, selection, s)
+		},
+	})
+}
+
+// selection checks the flags.
+func (o replayOptions) selection(now time.Time) (store.Replay, error) {
+	none := store.Replay{}
+	if err := o.check(); err != nil {
+		return none, err
+	}
+	since, err := parseMoment("since", o.since, now, false)
+	if err != nil {
+		return none, err
+	}
+	until, err := parseMoment("until", o.until, now, true)
+	if err != nil {
+		return none, err
+	}
+	return store.Replay{
+		Destination: o.destination, Outcomes: o.outcomesOrDefault(), Since: since, Until: until,
+		Events: unique(o.events), OrderRef: o.order, IncludeUnclear: o.includeUnclear,
+	}, nil
+}
+
+func (o replayOptions) outcomesOrDefault() []string {
+	switch {
+	case len(o.outcomes) > 0:
+		return o.outcomes
+	case len(o.events) > 0 || o.order != "":
+		return replayable
+	default:
+		return []string{jobs.Failed}
+	}
+}
+
+func (o replayOptions) check() error {
+	for _, outcome := range o.outcomes {
+		switch {
+		case slices.Contains(replayable, outcome):
+		case outcome == jobs.Erased:
+			return fmt.Errorf("%w: what is erased cannot be sent again, its data is gone", errUsage)
+		case !slices.Contains(delicate, outcome):
+			return fmt.Errorf("%w: --outcome must be %s", errUsage, strings.Join(append(slices.Clone(replayable), delicate...), ", "))
+		case len(o.events) == 0 || o.reason == "":
+			return fmt.Errorf("%w: %s deliveries are sent again only by --event, and with a --reason", errUsage, outcome)
+		}
+	}
+	return nil
+}
+
+// unique sorts ids and drops repeats; none stays nil.
+func unique(ids []int64) []int64 {
+	return slices.Compact(slices.Sorted(slices.Values(ids)))
+}
