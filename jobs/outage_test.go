@@ -32,12 +32,14 @@ type outage struct {
 // disliked is the key of an event that is always turned away.
 const disliked = "order_paid:disliked"
 
-func newOutage(t testing.TB, lane Lane) *outage {
+func newOutage(t testing.TB, lane Lane, others ...Lane) *outage {
 	t.Helper()
 	o := &outage{pool: storetest.DB(t), metrics: NewMetrics(prometheus.NewRegistry()), seen: map[string]int{}}
-	require.NoError(t, store.SyncDestinations(t.Context(), o.pool, []store.Destination{
-		{Name: "crm", Kind: "webhook", Enabled: true, EventNames: destination.Names},
-	}, true))
+	known := []store.Destination{{Name: "crm", Kind: "webhook", Enabled: true, EventNames: destination.Names}}
+	for _, other := range others {
+		known = append(known, store.Destination{Name: other.Name, Kind: "webhook", Enabled: true, EventNames: destination.Names})
+	}
+	require.NoError(t, store.SyncDestinations(t.Context(), o.pool, known, true))
 	// Counts what River writes, which is what an operator's database has to bear.
 	_, err := o.pool.Exec(t.Context(), `
 		create sequence public.updates;
@@ -47,7 +49,7 @@ func newOutage(t testing.TB, lane Lane) *outage {
 	lane.Name, lane.RetryFor = "crm", 100*time.Hour
 	lane.Destination = &provider{send: o.send, traits: destination.Traits{Events: destination.Names}}
 	client, err := NewClient(Options{
-		Pool: o.pool, Timeout: 10 * time.Second, Notify: true, Lanes: []Lane{lane},
+		Pool: o.pool, Timeout: 10 * time.Second, Notify: true, Lanes: append(others, lane),
 		Metrics: o.metrics, Logger: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(t, err)
@@ -132,6 +134,41 @@ func TestAnOutageIsSatOut(t *testing.T) {
 			require.Zero(t, testutil.ToFloat64(o.metrics.breakerOpen.WithLabelValues("crm")))
 		})
 	}
+}
+
+// TestWhatExpiredDuringAnOutageSaysSo: a provider is down for longer than its deadline while another
+// one is healthy. Each event has its receipt at both in the end.
+func TestWhatExpiredDuringAnOutageSaysSo(t *testing.T) {
+	t.Parallel()
+	healthy := &provider{
+		send:   func(context.Context, destination.Event) (int, error) { return 200, nil },
+		traits: destination.Traits{Events: destination.Names},
+	}
+	const early, late, deadline = 400, 100, 3 * time.Second
+	o := newOutage(t, Lane{
+		Concurrency: 4, firstHold: 100 * time.Millisecond, longestHold: 500 * time.Millisecond,
+		MaxAge: 10*time.Second + deadline, // an attempt's time counts, too
+	}, Lane{Name: "healthy", Destination: healthy, Concurrency: 4, RetryFor: time.Hour})
+	o.failing.Store(&destination.Error{Kind: destination.Unreachable, Reason: "connection refused"})
+	o.insert(t, early)
+	require.Eventually(t, func() bool {
+		return o.query(t, `select count(*) from kvit.delivery where destination = 'healthy'`) == early
+	}, waitFor, tick, "the other one is not held up")
+	require.Eventually(t, func() bool {
+		return o.query(t, `select count(*) from kvit.event where occurred_at > now() - interval '3.1 seconds'`) == 0
+	}, waitFor, tick)
+	o.failing.Store(nil)
+	o.insert(t, late)
+	require.Eventually(t, func() bool {
+		// Those that met the outage wait longer by themselves; make that now.
+		_, err := o.pool.Exec(t.Context(), `update kvit.river_job set scheduled_at = now(), state = 'available' where state = 'retryable'`)
+		require.NoError(t, err)
+		return o.query(t, `select count(*) from kvit.delivery`) == 2*(early+late)
+	}, waitFor, 10*tick)
+	require.Equal(t, early, o.query(t, `
+		select count(*) from kvit.delivery where destination = 'crm' and outcome = 'expired' and reason = 'occurred more than 13s ago (max_age)'`))
+	require.Equal(t, late, o.query(t, `select count(*) from kvit.delivery where destination = 'crm' and outcome = 'delivered'`))
+	require.Equal(t, early+late, o.query(t, `select count(*) from kvit.delivery where destination = 'healthy' and outcome = 'delivered'`))
 }
 
 // TestAnEventTurnedAwayDoesNotStopTheOthers: the provider answers 403 to one event alone, always, as a
