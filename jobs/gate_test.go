@@ -91,7 +91,7 @@ func TestGateHoldsLongerEachTimeAndForgetsWithTheFirstSuccess(t *testing.T) {
 		last = wait
 	}
 	require.Less(t, last, longestHold*13/10)
-	require.Len(t, *told, 8+0, "one change each time")
+	require.Len(t, *told, 8, "one change each time")
 	over()
 	wait, probing := g.heldFor()
 	require.Zero(t, wait)
@@ -100,6 +100,10 @@ func TestGateHoldsLongerEachTimeAndForgetsWithTheFirstSuccess(t *testing.T) {
 	requireOpen(t, g)
 	g.report(refusal(destination.Unreachable))
 	requireOpen(t, g)
+	for range tripAfter - 1 {
+		g.report(refusal(destination.Unreachable))
+	}
+	requireHeld(t, g, firstHold/2, 2*firstHold)
 }
 
 func TestPaceSpacesRequestsEvenly(t *testing.T) {

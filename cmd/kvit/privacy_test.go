@@ -2,33 +2,43 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
-	"kvit/destination/spread/spreadtest"
+	"kvit/config"
+	"kvit/destination"
+	"kvit/destination/destinationtest"
 	"kvit/store/storetest"
 )
 
 // The marker stands in for everything personal: it is in names, addresses, e-mails, carts.
-const (
-	marker        = "Mxrkxr"
-	markedPayload = `{
-		"customer": {"id": "Mxrkxr-1", "email": "Mxrkxr@example.com", "phone": "+4555550123", "first_name": "Mxrkxr", "last_name": "Mxrkxr",
-		             "address": {"lines": ["Mxrkxr 1"], "postal_code": "Mxrkxr", "city": "Mxrkxr", "country": "DK"}},
-		"order": {"ref": "%[1]s", "number": "%[1]s", "currency": "DKK", "total": "749.00", "delivery_method": "Mxrkxr",
-		          "items": [{"sku": "Mxrkxr", "name": "Mxrkxr", "quantity": 1, "unit_price": "749.00"}]},
-		"client": {"ip": "192.0.2.1", "user_agent": "Mxrkxr"}, "custom": {"Mxrkxr": "Mxrkxr"}}`
-)
+const marker = destinationtest.Marker
+
+// personal is what nobody but the shop and the providers may have, in small letters: the marker, what
+// cannot hold it, and what the customer's e-mail address becomes at most providers.
+var personal = []string{
+	strings.ToLower(marker), "2025550123", "1990-05-17", "2001:db8::1",
+	fmt.Sprintf("%x", sha256.Sum256([]byte(strings.ToLower(marker)+".doe@example.com"))),
+}
+
+// markedPayload lacks nothing that any provider wants.
+func markedPayload(t *testing.T, ref string) string {
+	t.Helper()
+	return strings.ReplaceAll(string(destinationtest.Event(t, "order_paid").Raw), "E100042", ref)
+}
 
 // echo answers with what it was sent, in body, header and, for a redirect, in the address.
 func echo(status int) http.Handler {
@@ -39,6 +49,26 @@ func echo(status int) http.Handler {
 		w.WriteHeader(status)
 		_, _ = w.Write(body)
 	})
+}
+
+// tear answers with what it was sent, in a form that no provider has.
+func tear(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	_, _ = fmt.Fprintf(w, "<html>%s", body)
+}
+
+// accuse answers with the marker wherever providers say what is wrong.
+func accuse(w http.ResponseWriter, r *http.Request) {
+	_, _ = io.Copy(io.Discard, r.Body)
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusUnprocessableEntity)
+	_, _ = io.WriteString(w, strings.ReplaceAll(`{
+		"code": 1, "message": "MARKER", "status": "error", "result": "error", "request_id": "MARKER", "traceId": "MARKER",
+		"error": {"message": "MARKER", "type": "MARKER", "code": 100, "error_subcode": 1, "error_user_msg": "MARKER", "fbtrace_id": "MARKER",
+		          "details": [{"index": 0, "propertyName": "MARKER", "attemptedValue": "MARKER", "errorMessage": "MARKER"}]},
+		"errors": [{"id": "MARKER", "status": 422, "code": "MARKER", "title": "MARKER", "detail": "MARKER", "source": {"pointer": "MARKER"}}],
+		"details": {"num_events_received": 1, "num_events_processed": 0, "events": [{"status": "failed", "error_message": "MARKER"}]},
+		"tracked": 0, "invalid": 1, "invalid_indices": [0], "validationMessages": [{"description": "MARKER", "validationCode": "MARKER"}]}`, "MARKER", marker))
 }
 
 func serve(t *testing.T, handler http.Handler) string {
@@ -52,19 +82,8 @@ func serve(t *testing.T, handler http.Handler) string {
 // the whole database.
 func TestPersonalDataStaysWhereItBelongs(t *testing.T) {
 	t.Parallel()
-	spread := serve(t, spreadtest.New("public", secret, nil))
-	refusing := serve(t, spreadtest.New("public", secret, func(int) spreadtest.Failure { return spreadtest.Failure{Status: 422, Echo: true} }))
-	failing := serve(t, spreadtest.New("public", secret, func(int) spreadtest.Failure { return spreadtest.Failure{Status: 500, Echo: true} }))
-	var destinations strings.Builder
-	for name, url := range map[string]string{"good": spread, "refusing": refusing, "failing": failing} {
-		fmt.Fprintf(&destinations, "  spread_%s: {kind: spread, public_key: \"${SPREAD_KEY}\", private_key: \"${CRM_SECRET}\", base_url: %q}\n", name, url)
-	}
-	statuses := map[string]int{"ok": 200, "bad_request": 400, "too_many": 429, "broken": 500, "redirect": 302, "forbidden": 403, "gone": 410}
-	for name, status := range statuses {
-		fmt.Fprintf(&destinations, "  hook_%s: {kind: webhook, url: %q, secret: \"${CRM_SECRET}\", deduplicates: true, allow_private: true}\n", name, serve(t, echo(status)))
-	}
-	fmt.Fprintf(&destinations, "  hook_unreachable: {kind: webhook, url: %q, secret: \"${CRM_SECRET}\", deduplicates: true, allow_private: true}\n", "http://127.0.0.1:1/")
-	fmt.Fprintf(&destinations, "  hook_private: {kind: webhook, url: %q, secret: \"${CRM_SECRET}\", deduplicates: true}\n", "https://127.0.0.1:1/")
+	good, heard := goodProviders(t)
+	destinations := good + badProviders(t)
 
 	url := storetest.URL(t)
 	k := install(t, url, `
@@ -74,7 +93,7 @@ ops: {listen: "%ADDRESS%"}
 shop:
   orders: {table: orders, ref: number, placed_at: created_at, imported_at: imported_at, erp_number: erp_number, erased_at: erased_at}
 destinations:
-`+destinations.String()+`
+`+destinations+`
 retention:
   erase_after_import: 1s
   events_after: 1s
@@ -94,28 +113,32 @@ retention:
 		create table order_lines (id bigint generated always as identity primary key, order_id bigint references orders (id), text text)`)
 	require.NoError(t, err)
 	k.mustCall("migrate", "up")
-	k.mustCall("check")
+	k.mustCall("check", "--offline")
 	process := k.start()
 	k.waitReady()
 	const orders = 5
 	for i := range orders {
 		sell(t, pool, fmt.Sprintf("E%d", i))
 	}
+	sayEverything(t, pool)
 	_, err = pool.Exec(t.Context(), `
 		insert into kvit.tracking_event (event_key, name, payload, consent)
-		values ('account_created:1', 'account_created', '{"customer": {"email": "Mxrkxr at example"}}', '{"marketing": true}'),
-		       ('cart_updated:1', 'cart_updated', '"Mxrkxr"', '{"marketing": true, "note": "Mxrkxr"}'),
-		       ('account_created:2', 'account_created', '{"customer": {"Mxrkxr": 1, "birthday": "Mxrkxr"}}', '{}')`)
+		values ('account_created:1', 'account_created', '{"customer": {"email": "Qmarker at example"}}', '{"marketing": true}'),
+		       ('cart_updated:1', 'cart_updated', '"Qmarker"', '{"marketing": true, "note": "Qmarker"}'),
+		       ('account_created:2', 'account_created', '{"customer": {"Qmarker": 1, "birthday": "Qmarker"}}', '{}')`)
 	require.NoError(t, err)
 
 	waitAttempted(t, pool)
 	_, metrics := k.get("/metrics")
-	require.Contains(t, metrics, `kvit_deliveries_total{destination="spread_good",outcome="delivered"}`)
+	heard(metrics)
+	require.Zero(t, count(t, pool, `
+		select count(*) from kvit.delivery_status
+		where destination like 'good%' and state = 'rejected' and event_key not in ('account_created:1', 'cart_updated:1')`))
 	require.Contains(t, metrics, `kvit_destination_disabled{destination="hook_gone"} 1`)
 	requireNoMarker(t, "metrics", metrics)
 	requireNoMarker(t, "log", k.log.String())
 	require.Contains(t, k.log.String(), "DESTINATION DISABLED")
-	for _, table := range []string{"kvit.river_job", "kvit.delivery", "kvit.delivery_status", "kvit.destination", "kvit.erp_receipt", "kvit.order_status", "kvit.river_queue"} {
+	for _, table := range []string{"kvit.river_job", "kvit.delivery", "kvit.delivery_status", "kvit.destination", "kvit.erp_receipt", "kvit.order_status", "kvit.river_queue", "kvit.delivery_attempt"} {
 		requireNoMarker(t, table, rowsAsText(t, pool, table))
 	}
 	requireNoMarker(t, "status", k.mustCall("status")+k.mustCall("status", "--json"))
@@ -142,29 +165,96 @@ func sell(t *testing.T, pool *pgxpool.Pool, ref string) {
 		_, err := tx.Exec(t.Context(), `
 			with o as (
 				insert into orders (number, customer_name, address, payment_type, delivery_type, delivery_date, cart)
-				values ($1, 'Mxrkxr', 'Mxrkxr 1', 'Mxrkxr', 'Mxrkxr', '2026-12-24', '{"items": ["Mxrkxr"]}') returning id)
-			insert into order_lines (order_id, text) select id, 'Mxrkxr' from o`, ref)
+				values ($1, 'Qmarker', 'Qmarker 1', 'Qmarker', 'Qmarker', '2026-12-24', '{"items": ["Qmarker"]}') returning id)
+			insert into order_lines (order_id, text) select id, 'Qmarker' from o`, ref)
 		if err != nil {
 			return err
 		}
 		_, err = tx.Exec(t.Context(), `
 			insert into kvit.tracking_event (event_key, name, order_ref, payload, consent)
-			values ('order_placed:' || $1::text, 'order_placed', $1, $2, '{"marketing": true}')`, ref, fmt.Sprintf(markedPayload, ref))
+			select name || ':' || $1::text, name, $1, $2, '{"marketing": true, "analytics": true}'
+			from unnest(array['order_placed', 'order_paid']) as name`, ref, markedPayload(t, ref))
 		return err
 	})
 	require.NoError(t, err)
 }
 
+// sayEverything writes an event of each name that needs no order.
+func sayEverything(t *testing.T, pool *pgxpool.Pool) {
+	t.Helper()
+	names := append(slices.Clone(destination.Names), "custom:engraving_chosen")
+	names = slices.DeleteFunc(names, func(name string) bool { return strings.HasPrefix(name, "order_") })
+	_, err := pool.Exec(t.Context(), `
+		insert into kvit.tracking_event (event_key, name, payload, consent)
+		select name || ':full', name, $2, '{"marketing": true, "analytics": true}' from unnest($1::text[]) as name`, names, markedPayload(t, "E0"))
+	require.NoError(t, err)
+}
+
+// goodProviders are a stand-in of every kind that takes everything. The function that comes with
+// them looks at what they heard.
+func goodProviders(t *testing.T) (yaml string, heard func(metrics string)) {
+	t.Helper()
+	var text strings.Builder
+	var checks []func(metrics string)
+	for _, p := range providers {
+		fake := p.fake()
+		var readable atomic.Int64
+		text.WriteString(p.yaml("good_"+p.kind, serve(t, listener{fake, func(request string) {
+			request = strings.ToLower(request)
+			if slices.ContainsFunc([]string{".doe@example", ".doe%40example", "2025550123"}, func(s string) bool { return strings.Contains(request, s) }) {
+				readable.Add(1)
+			}
+		}})))
+		checks = append(checks, func(metrics string) {
+			require.Contains(t, metrics, fmt.Sprintf("kvit_deliveries_total{destination=%q,outcome=\"delivered\"}", "good_"+p.kind))
+			counted, refused := fake.seen()
+			require.Positive(t, counted, p.kind)
+			require.Zero(t, refused, p.kind)
+			require.Equal(t, p.hashes, readable.Load() == 0, "%s: %d requests with an address or a phone number as they are", p.kind, readable.Load())
+		})
+	}
+	return text.String(), func(metrics string) {
+		for _, check := range checks {
+			check(metrics)
+		}
+	}
+}
+
+// badProviders say back what they hear, in all ways that kvit tells apart.
+func badProviders(t *testing.T) string {
+	t.Helper()
+	var text strings.Builder
+	for _, p := range providers {
+		for name, status := range map[string]int{"bad_request": 400, "broken": 500, "garbage": 200} {
+			text.WriteString(p.yaml(p.kind+"_"+name, serve(t, echo(status))))
+		}
+		text.WriteString(p.yaml(p.kind+"_torn", serve(t, http.HandlerFunc(tear))))
+		text.WriteString(p.yaml(p.kind+"_accused", serve(t, http.HandlerFunc(accuse))))
+		if p.kind != config.KindWebhook && p.kind != config.KindSpread {
+			continue
+		}
+		for name, status := range map[string]int{"too_many": 429, "redirect": 302, "forbidden": 403, "unfit": 422} {
+			text.WriteString(p.yaml(p.kind+"_"+name, serve(t, echo(status))))
+		}
+		text.WriteString(p.yaml(p.kind+"_unreachable", "http://127.0.0.1:1"))
+	}
+	fmt.Fprintf(&text, "  hook_gone: {kind: webhook, url: %q, secret: \"${CRM_SECRET}\", deduplicates: true, allow_private: true}\n", serve(t, echo(http.StatusGone)))
+	fmt.Fprintf(&text, "  hook_private: {kind: webhook, url: %q, secret: \"${CRM_SECRET}\", deduplicates: true}\n", "https://127.0.0.1:1/")
+	return text.String()
+}
+
 // waitAttempted waits until each delivery has ended or has been tried, but for those to the
-// destination that is paused.
+// destination that is paused and to those that are left alone for a while.
 func waitAttempted(t *testing.T, pool *pgxpool.Pool) {
 	t.Helper()
 	require.Eventually(t, func() bool {
 		return count(t, pool, `
-			select count(*) from kvit.river_job
-			where kind = 'deliver_event' and finalized_at is null and errors is null
-			  and coalesce(metadata ->> 'snoozes', '0') = '0'
-			  and queue <> 'deliver_hook_gone'`) == 0 &&
+			select count(*)
+			from kvit.river_job j
+			join kvit.destination d on d.name = j.args ->> 'destination'
+			where j.kind = 'deliver_event' and j.finalized_at is null and j.errors is null
+			  and coalesce(j.metadata ->> 'snoozes', '0') = '0'
+			  and d.disabled_at is null and d.held_since is null`) == 0 &&
 			count(t, pool, `select count(*) from kvit.destination where disabled_at is not null`) == 1
 	}, waitFor, tick)
 }
@@ -188,9 +278,11 @@ func dump(t *testing.T, url string) string {
 
 func requireNoMarker(t *testing.T, where, text string) {
 	t.Helper()
-	for _, line := range strings.Split(text, "\n") {
-		if strings.Contains(strings.ToLower(line), strings.ToLower(marker)) {
-			t.Fatalf("personal data in %s: %.300s", where, line)
+	for line := range strings.Lines(text) {
+		for _, trace := range personal {
+			if strings.Contains(strings.ToLower(line), trace) {
+				t.Fatalf("personal data in %s: %.300s", where, line)
+			}
 		}
 	}
 }

@@ -48,7 +48,7 @@ func (d *demo) audit(ctx context.Context, sum *Summary) error {
 		}
 		sum.Promises = append(sum.Promises, promise)
 	}
-	return nil
+	return d.auditProviders(ctx, sum)
 }
 
 // auditStored wants each event stored with its transaction, or not at all.
@@ -92,12 +92,12 @@ func (d *demo) auditReceipts(ctx context.Context, sum *Summary) (Promise, error)
 				continue
 			}
 			state := states[[2]string{key, destination}]
-			switch expected := event.expected(destination); {
+			switch {
 			case state == "" || state == "pending" || state == "retrying":
 				sum.Lost++
 				p.problem("%s has no receipt of %s", key, destination)
-			case state != expected && !(state == "superseded" && expected == "delivered"):
-				p.problem("%s ended as %s at %s, not as %s", key, state, destination, expected)
+			case !event.mayEnd(destination, state):
+				p.problem("%s ended as %s at %s, not as %s", key, state, destination, event.expected(destination))
 			}
 		}
 	}
@@ -106,7 +106,7 @@ func (d *demo) auditReceipts(ctx context.Context, sum *Summary) (Promise, error)
 }
 
 func (d *demo) receipts(ctx context.Context) (map[[2]string]string, error) {
-	rows, _ := d.database.admin.Query(ctx, `select event_key, destination, state from kvit.delivery_status`) // Collect reports its error
+	rows, _ := d.database.admin.Query(ctx, `select event_key, destination, state from (`+statesQuery+`) s`) // Collect reports its error
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[receipt])
 	if err != nil {
 		return nil, fmt.Errorf("read receipts: %w", err)
@@ -136,19 +136,6 @@ func (d *demo) wanted(ctx context.Context) (map[string][]string, error) {
 
 func wants(names []string, name string) bool {
 	return slices.Contains(names, name) || strings.HasPrefix(name, "custom:") && slices.Contains(names, "custom:*")
-}
-
-// expected is how the event has to end at a destination, by what the shop knows.
-func (e event) expected(destination string) string {
-	agreed := map[string]bool{"spread": e.consent.marketing, "webhook": e.consent.analytics}[destination]
-	switch {
-	case !agreed:
-		return "withheld"
-	case e.broken:
-		return "rejected"
-	default:
-		return "delivered"
-	}
 }
 
 // auditWebhook wants what was delivered counted, once, and nothing else.

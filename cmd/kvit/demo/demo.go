@@ -21,6 +21,7 @@ type Options struct {
 	For             time.Duration // how long; two thirds of it stand for 30 days
 	Seed            uint64        // of what visitors do; the same seed makes the same visitors
 	OrdersPerSecond float64
+	All             bool // all ten kinds of destinations, and events for all of them
 	Out             io.Writer
 	Terminal        bool // Out can draw over what it has drawn
 }
@@ -100,7 +101,7 @@ func (d *demo) setUp(ctx context.Context) error {
 	if d.database, err = startDatabase(ctx); err != nil {
 		return err
 	}
-	if d.receivers, err = startReceivers(ctx); err != nil {
+	if d.receivers, err = startReceivers(ctx, d.options.All); err != nil {
 		return err
 	}
 	if err := d.configure(ctx); err != nil {
@@ -139,9 +140,12 @@ func (d *demo) configure(ctx context.Context) error {
 		"SPREAD_PRIVATE_KEY=" + r.spreadKeys[1],
 		"WEBHOOK_SECRET=" + r.webhookSecret,
 	}
+	for _, p := range r.more {
+		d.kvit.env = append(d.kvit.env, p.Secret()+"="+p.secret)
+	}
 	return d.kvit.configure(settings{
 		Month: d.clock.month, Tick: d.clock.tick, Listen: d.kvit.listen,
-		SpreadURL: r.spreadHTTP.url, WebhookURL: r.webhookHTTP.url,
+		SpreadURL: r.spreadHTTP.url, WebhookURL: r.webhookHTTP.url, More: r.more,
 	})
 }
 
@@ -157,14 +161,14 @@ func (d *demo) staff(ctx context.Context) error {
 		return err
 	}
 	d.pools = []*pgxpool.Pool{shopDB, erpDB}
-	d.shop = &shop{db: shopDB, clock: d.clock, seed: d.options.Seed, ledger: d.ledger}
+	d.shop = &shop{db: shopDB, clock: d.clock, seed: d.options.Seed, ledger: d.ledger, browsers: d.options.All}
 	d.erp = newERP(erpDB, d.clock)
 	return nil
 }
 
 func (d *demo) welcome() {
 	d.screen.say(`
-The shop, SPREAD, the webhook receiver and the ERP are invented, kvit is the real program.
+The shop, %s and the ERP are invented, kvit is the real program.
 30 days pass in %s. The demo ends by itself after %s, and earlier with Ctrl-C.
 
 Look at it meanwhile:
@@ -172,7 +176,15 @@ Look at it meanwhile:
   psql '%s'
     select * from kvit.delivery_status order by event_id desc limit 20;
     select * from kvit.order_status order by placed_at;
-`, spoken(d.clock.month), spoken(d.clock.length), d.kvit.metrics(), d.database.url(""))
+`, d.others(), spoken(d.clock.month), spoken(d.clock.length), d.kvit.metrics(), d.database.url(""))
+}
+
+// others are those who are sent something.
+func (d *demo) others() string {
+	if d.options.All {
+		return "the ten providers"
+	}
+	return "SPREAD, the webhook receiver"
 }
 
 func spoken(d time.Duration) string {
@@ -269,7 +281,7 @@ func (d *demo) look(ctx context.Context) (f Figures, open int, err error) {
 	if err != nil {
 		return f, 0, fmt.Errorf("count what is open: %w", err)
 	}
-	return f, open + f.Spread.Pending + f.Webhook.Pending, nil
+	return f, open + f.sum(func(d Destination) int { return d.Pending }), nil
 }
 
 func (d *demo) stopDaemon() error {

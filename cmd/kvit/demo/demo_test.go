@@ -126,6 +126,38 @@ func TestRunKeepsEveryPromise(t *testing.T) {
 	requireNothingLeft(t, binary, out)
 }
 
+// All ten at once: each provider has what kvit says that it has, and nothing twice.
+func TestRunAllKeepsEveryPromise(t *testing.T) {
+	t.Parallel()
+	binary, out := build(t), newPaper()
+	sum, err := demo.Run(t.Context(), demo.Options{
+		Binary: binary, For: demo.Shortest, Seed: 130, OrdersPerSecond: 8, All: true, Out: out,
+	})
+	require.NoError(t, err, out.String())
+	t.Log(out.String())
+
+	require.Len(t, sum.Promises, 9+8)
+	require.Zero(t, sum.Lost)
+	require.Len(t, sum.Figures.More, 8)
+	stopped := map[string]bool{}
+	for _, d := range sum.Figures.More {
+		require.Positive(t, d.Delivered, d.Name)
+		require.Positive(t, d.Withheld, d.Name)
+		require.Positive(t, d.Rejected, d.Name)
+		require.Zero(t, d.Twice, d.Name)
+		require.Zero(t, d.Pending, d.Name)
+		require.Zero(t, d.Failed, d.Name)
+		if d.Stopped > 0 {
+			stopped[d.Name] = true
+		}
+	}
+	require.Contains(t, stopped, "ga4")
+	require.Contains(t, stopped, "matomo")
+	require.Subset(t, map[string]bool{"ga4": true, "matomo": true, "klaviyo": true}, stopped, "the others know repeats")
+	require.Contains(t, out.String(), "0 lost, 0 counted twice, 0 due orders not erased")
+	requireNothingLeft(t, binary, out)
+}
+
 // The audit is worth nothing if it cannot fail: somebody loses a receipt, keeps a copy of an erased
 // customer's address and forges a certificate.
 func TestRunFindsBrokenPromises(t *testing.T) {

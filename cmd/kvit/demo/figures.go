@@ -16,6 +16,7 @@ type Destination struct {
 	Rejected   int // no destination could use them
 	Superseded int // a later state was delivered before
 	Erased     int // their data was due before they could be delivered
+	Stopped    int // unclear whether it was counted, and a repeat would be: not sent again
 	Failed     int // also expired
 	Pending    int
 	Repeats    int // the receiver saw again what it had counted
@@ -36,7 +37,27 @@ type Orders struct {
 type Figures struct {
 	Spread  Destination
 	Webhook Destination
+	More    []Named // in the whole demo
 	Orders  Orders
+}
+
+// Named is one of the destinations that only the whole demo has.
+type Named struct {
+	Name string
+	Destination
+}
+
+// named are all destinations.
+func (f *Figures) named() []Named {
+	return append([]Named{{"spread", f.Spread}, {"webhook", f.Webhook}}, f.More...)
+}
+
+// sum adds something up over all destinations.
+func (f *Figures) sum(value func(Destination) int) (sum int) {
+	for _, d := range f.named() {
+		sum += value(d.Destination)
+	}
+	return sum
 }
 
 // readFigures counts in kvit's own tables, and at the receivers.
@@ -53,16 +74,33 @@ func readFigures(ctx context.Context, db *pgxpool.Pool, r *receivers, l *ledger)
 	f.Spread.Repeats = r.spreadHTTP.trouble.heardAgain() // SPREAD itself counts those of orders alone
 	f.Spread.Twice = max(0, r.spread.Counts().Orders-l.ordersBegun())
 	f.Webhook.Repeats, f.Webhook.Twice = r.webhook.Counts().Repeats, r.webhookTwice()
+	for _, p := range r.more {
+		one := Named{p.Kind, destinationOf(counts[p.Kind])}
+		one.Repeats = p.repeats()
+		f.More = append(f.More, one)
+	}
 	return f, nil
 }
 
+// stopped is the state of what was not sent again, since nobody knows whether it was counted.
+const stopped = "stopped"
+
+// statesQuery is where each delivery stands.
+const statesQuery = `
+	select s.event_key, s.destination, case when s.state = 'failed' and d.unclear then '` + stopped + `' else s.state end as state
+	from kvit.delivery_status s
+	left join kvit.delivery d on d.event_id = s.event_id and d.destination = s.destination`
+
 // readStates counts deliveries by destination and state.
 func readStates(ctx context.Context, db *pgxpool.Pool) (map[string]map[string]int, error) {
-	counts := map[string]map[string]int{"spread": {}, "webhook": {}}
+	counts := map[string]map[string]int{}
 	var destination, state string
 	var n int
-	rows, _ := db.Query(ctx, `select destination, state, count(*) from kvit.delivery_status group by 1, 2`) // ForEachRow reports its error
+	rows, _ := db.Query(ctx, `select destination, state, count(*) from (`+statesQuery+`) s group by 1, 2`) // ForEachRow reports its error
 	_, err := pgx.ForEachRow(rows, []any{&destination, &state, &n}, func() error {
+		if counts[destination] == nil {
+			counts[destination] = map[string]int{}
+		}
 		counts[destination][state] = n
 		return nil
 	})
@@ -75,10 +113,10 @@ func readStates(ctx context.Context, db *pgxpool.Pool) (map[string]map[string]in
 func destinationOf(states map[string]int) Destination {
 	d := Destination{
 		Delivered: states["delivered"], Withheld: states["withheld"], Rejected: states["rejected"],
-		Superseded: states["superseded"], Erased: states["erased"], Failed: states["failed"] + states["expired"],
+		Superseded: states["superseded"], Erased: states["erased"], Stopped: states[stopped], Failed: states["failed"] + states["expired"],
 		Pending: states["pending"] + states["retrying"],
 	}
-	d.Enqueued = d.Delivered + d.Withheld + d.Rejected + d.Superseded + d.Erased + d.Failed + d.Pending
+	d.Enqueued = d.Delivered + d.Withheld + d.Rejected + d.Superseded + d.Erased + d.Stopped + d.Failed + d.Pending
 	return d
 }
 

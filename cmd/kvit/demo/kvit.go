@@ -27,6 +27,7 @@ var configTemplate = template.Must(template.New("kvit.yaml").Parse(configText))
 type settings struct {
 	Month, Tick                   time.Duration
 	Listen, SpreadURL, WebhookURL string
+	More                          []*provider
 }
 
 // kvit is the real program as an operator runs it: a binary, a configuration file, secrets in the

@@ -19,6 +19,7 @@ type event struct {
 	name, orderRef string
 	consent        consent
 	broken         bool // no destination can use it
+	emptied        bool // the cart has nothing in it
 }
 
 // order is where the shop has an order.
@@ -44,7 +45,7 @@ func (l *ledger) commit(v visitor, list []written) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, w := range list {
-		l.events[w.key] = event{name: w.name, orderRef: w.orderRef, consent: v.consent, broken: w.broken}
+		l.events[w.key] = event{name: w.name, orderRef: w.orderRef, consent: v.consent, broken: w.broken, emptied: w.emptied}
 		if w.state {
 			l.orders[v.ref] = order{person: v.number, total: money(v.total), state: w.name, consent: v.consent}
 		}

@@ -14,7 +14,7 @@ import (
 func TestTracesFindEverythingOfAPerson(t *testing.T) {
 	t.Parallel()
 	p := newVisitor(1, 7, time.Second).person
-	for _, text := range []string{p.lastName(), p.name(), p.email(), p.phone(), p.street(), p.address(), p.cookie()} {
+	for _, text := range []string{p.lastName(), p.name(), p.email(), p.phone(), p.street(), p.address(), p.cookie(), p.clientID(), p.browserID(), p.visitorID(), p.userID()} {
 		match := traces.FindStringSubmatch("before\t" + text + "\tafter")
 		require.NotNil(t, match, text)
 		require.Equal(t, "10007", match[1], text)
@@ -24,7 +24,8 @@ func TestTracesFindEverythingOfAPerson(t *testing.T) {
 func TestTracesFindNobodyInKeys(t *testing.T) {
 	t.Parallel()
 	v := newVisitor(1, 7, time.Second)
-	for _, e := range []written{v.orderEvent("paid"), v.cartEvent(1, v.cart, false), v.personEvent("account_created"), v.engravingEvent()} {
+	events := append(v.browsing(), v.orderEvent("paid"), v.cartEvent(1, v.cart, false), v.personEvent("account_created"), v.engravingEvent())
+	for _, e := range events {
 		require.False(t, traces.MatchString(e.key+" "+e.name+" "+e.orderRef), e.key)
 	}
 }
@@ -104,13 +105,92 @@ func TestTableIsDrawnOverItself(t *testing.T) {
 	s := &screen{out: &out, terminal: true, clock: newClock(90 * time.Second)}
 	s.show(Figures{}, time.Second)
 	require.NotContains(t, out.String(), "\x1b")
-	lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
-	require.LessOrEqual(t, len(lines), TableHeight)
-	for _, line := range lines {
-		require.LessOrEqual(t, len(line), TableWidth, line)
-	}
+	requireFits(t, out.String(), false)
 	s.show(Figures{}, 2*time.Second)
 	require.Contains(t, out.String(), "\x1b[16A\x1b[J00:02 of 01:30")
+}
+
+func requireFits(t *testing.T, table string, all bool) {
+	t.Helper()
+	width, height := TableSize(all)
+	lines := strings.Split(strings.TrimSuffix(table, "\n"), "\n")
+	require.LessOrEqual(t, len(lines), height)
+	for _, line := range lines {
+		require.LessOrEqual(t, len(line), width, line)
+	}
+}
+
+func TestTableOfAllFits(t *testing.T) {
+	t.Parallel()
+	many := Destination{Delivered: 12345, Withheld: 1234, Rejected: 1234, Stopped: 1234, Pending: 12345, Repeats: 1234}
+	f := Figures{Spread: many, Webhook: many}
+	for name := range termsOf {
+		if name != "spread" && name != "webhook" {
+			f.More = append(f.More, Named{name, many})
+		}
+	}
+	var out strings.Builder
+	s := &screen{out: &out, terminal: true, clock: newClock(90 * time.Second)}
+	s.show(f, time.Second)
+	requireFits(t, out.String(), true)
+	require.Contains(t, out.String(), "microsoft_uet     12345")
+}
+
+// A request that fails takes all its events with it, and none of them fails again, alone or with others.
+func TestTroubleOfABatch(t *testing.T) {
+	t.Parallel()
+	tr := newTrouble(http.NotFoundHandler(), 2)
+	tr.split = batch("data")
+	require.Equal(t, fine, tr.meet([]byte(`{"data": [1]}`)))
+	require.Equal(t, failsAfter, tr.meet([]byte(`{"data": [2, 3]}`)))
+	require.Equal(t, fine, tr.meet([]byte(`{"data": [3, 4]}`)), "3 has failed before")
+	require.Equal(t, throttles, tr.meet([]byte(`{"data": [5]}`)), "as was due with 4")
+	require.Equal(t, fine, tr.meet([]byte(`{"data": [5]}`)))
+	require.Equal(t, resetsAfter, tr.meet([]byte(`no list`)), "a call of another kind is one event")
+}
+
+// What was counted without an answer is known, for it may be what kvit does not send again.
+func TestTroubleKnowsWhatWasCountedUnsaid(t *testing.T) {
+	t.Parallel()
+	counted := 0
+	tr := newTrouble(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { counted += 3 }), 1)
+	tr.again = func() int { return counted }
+	for _, body := range []string{"fails after", "is throttled", "is throttled"} {
+		req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader(body))
+		tr.ServeHTTP(httptest.NewRecorder(), req)
+	}
+	require.Equal(t, 6, counted)
+	require.Equal(t, 3, tr.countedUnsaid())
+}
+
+// The demo must find what a provider counts twice, loses or refuses.
+func TestCompareFindsWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	said := tally{once: 5, again: 3, states: 2}
+	for name, c := range map[string]struct {
+		counted tally
+		unsaid  int
+		stops   int
+		twice   int
+		wrong   int
+	}{
+		"Equal":      {counted: said},
+		"Stopped":    {counted: tally{once: 5, again: 4, states: 2}, unsaid: 1, stops: 2},
+		"Lost":       {counted: tally{once: 4, again: 3, states: 2}, wrong: 1},
+		"Twice":      {counted: tally{once: 6, again: 3, states: 2}, twice: 1, wrong: 1},
+		"SentAgain":  {counted: tally{once: 5, again: 5, states: 2}, unsaid: 1, stops: 1, twice: 1, wrong: 1},
+		"NotStopped": {counted: tally{once: 5, again: 4, states: 2}, unsaid: 1, twice: 1, wrong: 1},
+		"State":      {counted: tally{once: 5, again: 3, states: 1}, wrong: 1},
+		"Refused":    {counted: tally{once: 5, again: 3, states: 2, refused: 1}, wrong: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := &provider{Kind: "ga4", http: &receiver{trouble: &trouble{unsaid: c.unsaid}}}
+			promise, twice := p.compare(c.counted, said, c.stops)
+			require.Equal(t, c.twice, twice)
+			require.Len(t, promise.Problems, c.wrong)
+		})
+	}
 }
 
 func TestSearchCountsLinesAndNames(t *testing.T) {

@@ -79,7 +79,17 @@ func customerObject(p person, isNew bool) object {
 func clientObject(p person) object {
 	return object{
 		"ip": p.ip(), "user_agent": "Mozilla/5.0 (example)", "page_url": "https://shop.example.com/checkout",
-		"referrer": "https://www.example.com/", "ga_client_id": p.cookie(), "fbp": p.cookie(), "spread_cookie": p.cookie(),
+		"page_title": "Checkout", "referrer": "https://www.example.com/", "spread_cookie": p.cookie(),
+		"ga_client_id": p.clientID(), "ga_session_id": "1741083000", "fbp": p.browserID(), "fbc": "fb.1.1741082000000." + p.cookie(),
+		"ttclid": p.cookie(), "ttp": p.cookie(), "epik": p.cookie(), "msclkid": "0123456789abcdef" + p.visitorID(),
+		"matomo_id": p.visitorID(), "snowplow_id": p.userID(), "klaviyo_id": p.cookie(),
+	}
+}
+
+func productObject(item line) object {
+	return object{
+		"currency": "DKK", "sku": item.sku, "name": item.name, "brand": "Example Design", "category": item.category,
+		"unit_price": money(item.price),
 	}
 }
 

@@ -40,8 +40,14 @@ func (p person) address() string {
 	return p.street() + ", " + p.city.postalCode + " " + p.city.name
 }
 
+// The browser's ids, in the forms that their makers document.
+func (p person) clientID() string  { return fmt.Sprintf("20240229%05d.1700000000", p.number) } // Google's
+func (p person) browserID() string { return fmt.Sprintf("fb.1.1741082000000.%05d", p.number) }
+func (p person) visitorID() string { return fmt.Sprintf("0123456789a%05d", p.number) } // Matomo's, 16 hexadecimal digits
+func (p person) userID() string    { return fmt.Sprintf("b1dcbc5e-0f3a-4f8a-9d8e-0a8f9b3%05d", p.number) }
+
 // ip is of a range for documentation: https://www.rfc-editor.org/rfc/rfc5737
 func (p person) ip() string { return fmt.Sprintf("203.0.113.%d", p.number%256) }
 
 // traces finds what belongs to a person in any text; a group holds the number.
-var traces = regexp.MustCompile(`(?:Example-|buyer\.|\+45555|Example Street |cookie-)(\d{5})`)
+var traces = regexp.MustCompile(`(?:Example-|buyer\.|\+45555|Example Street |cookie-|20240229|fb\.1\.1741082000000\.|0123456789a|-0a8f9b3)(\d{5})`)

@@ -1,25 +1,23 @@
 package demo
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
-	"sync"
+	"slices"
 	"time"
 
 	"kvit/destination/spread/spreadtest"
 	"kvit/destination/webhook/webhooktest"
 )
 
-// receivers are the other side: a SPREAD that keeps state and a webhook receiver that deduplicates.
+// receivers are the other side: a SPREAD that keeps state, a webhook receiver that deduplicates, and in
+// the whole demo eight more.
 type receivers struct {
 	spread     *spreadtest.Server
 	spreadKeys [2]string // public, private
@@ -28,6 +26,8 @@ type receivers struct {
 	webhook       *webhooktest.Receiver
 	webhookSecret string
 	webhookHTTP   *receiver
+
+	more []*provider
 }
 
 // receiver is an HTTP server on loopback with trouble in front.
@@ -37,7 +37,7 @@ type receiver struct {
 	url     string
 }
 
-func startReceivers(ctx context.Context) (*receivers, error) {
+func startReceivers(ctx context.Context, all bool) (*receivers, error) {
 	secret := make([]byte, 32)
 	_, _ = rand.Read(secret) // never fails
 	r := &receivers{
@@ -55,15 +55,24 @@ func startReceivers(ctx context.Context) (*receivers, error) {
 	if r.webhookHTTP, err = listen(ctx, r.webhook, 12); err != nil {
 		return nil, errors.Join(err, r.stop())
 	}
+	if !all {
+		return r, nil
+	}
+	if r.more, err = startProviders(ctx); err != nil {
+		return nil, errors.Join(err, r.stop())
+	}
 	return r, nil
 }
 
 func listen(ctx context.Context, handler http.Handler, everyNth int) (*receiver, error) {
+	return listenAs(ctx, newTrouble(handler, everyNth))
+}
+
+func listenAs(ctx context.Context, t *trouble) (*receiver, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("listen for a receiver: %w", err)
 	}
-	t := &trouble{next: handler, nth: everyNth, seen: map[[sha256.Size]byte]bool{}, passed: map[[sha256.Size]byte]bool{}}
 	r := &receiver{
 		trouble: t, url: "http://" + listener.Addr().String(),
 		server: &http.Server{Handler: t, ReadHeaderTimeout: 10 * time.Second},
@@ -72,18 +81,26 @@ func listen(ctx context.Context, handler http.Handler, everyNth int) (*receiver,
 	return r, nil
 }
 
+// all are those that listen.
+func (r *receivers) all() []*receiver {
+	list := []*receiver{r.spreadHTTP, r.webhookHTTP}
+	for _, p := range r.more {
+		list = append(list, p.http)
+	}
+	return slices.DeleteFunc(list, func(one *receiver) bool { return one == nil })
+}
+
 // calm ends the trouble.
 func (r *receivers) calm() {
-	r.spreadHTTP.trouble.end()
-	r.webhookHTTP.trouble.end()
+	for _, one := range r.all() {
+		one.trouble.end()
+	}
 }
 
 func (r *receivers) stop() error {
 	var errs []error
-	for _, one := range []*receiver{r.spreadHTTP, r.webhookHTTP} {
-		if one != nil {
-			errs = append(errs, one.server.Close())
-		}
+	for _, one := range r.all() {
+		errs = append(errs, one.server.Close())
 	}
 	return errors.Join(errs...)
 }
@@ -122,104 +139,3 @@ func (r *receivers) webhookTwice() int {
 	}
 	return len(events) - len(distinct)
 }
-
-// trouble makes each nth event that arrives fail once, in four ways by turns; two of them lose the
-// answer after the receiver has counted the event, so that the next attempt is a repeat.
-//
-// It comes in two phases. In the first one an event fails at its first attempt alone, because kvit's
-// second wait is half a minute, and a third one two, which a demo does not have. In the second one,
-// from when the shop closes, nothing fails, so that everything can settle and be counted.
-type trouble struct {
-	next http.Handler
-	nth  int
-
-	mu   sync.Mutex
-	over bool
-	seen map[[sha256.Size]byte]bool // bodies: those of an event are the same at each attempt
-
-	passed  map[[sha256.Size]byte]bool // requests that the receiver has heard
-	repeats int                        // of these
-}
-
-func (t *trouble) end() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.over = true
-}
-
-type way int
-
-const (
-	fine way = iota
-	failsBefore
-	failsAfter
-	resetsAfter
-	throttles
-)
-
-var ways = []way{failsAfter, throttles, resetsAfter, failsBefore}
-
-// meet decides how a request goes.
-func (t *trouble) meet(body []byte) way {
-	sum := sha256.Sum256(body)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.over || t.seen[sum] {
-		return fine
-	}
-	t.seen[sum] = true
-	if n := len(t.seen); n%t.nth == 0 {
-		return ways[(n/t.nth-1)%len(ways)]
-	}
-	return fine
-}
-
-// ServeHTTP passes the request on, or lets it fail.
-func (t *trouble) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	body, err := io.ReadAll(req.Body)
-	if err != nil {
-		return // whoever asked has left
-	}
-	how := t.meet(body)
-	if how == failsAfter || how == resetsAfter {
-		t.pass(unheard{http.Header{}}, req, body)
-	}
-	switch how {
-	case failsBefore, failsAfter:
-		http.Error(w, "an invented failure", http.StatusBadGateway)
-	case resetsAfter:
-		panic(http.ErrAbortHandler)
-	case throttles:
-		w.Header().Set("Retry-After", "1")
-		http.Error(w, "an invented limit", http.StatusTooManyRequests)
-	default:
-		t.pass(w, req, body)
-	}
-}
-
-// pass lets the receiver hear the request.
-func (t *trouble) pass(w http.ResponseWriter, req *http.Request, body []byte) {
-	sum := sha256.Sum256(append([]byte(req.URL.Path+"\n"), body...))
-	t.mu.Lock()
-	if t.passed[sum] {
-		t.repeats++
-	}
-	t.passed[sum] = true
-	t.mu.Unlock()
-	req.Body = io.NopCloser(bytes.NewReader(body))
-	t.next.ServeHTTP(w, req)
-}
-
-// heardAgain is how many requests the receiver had heard before.
-func (t *trouble) heardAgain() int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.repeats
-}
-
-// unheard is an answer that gets lost.
-type unheard struct{ header http.Header }
-
-func (u unheard) Header() http.Header         { return u.header }
-func (u unheard) Write(b []byte) (int, error) { return len(b), nil }
-func (u unheard) WriteHeader(int)             {}

@@ -17,11 +17,13 @@ type screen struct {
 	next     time.Time // when the next line is due
 }
 
-// The table's size in characters. In a smaller terminal it could not be drawn over itself.
-const (
-	TableWidth  = 72
-	TableHeight = 16
-)
+// TableSize is the table's size in characters. In a smaller terminal it could not be drawn over itself.
+func TableSize(all bool) (width, height int) {
+	if all {
+		return 78, 16
+	}
+	return 72, 16
+}
 
 const (
 	drawEvery = 500 * time.Millisecond
@@ -72,6 +74,17 @@ func stamp(d time.Duration) string {
 
 // table is narrow enough for any terminal: a line that wraps could not be drawn over.
 func (f Figures) table() []string {
+	lines := f.events()
+	lines = append(lines, "", fmt.Sprintf("%-10s%9s%9s%9s%9s%9s%14s", "ORDERS", "placed", "in ERP", "due", "erased", "on hold", "certificates"))
+	o := f.Orders
+	return append(lines, fmt.Sprintf("%-10s%9d%9d%9d%9d%9d%14d", "", o.Placed, o.Marked, o.Due, o.Erased, o.Held, o.Certificates))
+}
+
+// events has a column for each destination, or a line if there are many.
+func (f Figures) events() []string {
+	if len(f.More) > 0 {
+		return f.eventLines()
+	}
 	lines := []string{fmt.Sprintf("%-34s%9s%9s", "EVENTS", "spread", "webhook")}
 	for _, row := range []struct {
 		label string
@@ -90,12 +103,27 @@ func (f Figures) table() []string {
 	} {
 		lines = append(lines, fmt.Sprintf("%-34s%9d%9d", row.label, row.value(f.Spread), row.value(f.Webhook)))
 	}
-	lines = append(lines, "", fmt.Sprintf("%-10s%9s%9s%9s%9s%9s%14s", "ORDERS", "placed", "in ERP", "due", "erased", "on hold", "certificates"))
-	o := f.Orders
-	return append(lines, fmt.Sprintf("%-10s%9d%9d%9d%9d%9d%14d", "", o.Placed, o.Marked, o.Due, o.Erased, o.Held, o.Certificates))
+	return lines
+}
+
+// eventLines has no column for all that were enqueued: it is the sum of the first six.
+func (f Figures) eventLines() []string {
+	lines := []string{fmt.Sprintf("%-13s%10s%9s%9s%8s%6s%8s%8s%6s", "EVENTS", "delivered", "withheld", "rejected", "stopped", "other", "pending", "repeats", "twice")}
+	for _, d := range f.named() {
+		lines = append(lines, fmt.Sprintf("%-13s%10d%9d%9d%8d%6d%8d%8d%6d",
+			d.Name, d.Delivered, d.Withheld, d.Rejected, d.Stopped, d.Superseded+d.Erased+d.Failed, d.Pending, d.Repeats, d.Twice))
+	}
+	return lines
 }
 
 func (s *screen) line(f Figures, elapsed time.Duration) string {
+	if len(f.More) > 0 {
+		return fmt.Sprintf("%s of %s, day %d: %d destinations: %d delivered, %d stopped, %d pending, %d repeats; orders %d placed, %d in ERP, %d due, %d erased",
+			stamp(elapsed), stamp(s.clock.length), s.clock.day(elapsed), len(f.named()),
+			f.sum(func(d Destination) int { return d.Delivered }), f.sum(func(d Destination) int { return d.Stopped }),
+			f.sum(func(d Destination) int { return d.Pending }), f.sum(func(d Destination) int { return d.Repeats }),
+			f.Orders.Placed, f.Orders.Marked, f.Orders.Due, f.Orders.Erased)
+	}
 	return fmt.Sprintf("%s of %s, day %d: spread %s; webhook %s; orders %d placed, %d in ERP, %d due, %d erased",
 		stamp(elapsed), stamp(s.clock.length), s.clock.day(elapsed), f.Spread.brief(), f.Webhook.brief(),
 		f.Orders.Placed, f.Orders.Marked, f.Orders.Due, f.Orders.Erased)
@@ -123,5 +151,9 @@ func (s *screen) summary(sum Summary) {
 		}
 	}
 	s.say("\n%d lost, %d counted twice, %d due orders not erased",
-		sum.Lost, sum.Figures.Spread.Twice+sum.Figures.Webhook.Twice, sum.Overdue)
+		sum.Lost, sum.Figures.sum(func(d Destination) int { return d.Twice }), sum.Overdue)
+	if sum.Figures.More != nil {
+		s.say("%d stopped: it is unclear whether they were counted, and their providers would count a repeat",
+			sum.Figures.sum(func(d Destination) int { return d.Stopped }))
+	}
 }

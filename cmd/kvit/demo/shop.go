@@ -18,14 +18,17 @@ type shop struct {
 	clock  clock
 	seed   uint64
 	ledger *ledger
+
+	browsers bool // it also tells what visitors look at
 }
 
 // written is an event in a transaction under way.
 type written struct {
 	key, name, orderRef, payload string
 
-	broken bool // no destination can use it
-	state  bool // it says where the order stands
+	broken  bool // no destination can use it
+	emptied bool // the cart has nothing in it
+	state   bool // it says where the order stands
 }
 
 // sell lets visitors in until the shop closes, and returns when the last one has left. The first
@@ -60,6 +63,11 @@ func (s *shop) sell(ctx context.Context, perSecond float64) error {
 func (s *shop) serve(ctx context.Context, v visitor) error {
 	if v.sideShow != "" {
 		if err := s.serveBystander(ctx, v.bystander(), v.sideShow); err != nil {
+			return err
+		}
+	}
+	if s.browsers {
+		if err := s.commit(ctx, v, nil, v.browsing()...); err != nil {
 			return err
 		}
 	}
@@ -250,7 +258,22 @@ func (v visitor) orderEvent(state string) written {
 func (v visitor) cartEvent(version int, cart []line, broken bool) written {
 	return written{
 		key: fmt.Sprintf("cart_updated:%s-%d", v.cartID(), version), name: "cart_updated",
-		payload: cartPayload(v, cart, broken), broken: broken,
+		payload: cartPayload(v, cart, broken), broken: broken, emptied: len(cart) == 0,
+	}
+}
+
+// browsing is what the visitor does before buying.
+func (v visitor) browsing() []written {
+	event := func(name string, payload object) written {
+		payload["customer"], payload["client"] = customerObject(v.person, v.isNew), clientObject(v.person)
+		return written{key: fmt.Sprintf("%s:V%05d", name, v.number), name: name, payload: payload.json()}
+	}
+	cart := object{"id": v.cartID(), "currency": "DKK", "total": money(total(v.cart)), "items": items(v.cart)}
+	return []written{
+		event("page_viewed", object{}),
+		event("search", object{"search": object{"term": v.cart[0].category, "results": len(assortment)}}),
+		event("product_viewed", object{"product": productObject(v.cart[0])}),
+		event("checkout_started", object{"cart": cart}),
 	}
 }
 

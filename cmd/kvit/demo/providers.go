@@ -1,0 +1,184 @@
+package demo
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"kvit/destination/ga4/ga4test"
+	"kvit/destination/klaviyo/klaviyotest"
+	"kvit/destination/matomo/matomotest"
+	"kvit/destination/meta/metatest"
+	"kvit/destination/microsoftuet/microsoftuettest"
+	"kvit/destination/pinterest/pinteresttest"
+	"kvit/destination/snowplow/snowplowtest"
+	"kvit/destination/tiktok/tiktoktest"
+)
+
+// provider is one that only the whole demo has. Its destination is called as its kind is.
+type provider struct {
+	Kind     string
+	Settings []string // its own lines in kvit.yaml
+	Path     string   // behind the host in its address
+
+	secret string
+	http   *receiver
+	split  func(body []byte) [][]byte
+	server http.Handler
+	count  func() tally
+}
+
+// tally is what a provider has counted.
+type tally struct {
+	once     int // events of which it knows a repeat
+	again    int // events of which it counts a repeat as one more
+	states   int // events by which a repeat overwrites the same
+	repeats  int // that it knew
+	refused  int
+	refusals []string // names of fields, no values
+}
+
+// URL is where the provider is.
+func (p *provider) URL() string { return p.http.url + p.Path }
+
+// Secret is the name of the variable in which kvit finds its secret.
+func (p *provider) Secret() string { return strings.ToUpper(p.Kind) + "_SECRET" }
+
+// Consent is the purpose of its destination.
+func (p *provider) Consent() string { return termsOf[p.Kind].purpose }
+
+// providerEveryNth is how often trouble comes to each of them.
+const providerEveryNth = 25
+
+func startProviders(ctx context.Context) ([]*provider, error) {
+	var started []*provider
+	for _, invent := range []func(secret string) *provider{
+		inventGA4, inventMeta, inventTikTok, inventPinterest, inventMatomo, inventKlaviyo, inventMicrosoftUET, inventSnowplow,
+	} {
+		secret := rand.Text()
+		p := invent(secret)
+		p.secret = secret
+		t := newTrouble(p.server, providerEveryNth)
+		t.split, t.again = p.split, func() int { return p.count().again }
+		var err error
+		if p.http, err = listenAs(ctx, t); err != nil {
+			return nil, errors.Join(err, (&receivers{more: started}).stop())
+		}
+		started = append(started, p)
+	}
+	return started, nil
+}
+
+// repeats is how many repeats the provider has noticed.
+func (p *provider) repeats() int { return p.count().repeats }
+
+func inventGA4(secret string) *provider {
+	const id = "G-EXAMPLE123"
+	s := ga4test.New(ga4test.Options{MeasurementID: id, APISecret: secret, Now: time.Now})
+	return &provider{
+		Kind: "ga4", Settings: []string{"measurement_id: " + id, "api_secret: ${GA4_SECRET}", "user_data: true"},
+		server: s, split: batch("events"), count: func() tally {
+			t := tally{repeats: s.Counts().Repeats, refused: s.Counts().Refused, refusals: s.Refusals()}
+			for name, n := range s.Events() {
+				if name == "purchase" {
+					t.once += n
+				} else {
+					t.again += n
+				}
+			}
+			return t
+		},
+	}
+}
+
+func inventMeta(secret string) *provider {
+	const id = "1234567890"
+	s := metatest.New(id, secret, time.Now)
+	return &provider{
+		Kind: "meta", Settings: []string{fmt.Sprintf("dataset_id: %q", id), "access_token: ${META_SECRET}"},
+		server: s, split: batch("data"), count: func() tally {
+			c := s.Counts()
+			return tally{once: c.Events, repeats: c.Repeats, refused: c.Refused, refusals: s.Refusals()}
+		},
+	}
+}
+
+func inventTikTok(secret string) *provider {
+	const id = "CEXAMPLE123"
+	s := tiktoktest.New(id, secret, time.Now)
+	return &provider{
+		Kind: "tiktok", Settings: []string{"event_source_id: " + id, "access_token: ${TIKTOK_SECRET}"},
+		server: s, split: batch("data"), count: func() tally {
+			c := s.Counts()
+			return tally{once: c.Events, repeats: c.Repeats, refused: c.Refused, refusals: s.Refusals()}
+		},
+	}
+}
+
+func inventPinterest(secret string) *provider {
+	const id = "123456789012"
+	s := pinteresttest.New(id, secret, time.Now)
+	return &provider{
+		Kind: "pinterest", Settings: []string{fmt.Sprintf("ad_account_id: %q", id), "token: ${PINTEREST_SECRET}"}, Path: "/v5",
+		server: s, split: batch("data"), count: func() tally {
+			c := s.Counts()
+			return tally{once: c.Events + c.Twice, repeats: c.Repeats, refused: c.Refused + c.Failed, refusals: s.Problems()}
+		},
+	}
+}
+
+func inventMatomo(secret string) *provider {
+	s := matomotest.New("1", secret, nil)
+	return &provider{
+		Kind: "matomo", Settings: []string{"site_id: 1", "token_auth: ${MATOMO_SECRET}"},
+		server: s, split: batch("requests"), count: func() tally {
+			c := s.Counts()
+			return tally{
+				once: c.Orders, states: c.Carts, again: c.Actions, repeats: c.Repeats,
+				refused: c.Refused + c.Invalid, refusals: s.Refusals(),
+			}
+		},
+	}
+}
+
+func inventKlaviyo(secret string) *provider {
+	s := klaviyotest.New(secret, nil)
+	return &provider{
+		Kind: "klaviyo", Settings: []string{"api_key: ${KLAVIYO_SECRET}"},
+		server: s, split: whole, count: func() tally {
+			c := s.Counts()
+			return tally{
+				once: c.Events, states: c.Unsubscribed, again: c.Subscribed, repeats: c.Repeats,
+				refused: c.Refused, refusals: s.Refusals(),
+			}
+		},
+	}
+}
+
+func inventMicrosoftUET(secret string) *provider {
+	const id = "123456789"
+	s := microsoftuettest.New(id, secret, time.Now)
+	return &provider{
+		Kind: "microsoft_uet", Settings: []string{fmt.Sprintf("tag_id: %q", id), "token: ${MICROSOFT_UET_SECRET}"}, Path: "/v1",
+		server: s, split: batch("data"), count: func() tally {
+			c := s.Counts()
+			return tally{once: c.Events, repeats: c.Repeats, refused: c.Refused + c.Failed, refusals: s.Problems()}
+		},
+	}
+}
+
+// inventSnowplow has no secret: a collector takes from anybody.
+func inventSnowplow(string) *provider {
+	s := snowplowtest.New(snowplowtest.Options{AppID: "demo"})
+	return &provider{
+		Kind: "snowplow", Settings: []string{"app_id: demo"},
+		server: s, split: batch("data"), count: func() tally {
+			c := s.Counts()
+			return tally{once: c.Events, repeats: c.Repeats, refused: c.Refused + c.Failed + c.Changed, refusals: s.Failures()}
+		},
+	}
+}

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"kvit/config"
+	"kvit/destination"
+	"kvit/destination/ga4/ga4test"
+	"kvit/destination/klaviyo/klaviyotest"
+	"kvit/destination/matomo/matomotest"
+	"kvit/destination/meta/metatest"
+	"kvit/destination/microsoftuet/microsoftuettest"
+	"kvit/destination/pinterest/pinteresttest"
+	"kvit/destination/snowplow/snowplowtest"
+	"kvit/destination/spread/spreadtest"
+	"kvit/destination/tiktok/tiktoktest"
+	"kvit/destination/webhook/webhooktest"
+)
+
+// provider is a kind of destination: how it is configured with no more than it requires, and a
+// stand-in that takes what an installation's secret signs.
+type provider struct {
+	kind    string
+	options string // beside the address
+	address string // the key of the address
+	path    string // what the address has behind the host
+	hashes  bool   // e-mail addresses are sent as hashes, or not at all
+	fake    func() standIn
+}
+
+// standIn is the other side, and what it thinks of what it was sent.
+type standIn struct {
+	http.Handler
+	// refused are calls and events that it did not take, counted those that it did.
+	seen func() (counted, refused int)
+}
+
+var providers = []provider{
+	{kind: config.KindSpread, options: `public_key: "${SPREAD_KEY}", private_key: "${CRM_SECRET}"`, address: "base_url", fake: func() standIn {
+		s := spreadtest.New("public", secret, nil)
+		return standIn{s, func() (int, int) { return s.Counts().Orders, s.Counts().Refused }}
+	}},
+	{kind: config.KindGA4, options: `measurement_id: G-ABC1234567, api_secret: "${CRM_SECRET}", user_data: true`, address: "base_url", hashes: true, fake: func() standIn {
+		s := ga4test.New(ga4test.Options{MeasurementID: "G-ABC1234567", APISecret: secret})
+		return standIn{s, func() (int, int) { return s.Counts().Events, s.Counts().Refused }}
+	}},
+	{kind: config.KindMeta, options: `dataset_id: "1234567890", access_token: "${CRM_SECRET}"`, address: "base_url", hashes: true, fake: func() standIn {
+		s := metatest.New("1234567890", secret, nil)
+		return standIn{s, func() (int, int) { return s.Counts().Events, s.Counts().Refused }}
+	}},
+	{kind: config.KindTikTok, options: `event_source_id: CABC123, access_token: "${CRM_SECRET}"`, address: "base_url", hashes: true, fake: func() standIn {
+		s := tiktoktest.New("CABC123", secret, nil)
+		return standIn{s, func() (int, int) { return s.Counts().Events, s.Counts().Refused }}
+	}},
+	{kind: config.KindPinterest, options: `ad_account_id: "549755885175", token: "${CRM_SECRET}"`, address: "base_url", path: "/v5", hashes: true, fake: func() standIn {
+		s := pinteresttest.New("549755885175", secret, nil)
+		return standIn{s, func() (int, int) { return s.Counts().Events, s.Counts().Refused + s.Counts().Failed }}
+	}},
+	{kind: config.KindMatomo, options: `site_id: 1, token_auth: "${CRM_SECRET}"`, address: "base_url", hashes: true, fake: func() standIn {
+		s := matomotest.New("1", secret, nil)
+		return standIn{s, func() (int, int) {
+			c := s.Counts()
+			return c.Orders + c.Carts + c.Actions, c.Refused + c.Invalid
+		}}
+	}},
+	{kind: config.KindKlaviyo, options: `api_key: "${CRM_SECRET}"`, address: "base_url", fake: func() standIn {
+		s := klaviyotest.New(secret, nil)
+		return standIn{s, func() (int, int) {
+			c := s.Counts()
+			return c.Events + c.Subscribed + c.Unsubscribed, c.Refused
+		}}
+	}},
+	{kind: config.KindMicrosoftUET, options: `tag_id: "187000000", token: "${CRM_SECRET}"`, address: "base_url", path: "/v1", hashes: true, fake: func() standIn {
+		s := microsoftuettest.New("187000000", secret, nil)
+		return standIn{s, func() (int, int) { return s.Counts().Events, s.Counts().Refused + s.Counts().Failed }}
+	}},
+	{kind: config.KindSnowplow, address: "base_url", hashes: true, fake: func() standIn {
+		s := snowplowtest.New(snowplowtest.Options{})
+		return standIn{s, func() (int, int) { return s.Counts().Events, s.Counts().Refused + s.Counts().Failed }}
+	}},
+	{kind: config.KindWebhook, options: `secret: "${CRM_SECRET}", deduplicates: true, allow_private: true`, address: "url", fake: func() standIn {
+		s, err := webhooktest.New(nil, secret)
+		if err != nil {
+			panic(err) // the secret is a constant
+		}
+		return standIn{s, func() (int, int) { return s.Counts().Counted, s.Counts().Refused }}
+	}},
+}
+
+// yaml is the destination in a configuration.
+func (p provider) yaml(name, url string) string {
+	options := p.options
+	if options != "" {
+		options += ", "
+	}
+	return fmt.Sprintf("  %s: {kind: %s, %s%s: %q}\n", name, p.kind, options, p.address, url+p.path)
+}
+
+// configured is the destination, and its adapter, at an address.
+func (p provider) configured(t *testing.T, url string) (config.Destination, destination.Destination) {
+	t.Helper()
+	values := map[string]string{"CRM_SECRET": secret, "SPREAD_KEY": "public", "DATABASE_URL": "postgres://nobody@127.0.0.1:1/none"}
+	text := "database: {url: \"${DATABASE_URL}\"}\ndestinations:\n" + p.yaml("one", url)
+	cfg, err := config.Parse("kvit.yaml", []byte(text), func(name string) string { return values[name] })
+	require.NoError(t, err, p.kind)
+	adapter, err := adapterOf(cfg.Destinations[0], slog.New(slog.DiscardHandler))
+	require.NoError(t, err, p.kind)
+	return cfg.Destinations[0], adapter
+}
+
+// The providers above are all that a configuration can name.
+func TestProvidersAreAll(t *testing.T) {
+	t.Parallel()
+	_, err := config.Parse("kvit.yaml", []byte("destinations: {one: {kind: none-of-them}}"), func(string) string { return "" })
+	require.Error(t, err)
+	_, rest, ok := strings.Cut(err.Error(), "must be ")
+	require.True(t, ok, err)
+	list, _, _ := strings.Cut(rest, "\n")
+	var kinds []string
+	for word := range strings.FieldsFuncSeq(list, func(r rune) bool { return r == ',' || r == ' ' }) {
+		if word != "or" {
+			kinds = append(kinds, word)
+		}
+	}
+	var known []string
+	for _, p := range providers {
+		known = append(known, p.kind)
+	}
+	require.Equal(t, kinds, known)
+}
+
+// listener remembers what comes to the one behind it.
+type listener struct {
+	http.Handler
+	heard func(text string)
+}
+
+func (l listener) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	body, err := io.ReadAll(req.Body)
+	if err != nil {
+		return // whoever asked has left
+	}
+	l.heard(req.URL.String() + "\n" + string(body))
+	req.Body = io.NopCloser(strings.NewReader(string(body)))
+	l.Handler.ServeHTTP(w, req)
+}
