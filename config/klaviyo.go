@@ -10,7 +10,7 @@ type Klaviyo struct {
 
 func readKlaviyo(s *section) *Klaviyo {
 	return &Klaviyo{
-		APIKey:   s.requiredSecret("api_key", oneLine),
+		APIKey:   s.requiredSecret("api_key", visibleASCII),
 		Revision: s.text("revision", "2026-07-15", apiRevision),
 		ListID:   noneIsEmpty(s.text("list_id", None, listID)),
 		BaseURL:  s.url("base_url", "https://a.klaviyo.com"),

@@ -12,7 +12,7 @@ type MicrosoftUET struct {
 func readMicrosoftUET(s *section) *MicrosoftUET {
 	return &MicrosoftUET{
 		TagID:     s.requiredText("tag_id", uetTagID),
-		Token:     s.requiredSecret("token"),
+		Token:     s.requiredSecret("token", visibleASCII),
 		AdPurpose: s.text("ad_purpose", "marketing", purpose),
 		BaseURL:   s.url("base_url", "https://capi.uet.microsoft.com/v1"),
 	}

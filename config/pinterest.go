@@ -10,7 +10,7 @@ type Pinterest struct {
 func readPinterest(s *section) *Pinterest {
 	return &Pinterest{
 		AdAccountID: s.requiredText("ad_account_id", adAccountID),
-		Token:       s.requiredSecret("token"),
+		Token:       s.requiredSecret("token", visibleASCII),
 		BaseURL:     s.url("base_url", "https://api.pinterest.com/v5"),
 	}
 }

@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// MaxAnswer is how many bytes of an answer are read; a connection with more is closed.
+// MaxAnswer is how many bytes of an answer are read, unless ClientOptions say so; a connection with more is
+// closed.
 const MaxAnswer = 64 << 10
 
 // ClientOptions are the settings of a Client. The zero value is usable.
@@ -21,6 +22,7 @@ type ClientOptions struct {
 	Timeout      time.Duration // one request with its answer; default 15 s
 	MaxConns     int           // connections to one host, kept open between requests; default 16
 	AllowPrivate bool          // also connect to addresses that are not public, see IsPublic
+	MaxAnswer    int           // bytes of an answer that are read; default MaxAnswer
 	IgnoreAnswer bool          // only the status matters: Answer.Body stays empty
 }
 
@@ -30,6 +32,7 @@ type ClientOptions struct {
 type Client struct {
 	transport *http.Transport
 	timeout   time.Duration
+	most      int // bytes of an answer
 	ignore    bool
 }
 
@@ -37,7 +40,7 @@ type Client struct {
 type Answer struct {
 	Status int
 	Header http.Header
-	Body   []byte // the first MaxAnswer bytes
+	Body   []byte // the first bytes, see MaxAnswer
 	Cut    bool   // the body broke off, or took too long
 }
 
@@ -49,12 +52,16 @@ func NewClient(options ClientOptions) *Client {
 	if options.MaxConns <= 0 {
 		options.MaxConns = 16
 	}
+	if options.MaxAnswer <= 0 {
+		options.MaxAnswer = MaxAnswer
+	}
 	dialer := &net.Dialer{Timeout: options.Timeout, KeepAlive: 30 * time.Second}
 	if !options.AllowPrivate {
 		dialer.Control = refusePrivate
 	}
 	return &Client{
 		timeout: options.Timeout,
+		most:    options.MaxAnswer,
 		ignore:  options.IgnoreAnswer,
 		transport: &http.Transport{
 			DialContext:            dialer.DialContext,
@@ -107,16 +114,16 @@ func (c *Client) Do(req *http.Request) (Answer, *Error) {
 	return Answer{Status: res.StatusCode, Header: res.Header, Body: body, Cut: err != nil}, nil
 }
 
-// read takes up to MaxAnswer bytes. A body that was read to its end lets the connection be reused;
+// read takes up to c.most bytes. A body that was read to its end lets the connection be reused;
 // asking for one byte more is what finds the end of a body of just that size.
 func (c *Client) read(from io.Reader) ([]byte, error) {
-	limited := io.LimitReader(from, MaxAnswer+1)
+	limited := io.LimitReader(from, int64(c.most)+1)
 	if c.ignore {
 		_, err := io.Copy(io.Discard, limited)
 		return nil, err
 	}
 	body, err := io.ReadAll(limited)
-	return body[:min(len(body), MaxAnswer)], err
+	return body[:min(len(body), c.most)], err
 }
 
 // unanswered words the failure of a request. The text of err is not used: it may name the address.

@@ -29,6 +29,14 @@ type Event struct {
 // Accepts tells whether the visitor has accepted a purpose, "marketing" for instance.
 func (e Event) Accepts(purpose string) bool { return slices.Contains(e.Consent, purpose) }
 
+// Reference is the order's: order_ref, else order.ref; empty if there is neither.
+func (e Event) Reference() string {
+	if e.OrderRef == "" && e.Payload.Order != nil {
+		return e.Payload.Order.Ref
+	}
+	return e.OrderRef
+}
+
 // Destination sends events to one provider.
 type Destination interface {
 	// Send tries once to deliver the event. It returns the provider's response code (HTTP status,

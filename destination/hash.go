@@ -12,3 +12,19 @@ func SHA256Hex(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:])
 }
+
+// Hashed is SHA256Hex of a normalised text, and empty for an empty one: its hash would be everybody's.
+func Hashed(normal string) string {
+	if normal == "" {
+		return ""
+	}
+	return SHA256Hex(normal)
+}
+
+// HashedList is Hashed for providers that take lists; nil for an empty text.
+func HashedList(normal string) []string {
+	if normal == "" {
+		return nil
+	}
+	return []string{SHA256Hex(normal)}
+}

@@ -149,6 +149,16 @@ func (q Quantity) JSON() json.RawMessage {
 	return number(text)
 }
 
+// Whole is the quantity as a JSON number if it is a whole one, for providers that may refuse half a metre;
+// otherwise nil.
+func (q Quantity) Whole() json.RawMessage {
+	n := q.JSON()
+	if strings.Contains(string(n), ".") {
+		return nil
+	}
+	return n
+}
+
 func number(decimal string) json.RawMessage {
 	if decimal == "" {
 		return nil

@@ -29,3 +29,10 @@ func TestQuantityJSON(t *testing.T) {
 		require.Equal(t, quantity != "", json.Valid(quantity.JSON()), quantity)
 	}
 }
+
+func TestQuantityWhole(t *testing.T) {
+	t.Parallel()
+	for quantity, want := range map[destination.Quantity]string{"": "", "2": "2", "2.0": "2", "2.5": "", "0.5": ""} {
+		require.Equal(t, want, string(quantity.Whole()), quantity)
+	}
+}

@@ -43,7 +43,7 @@ const long = 20 * time.Second
 // Run runs the suite, in parallel.
 func Run(t *testing.T, h Harness) {
 	tests := map[string]func(*testing.T, Harness){
-		"Traits": traits, "EveryEvent": everyEvent, "NoPayload": noPayload, "SameTwice": sameTwice,
+		"Traits": traits, "EveryEvent": everyEvent, "TestEvent": testEvent, "NoPayload": noPayload, "SameTwice": sameTwice,
 		"Statuses": statuses, "RetryAfter": waits, "Redirect": redirect,
 		"Refused": refused, "TimeoutBeforeWritten": timeoutBefore, "TimeoutAfterWritten": timeoutAfter, "Reset": reset,
 		"BodyBreaksOff": bodyBreaksOff, "SlowBody": slowBody, "GiantAnswer": giantAnswer, "OddAnswers": oddAnswers,
@@ -81,6 +81,15 @@ func everyEvent(t *testing.T, h Harness) {
 		require.Nil(t, err, name)
 		require.Equal(t, 2, code/100, name)
 		require.Len(t, seen.all(), i+1, name)
+	}
+}
+
+// testEvent: whichever event kvit check --send-test chooses, it lacks nothing.
+func testEvent(t *testing.T, h Harness) {
+	d := h.New(t, serve(t, h.Success), destination.ClientOptions{Timeout: long})
+	for _, name := range names(d) {
+		_, err := send(t, d, destination.TestEvent(name, time.Now()))
+		require.Nil(t, err, name)
 	}
 }
 

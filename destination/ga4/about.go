@@ -1,7 +1,6 @@
 package ga4
 
 import (
-	"cmp"
 	"encoding/json"
 	"strings"
 	"unicode/utf8"
@@ -22,7 +21,7 @@ func sale(event destination.Event, called string) (params, *destination.Error) {
 	if order == nil {
 		return nil, destination.Reject("order: is required")
 	}
-	ref := strings.TrimSpace(cmp.Or(event.OrderRef, order.Ref))
+	ref := strings.TrimSpace(event.Reference())
 	switch {
 	case ref == "":
 		return nil, destination.Reject("order_ref: is required, or order.ref")
@@ -46,7 +45,7 @@ func ordered(event destination.Event) (params, *destination.Error) {
 	p := params{}
 	if order := event.Payload.Order; order != nil {
 		p = orderParams(order)
-		p.text("transaction_id", strings.TrimSpace(cmp.Or(event.OrderRef, order.Ref)), maxValue)
+		p.text("transaction_id", strings.TrimSpace(event.Reference()), maxValue)
 	}
 	return p, nil
 }
@@ -106,40 +105,15 @@ func page(browser *destination.Browser) (params, *destination.Error) {
 	if browser == nil || browser.PageURL == "" {
 		return nil, destination.Reject("client.page_url: is required")
 	}
-	location := pageAddress(browser.PageURL)
+	location := destination.PageAddress(browser.PageURL)
 	if location == "" {
-		return nil, destination.Reject("client.page_url: must be an address without @ outside of its query")
+		return nil, destination.Reject("client.page_url: must be an address without @ before its path")
 	}
 	p := params{}
 	p.text("page_location", location, maxLocation)
-	p.text("page_referrer", pageAddress(browser.Referrer), maxReferrer)
+	p.text("page_referrer", destination.PageAddress(browser.Referrer), maxReferrer)
 	p.text("page_title", browser.PageTitle, maxTitle)
 	return p, nil
-}
-
-// pageAddress drops what follows the #, and each part of the query that holds an @: Google forbids
-// e-mail addresses, and shops put them into links. It is empty if there is one before the query.
-func pageAddress(text string) string {
-	text, _, _ = strings.Cut(text, "#")
-	address, query, _ := strings.Cut(text, "?")
-	if hasAt(address) {
-		return ""
-	}
-	var kept []string
-	for part := range strings.SplitSeq(query, "&") {
-		if part != "" && !hasAt(part) {
-			kept = append(kept, part)
-		}
-	}
-	if kept == nil {
-		return address
-	}
-	return address + "?" + strings.Join(kept, "&")
-}
-
-// hasAt also looks through escapes of escapes, as redirects leave them.
-func hasAt(text string) bool {
-	return strings.Contains(strings.ReplaceAll(strings.ReplaceAll(text, "%25", "%"), "%40", "@"), "@")
 }
 
 // items keeps the first that fit. The value of the event stays that of the whole, so that revenue is
@@ -151,7 +125,7 @@ func (p params) items(from []destination.Item) {
 		if line.SKU == "" && line.Name == "" {
 			continue // Google drops an event for an item without both
 		}
-		written := compact(lineOf(line))
+		written := destination.JSON(lineOf(line))
 		size += len(written) + 1
 		if size > maxItemBytes || len(list) == maxItems {
 			break

@@ -9,7 +9,10 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
+
+	"github.com/tidwall/gjson"
 
 	"kvit/destination"
 )
@@ -85,7 +88,7 @@ func (g *GA4) Encode(event destination.Event) (destination.Encoded, *destination
 	if rejected != nil {
 		return destination.Encoded{}, rejected
 	}
-	return destination.Encoded{Group: string(compact(who)), Body: compact(item)}, nil
+	return destination.Encoded{Group: string(destination.JSON(who)), Body: destination.JSON(item)}, nil
 }
 
 // SendBatch makes one request. Google answers 2xx whether it likes the events or not, so that any 2xx
@@ -101,24 +104,12 @@ func (g *GA4) SendBatch(ctx context.Context, items []destination.Encoded) ([]des
 	return destination.Taken(items, answer.Status), nil
 }
 
-// body puts items of one group into a request; more are further members of it.
+// body puts items of one group into a request; more are further members of it. The request has the time
+// of the first event, for the case that Google does not look at those of the events.
 func body(items []destination.Encoded, more string) []byte {
-	size := len(items[0].Group) + len(more) + len(`,"events":[]}`)
-	for _, item := range items {
-		size += len(item.Body) + 1
-	}
-	var b bytes.Buffer
-	b.Grow(size)
-	b.WriteString(items[0].Group[:len(items[0].Group)-1]) // without its closing brace
-	b.WriteString(more + `,"events":[`)
-	for i, item := range items {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		b.Write(item.Body)
-	}
-	b.WriteString("]}")
-	return b.Bytes()
+	who := strings.TrimSuffix(items[0].Group, "}")
+	at := gjson.GetBytes(items[0].Body, "timestamp_micros").Raw
+	return destination.Join(who+`,"timestamp_micros":`+at+more+`,"events":[`, items, "]}")
 }
 
 func (g *GA4) post(ctx context.Context, address string, body []byte) (destination.Answer, *destination.Error) {

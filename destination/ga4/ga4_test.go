@@ -112,7 +112,7 @@ func TestPurchase(t *testing.T) {
 	require.Equal(t, `{"client_id":"1234567890.1700000000","user_id":"cust-1042",`+
 		`"user_data":{"sha256_email_address":["86e0b9e56c17cc4d12387e1949b85053fbe73bc3ce5a1188713a9d300cc6133d"],`+
 		`"sha256_phone_number":["7d5574e4ec1f7e9b606eadd8d76eab15510a93ca476ee1705145b32cd6ab6504"]},`+
-		`"consent":{"ad_user_data":"GRANTED","ad_personalization":"GRANTED"},`+
+		`"consent":{"ad_user_data":"GRANTED","ad_personalization":"GRANTED"},"timestamp_micros":1741083330000000,`+
 		`"events":[{"name":"purchase","timestamp_micros":1741083330000000,"params":{"coupon":"SPRING","currency":"DKK","engagement_time_msec":1,`+
 		`"items":[{"item_brand":"Example","item_category":"Kitchen","item_id":"SKU-9","item_name":"Teapot <large>","item_variant":"blue","price":299.00,"quantity":1},`+
 		`{"item_id":"SKU-4","item_name":"Cup","price":82.20,"quantity":5}],`+
@@ -167,6 +167,8 @@ func TestNames(t *testing.T) {
 		item, _ := encoded(t, ga4.Options{Events: changes}, destinationtest.Event(t, name))
 		require.Equal(t, want, item["name"], name)
 	}
+	item, _ := encoded(t, ga4.Options{Events: map[string]string{"custom:purchase": "purchase"}}, destinationtest.Event(t, "custom:purchase"))
+	require.Equal(t, "purchase", item["name"], "what the configuration names is meant")
 	_, rejected := newGA4(t, ga4.Options{}).Encode(destinationtest.Event(t, "order_shipped"))
 	require.EqualError(t, rejected, "name: is not an event that this destination sends")
 }
@@ -187,7 +189,7 @@ func TestRejections(t *testing.T) {
 		"NamelessGoods": {"product_viewed", `{"product": {"brand": "x"}, ` + client + `}`, "product.sku: is required, or product.name"},
 		"NoTerm":        {"search", `{"search": {"results": 1}, ` + client + `}`, "search.term: is required"},
 		"NoPage":        {"page_viewed", `{` + client + `}`, "client.page_url: is required"},
-		"EmailInPage":   {"page_viewed", `{"client": {"ga_client_id": "1.2", "page_url": "https://shop.example.com/for/a@example.com/x"}}`, "client.page_url: must be an address without @ outside of its query"},
+		"EmailInPage":   {"page_viewed", `{"client": {"ga_client_id": "1.2", "page_url": "https://a@example.com/x"}}`, "client.page_url: must be an address without @ before its path"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -300,6 +302,7 @@ func TestPage(t *testing.T) {
 		"https://shop.example.com/tea":                                         "https://shop.example.com/tea",
 		"https://shop.example.com/tea?utm_source=mail#top":                     "https://shop.example.com/tea?utm_source=mail",
 		"https://shop.example.com/?a=1&email=jane@example.com&b=2":             "https://shop.example.com/?a=1&b=2",
+		"https://shop.example.com/@brand/tea?a=1":                              "https://shop.example.com/?a=1",
 		"https://shop.example.com/?mail=jane%40example.com":                    "https://shop.example.com/",
 		"https://shop.example.com/?next=%2Flogin%3Fmail%3Djane%2540example.de": "https://shop.example.com/",
 		"https://shop.example.com/" + strings.Repeat("é", 1000):                "https://shop.example.com/" + strings.Repeat("é", 975),
@@ -395,8 +398,8 @@ func TestNewNamesTheWrongOption(t *testing.T) {
 		"ClientID": {func(o *ga4.Options) { o.WithoutClientID = "guess" }, "without_client_id: must be skip or derive"},
 		"Base":     {func(o *ga4.Options) { o.BaseURL = "http://ga.example.com" }, "base_url: must begin with https://"},
 		"Name": {func(o *ga4.Options) { o.Events = map[string]string{"search": "find it"} },
-			"events: the name for search must be up to 40 letters, digits and _, beginning with a letter"},
-		"Reserved": {func(o *ga4.Options) { o.Events = map[string]string{"search": "session_start"} }, "events: the name for search is reserved by Google"},
+			"events.search: must be up to 40 letters, digits and _, beginning with a letter"},
+		"Reserved": {func(o *ga4.Options) { o.Events = map[string]string{"search": "session_start"} }, "events.search: is reserved by Google"},
 		"NoEvents": {func(o *ga4.Options) {
 			o.Events = map[string]string{}
 			for _, event := range append(slices.Clone(destination.Names), destination.AnyCustom) {

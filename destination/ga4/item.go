@@ -1,10 +1,8 @@
 package ga4
 
 import (
-	"bytes"
 	"encoding/json"
 	"strings"
-	"unicode/utf8"
 
 	"kvit/destination"
 )
@@ -39,8 +37,8 @@ func (g *GA4) item(event destination.Event) (item, *destination.Error) {
 	if !ok {
 		return item{}, destination.Reject("name: is not an event that this destination sends")
 	}
-	if custom, isCustom := strings.CutPrefix(event.Name, destination.CustomPrefix); isCustom && custom == called {
-		called = ownName(custom)
+	if g.mapping.IsOwn(event.Name) {
+		called = ownName(called)
 	}
 	p, rejected := about(event, called)
 	if rejected != nil {
@@ -87,7 +85,7 @@ func about(event destination.Event, called string) (params, *destination.Error) 
 // text leaves out what is empty, and cuts what Google would.
 func (p params) text(name, value string, most int) {
 	if value != "" {
-		p[name] = cut(value, most)
+		p[name] = destination.Cut(value, most)
 	}
 }
 
@@ -104,33 +102,4 @@ func (p params) money(currency string, value destination.Money) {
 	}
 	p["currency"] = currency
 	p.number("value", value.JSON())
-}
-
-// cut keeps the first characters of a text.
-func cut(text string, most int) string {
-	if len(text) <= most {
-		return text
-	}
-	if utf8.RuneCountInString(text) <= most {
-		return text
-	}
-	kept := 0
-	for i := range text {
-		if kept == most {
-			return text[:i]
-		}
-		kept++
-	}
-	return text
-}
-
-// compact is the value as JSON, with characters as they are: escapes for HTML take six times the room.
-func compact(value any) []byte {
-	var b bytes.Buffer
-	encoder := json.NewEncoder(&b)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(value); err != nil {
-		panic("ga4: " + err.Error()) // only types and numbers made here, which JSON can always hold
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }

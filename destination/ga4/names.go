@@ -12,10 +12,10 @@ const (
 	refund   = "refund"
 )
 
-// defaultMapping is what Google's reports know
+// defaults is what Google's reports know
 // (https://developers.google.com/analytics/devguides/collection/ga4/reference/events), and a name of
 // kvit's own for sms_optin. An order counts once: when it is paid.
-var defaultMapping = destination.Mapping{
+var defaults = destination.Mapping{
 	"order_paid":       purchase,
 	"order_cancelled":  refund,
 	"order_refunded":   refund,
@@ -57,7 +57,7 @@ func isReserved(name string) bool {
 	return reserved[name]
 }
 
-func nameProblem(name string) string {
+func nameProblem(_, name string) string {
 	switch {
 	case !nameForm.MatchString(name):
 		return "must be up to 40 letters, digits and _, beginning with a letter"
@@ -77,8 +77,8 @@ func ownName(name string) string {
 		return '_'
 	}, name)
 	plain = strings.TrimLeft(plain, "_")
-	if nameProblem(cut(plain, 40)) != "" || plain == purchase || plain == refund {
+	if nameProblem("", destination.Cut(plain, 40)) != "" || plain == purchase || plain == refund {
 		plain = "custom_" + plain
 	}
-	return cut(plain, 40)
+	return destination.Cut(plain, 40)
 }

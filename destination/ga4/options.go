@@ -62,11 +62,15 @@ type settings struct {
 }
 
 func newSettings(options Options) (settings, error) {
-	s := settings{Options: options, mapping: defaultMapping.With(options.Events), params: map[string]destination.Path{}}
+	s := settings{Options: options, params: map[string]destination.Path{}}
 	s.Region = cmp.Or(s.Region, EU)
 	s.AdPurpose = cmp.Or(s.AdPurpose, "marketing")
 	s.WithoutClientID = cmp.Or(s.WithoutClientID, Skip)
 	if err := s.check(); err != nil {
+		return settings{}, err
+	}
+	var err error
+	if s.mapping, err = defaults.Changed(s.Events, nameProblem); err != nil {
 		return settings{}, err
 	}
 	s.BaseURL = strings.TrimSuffix(cmp.Or(s.BaseURL, addresses[s.Region]), "/")
@@ -91,19 +95,9 @@ func (s *settings) check() error {
 		return fmt.Errorf("region: must be %s or %s", EU, Global)
 	case s.WithoutClientID != Skip && s.WithoutClientID != Derive:
 		return fmt.Errorf("without_client_id: must be %s or %s", Skip, Derive)
-	case len(s.mapping) == 0:
-		return errors.New("events: leaves no event to send")
 	}
 	if err := checkParams(s.Params); err != nil {
 		return fmt.Errorf("params: %w", err)
-	}
-	for event, called := range s.mapping {
-		if called == destination.OwnName {
-			continue
-		}
-		if problem := nameProblem(called); problem != "" {
-			return fmt.Errorf("events: the name for %s %s", event, problem)
-		}
 	}
 	return nil
 }
@@ -113,7 +107,7 @@ func checkParams(params map[string]string) error {
 		return fmt.Errorf("must be at most %d", MaxParams)
 	}
 	for name := range params {
-		if problem := nameProblem(name); problem != "" || ownParams[name] {
+		if problem := nameProblem("", name); problem != "" || ownParams[name] {
 			return errors.New("must be named with up to 40 letters, digits and _, beginning with a letter, and none of those that kvit or Google sets")
 		}
 	}

@@ -28,7 +28,7 @@ type address struct {
 
 // hashed is nil if there is nothing to say.
 func hashed(customer *destination.Customer) *userData {
-	u := userData{Email: hashes(normalEmail(customer.Email)), Phone: hashes(normalPhone(customer.Phone))}
+	u := userData{Email: destination.HashedList(normalEmail(customer.Email)), Phone: destination.HashedList(normalPhone(customer.Phone))}
 	if a, ok := hashedAddress(customer); ok {
 		u.Address = []address{a}
 	}
@@ -36,13 +36,6 @@ func hashed(customer *destination.Customer) *userData {
 		return nil
 	}
 	return &u
-}
-
-func hashes(normal string) []string {
-	if normal == "" {
-		return nil
-	}
-	return []string{destination.SHA256Hex(normal)}
 }
 
 // hashedAddress needs both names: a town alone says nothing about a person that Google could match.
@@ -54,16 +47,14 @@ func hashedAddress(customer *destination.Customer) (address, bool) {
 	from := customer.Address
 	a := address{
 		FirstName: destination.SHA256Hex(first), LastName: destination.SHA256Hex(last),
-		City: place(from.City), Region: place(from.Region), PostalCode: place(from.PostalCode), Country: from.Country,
-	}
-	if street := normalStreet(strings.Join(from.Lines, " ")); street != "" {
-		a.Street = destination.SHA256Hex(street)
+		Street: destination.Hashed(normalStreet(strings.Join(from.Lines, " "))),
+		City:   place(from.City), Region: place(from.Region), PostalCode: place(from.PostalCode), Country: from.Country,
 	}
 	return a, true
 }
 
 // place is sent as it is, as Google wants it.
-func place(text string) string { return cut(strings.TrimSpace(text), 100) }
+func place(text string) string { return destination.Cut(strings.TrimSpace(text), 100) }
 
 func normalEmail(email string) string {
 	email = strings.ToLower(strings.TrimSpace(email))

@@ -1,8 +1,6 @@
 package klaviyo
 
 import (
-	"bytes"
-	"encoding/json"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -39,7 +37,7 @@ func (s *settings) call(event destination.Event) (call, *destination.Error) {
 	isCustom := strings.HasPrefix(event.Name, destination.CustomPrefix) // whatever its own name is
 	switch {
 	case !ok:
-		return call{}, destination.Reject("name: is not an event that Klaviyo is sent")
+		return call{}, destination.Reject("name: is not an event that this destination sends")
 	case metric == subscribe && !isCustom:
 		return s.subscription(event)
 	case metric == unsubscribe && !isCustom:
@@ -53,13 +51,7 @@ func (s *settings) call(event destination.Event) (call, *destination.Error) {
 
 // finish writes the body.
 func finish(path string, body any) (call, *destination.Error) {
-	var text bytes.Buffer
-	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(body); err != nil {
-		return call{}, destination.Reject("payload: cannot be written as JSON")
-	}
-	written := bytes.TrimSpace(text.Bytes())
+	written := destination.JSON(body)
 	if len(written) > maxText && hasLongText(gjson.ParseBytes(written)) {
 		return call{}, destination.Reject("payload: must not hold a text longer than 100 kB")
 	}

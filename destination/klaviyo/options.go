@@ -31,8 +31,8 @@ const (
 	unsubscribe = "(unsubscribe)"
 )
 
-// metrics are the default names.
-var metrics = destination.Mapping{
+// defaults are the metrics of the shop's events.
+var defaults = destination.Mapping{
 	"order_placed": "Placed Order", "order_paid": "Paid Order", "order_shipped": "Fulfilled Order",
 	"order_cancelled": "Cancelled Order", "order_refunded": "Refunded Order",
 	"account_created": "Created Account", "account_updated": "Updated Account",
@@ -50,25 +50,28 @@ type settings struct {
 
 var (
 	revisionForm = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}(\.[a-z0-9-]+)?$`)
-	headerForm   = regexp.MustCompile(`^[\x21-\x7e]+$`)
 	listForm     = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 )
 
 func newSettings(options Options) (settings, error) {
-	s := settings{Options: options, mapping: metrics.With(options.Events)}
+	s := settings{Options: options}
 	s.Revision = cmp.Or(s.Revision, DefaultRevision)
 	s.BaseURL = strings.TrimSuffix(cmp.Or(s.BaseURL, "https://a.klaviyo.com"), "/")
 	switch {
 	case s.APIKey == "":
 		return settings{}, errors.New("api_key: is required")
-	case !headerForm.MatchString(s.APIKey):
-		return settings{}, errors.New("api_key: must be visible ASCII without blanks")
+	case !destination.IsVisibleASCII(s.APIKey):
+		return settings{}, errors.New("api_key: must be visible ASCII characters")
 	case !revisionForm.MatchString(s.Revision):
 		return settings{}, errors.New("revision: must be a date written YYYY-MM-DD")
 	case s.ListID != "" && !listForm.MatchString(s.ListID):
 		return settings{}, errors.New("list_id: is not the id of a list")
 	}
-	if err := checkEvents(options.Events); err != nil {
+	var err error
+	if s.mapping, err = defaults.Changed(s.Events, nameProblem); err != nil {
+		return settings{}, err
+	}
+	if err := s.mapping.OneSale(); err != nil {
 		return settings{}, err
 	}
 	local, err := destination.CheckAddress(s.BaseURL)
@@ -79,21 +82,14 @@ func newSettings(options Options) (settings, error) {
 	return s, nil
 }
 
-func checkEvents(changes map[string]string) error {
-	for event, metric := range changes {
-		isCustom := strings.HasPrefix(event, destination.CustomPrefix)
-		switch {
-		case !destination.IsName(event):
-			return fmt.Errorf("events.%s: is not the name of an event", event)
-		case metric == destination.OwnName && !isCustom:
-			return fmt.Errorf("events.%s: %s is for custom events only", event, destination.OwnName)
-		case metric == subscribe || metric == unsubscribe:
-			return fmt.Errorf("events.%s: leave it out instead, or give it the name of a metric", event)
-		case !isMetric(metric) && metric != "":
-			return fmt.Errorf("events.%s: must be shorter than 128 characters", event)
-		}
+func nameProblem(_, metric string) string {
+	switch {
+	case metric == subscribe || metric == unsubscribe:
+		return "leave it out instead, or give it the name of a metric"
+	case !isMetric(metric):
+		return "must be shorter than 128 characters"
 	}
-	return nil
+	return ""
 }
 
 // isMetric tells whether Klaviyo takes the name: it must be less than 128 characters.

@@ -1,7 +1,6 @@
 package klaviyo
 
 import (
-	"cmp"
 	"encoding/json"
 	"slices"
 
@@ -71,12 +70,9 @@ func order(event destination.Event) (any, amount, *destination.Error) {
 	if o == nil {
 		o = &destination.Order{}
 	}
-	ref := cmp.Or(event.OrderRef, o.Ref)
+	ref := event.Reference()
 	if ref == "" {
-		return nil, amount{}, destination.Reject("order.ref: is required")
-	}
-	if o.Total == "" && (event.Name == "order_placed" || event.Name == "order_paid") {
-		return nil, amount{}, destination.Reject("order.total: is required")
+		return nil, amount{}, destination.Reject("order_ref: is required, or order.ref")
 	}
 	return orderProperties{
 		OrderID: ref, OrderNumber: o.Number,

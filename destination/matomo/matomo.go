@@ -6,7 +6,6 @@ package matomo
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"net/http"
 	"net/url"
 
@@ -99,19 +98,7 @@ func (m *Matomo) SendBatch(ctx context.Context, items []destination.Encoded) ([]
 }
 
 func (m *Matomo) body(items []destination.Encoded) []byte {
-	var body bytes.Buffer
-	body.WriteString(`{"requests":[`)
-	for i, item := range items {
-		if i > 0 {
-			body.WriteByte(',')
-		}
-		body.Write(item.Body)
-	}
-	token, _ := json.Marshal(m.TokenAuth) // a string has no error
-	body.WriteString(`],"token_auth":`)
-	body.Write(token)
-	body.WriteByte('}')
-	return body.Bytes()
+	return destination.Join(`{"requests":[`, items, `],"token_auth":`+string(destination.JSON(m.TokenAuth))+"}")
 }
 
 // Prove asks the Reporting API for the site, with the token in the body.

@@ -103,6 +103,8 @@ func TestReferenceOfThePayload(t *testing.T) {
 	require.Equal(t, "E100042", fields(t, options(), event).Get("ec_id"))
 	event.OrderRef = ""
 	require.Equal(t, "E7", fields(t, options(), event).Get("ec_id"))
+	event.OrderRef = strings.Repeat("ø", 100) // characters, not bytes
+	require.Equal(t, event.OrderRef, fields(t, options(), event).Get("ec_id"))
 }
 
 func TestForms(t *testing.T) {
@@ -161,8 +163,11 @@ func TestEventNames(t *testing.T) {
 	require.True(t, ok)
 	require.Len(t, server.Actions("e_c", "Game"), 1)
 	require.Equal(t, "E100042", server.Actions("e_c", "Order")[0].Get("e_n"))
+	withoutRef := destinationtest.EventWith(t, "order_paid", `{"order": {"ref": "E7"}}`)
+	withoutRef.OrderRef = ""
+	require.Equal(t, "E7", fields(t, o, withoutRef).Get("e_n"))
 	_, err := m.Send(t.Context(), destinationtest.Event(t, "search"))
-	require.EqualError(t, err, "name: is not an event that Matomo is sent")
+	require.EqualError(t, err, "name: is not an event that this destination sends")
 }
 
 func TestTraits(t *testing.T) {
@@ -215,7 +220,7 @@ func TestRejections(t *testing.T) {
 		"NoTotal":      {"order_paid", `{}`, "order.total: is required"},
 		"CartNoItems":  {"cart_updated", `{"cart": {"total": "1"}}`, "cart.items: is required, and an empty list for an empty cart"},
 		"CartNoTotal":  {"cart_updated", `{"cart": {"items": [{"sku": "a"}]}}`, "cart.total: is required"},
-		"NoPage":       {"page_viewed", `{"client": {"page_title": "a"}}`, "client.page_url: is required"},
+		"NoPage":       {"page_viewed", `{"client": {"referrer": "a"}}`, "client.page_url: is required, or client.page_title"},
 		"NoProduct":    {"product_viewed", `{"product": {"brand": "a"}, "client": {"page_url": "https://shop.example.com/"}}`, "product.sku: is required, or product.name"},
 		"BlankTerm":    {"search", `{"search": {"term": " "}}`, "search.term: is required"},
 		"BlankName":    {"custom: ", `{}`, "name: must not be blank"},
@@ -230,9 +235,9 @@ func TestRejections(t *testing.T) {
 		})
 	}
 	for ref, reason := range map[string]string{
-		"":                       "order.ref: is required, and must not be 0",
-		"0":                      "order.ref: is required, and must not be 0",
-		strings.Repeat("x", 101): "order.ref: must not be longer than 100 characters",
+		"":                       "order_ref: is required, or order.ref, and must not be 0",
+		"0":                      "order_ref: is required, or order.ref, and must not be 0",
+		strings.Repeat("ø", 101): "order_ref: must not be longer than 100 characters",
 	} {
 		event := destinationtest.EventWith(t, "order_paid", janesOrder)
 		event.OrderRef = ref
@@ -248,6 +253,8 @@ func TestOddPayloads(t *testing.T) {
 	for name, test := range map[string]struct{ event, payload string }{
 		"HugeCart":  {"cart_updated", `{"cart": {"total": "1", "items": [` + huge + `]}}`},
 		"EmptyCart": {"cart_updated", `{"cart": {"items": []}}`},
+		"NoAddress": {"product_viewed", `{"product": {"sku": "SKU-9"}}`},
+		"TitleOnly": {"page_viewed", `{"client": {"page_title": "Tea"}}`},
 		"ZeroTotal": {"order_paid", `{"order": {"total": "000.00", "items": []}}`},
 		"Negative":  {"order_paid", `{"order": {"total": "-749.5000"}}`},
 		"Unicode":   {"search", `{"search": {"term": "\u0000\u2028😀\ud800&=+%", "results": 0}}`},
@@ -301,6 +308,27 @@ func TestGroups(t *testing.T) {
 	require.Equal(t, group("order_paid"), group("cart_updated"))
 	require.Equal(t, group("page_viewed"), group("account_created"))
 	require.NotEqual(t, group("order_paid"), group("page_viewed"))
+}
+
+// TestFakeIsStrict: each mistake is one by which Matomo takes an event for another thing, or for none.
+func TestFakeIsStrict(t *testing.T) {
+	t.Parallel()
+	good := `{"requests":["?idsite=1&rec=1&cdt=1741083330&uid=7&idgoal=0&ec_id=E7&revenue=749.00&ec_items=` + url.QueryEscape(`[["SKU-9","Teapot","",299.00,1]]`) + `"],"token_auth":"` + token + `"}`
+	orders := func(body string) int {
+		server := matomotest.New("1", token, nil)
+		req := httptest.NewRequest(http.MethodPost, "/matomo.php", strings.NewReader(body))
+		req.Header.Set("Content-Type", "application/json")
+		server.ServeHTTP(httptest.NewRecorder(), req)
+		return server.Counts().Orders
+	}
+	require.Equal(t, 1, orders(good))
+	for from, to := range map[string]string{
+		"749.00": "749%2C00", "1741083330": "1741083330000", "idsite=1": "idsite=2", "ec_id=E7": "ec_id=0", "%2C299.00": "%2C%22299.00%22",
+		"&rec=1": "", "uid=7": "user=7", "?idsite": "idsite", `"token_auth":"`: `"token_auth":"x`, "&cdt=1741083330": "", "revenue=749.00&": "", `"}`: `"}{}`,
+	} {
+		require.Contains(t, good, from)
+		require.Zero(t, orders(strings.Replace(good, from, to, 1)), to)
+	}
 }
 
 // broken makes one of the items such as Matomo finds invalid, and the adapter would not write.

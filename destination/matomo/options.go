@@ -69,7 +69,7 @@ type settings struct {
 }
 
 func newSettings(options Options) (settings, error) {
-	s := settings{Options: options, mapping: defaults.With(options.Events), site: strconv.Itoa(options.SiteID)}
+	s := settings{Options: options, site: strconv.Itoa(options.SiteID)}
 	s.UserID = cmp.Or(s.UserID, Fallback)
 	s.BaseURL = strings.TrimRight(s.BaseURL, "/")
 	switch {
@@ -84,7 +84,8 @@ func newSettings(options Options) (settings, error) {
 	case !slices.Contains([]string{Fallback, Always, Never}, s.UserID):
 		return settings{}, fmt.Errorf("user_id: must be %s, %s or %s", Fallback, Always, Never)
 	}
-	if err := checkEvents(options.Events); err != nil {
+	var err error
+	if s.mapping, err = defaults.Changed(s.Events, nameProblem); err != nil {
 		return settings{}, err
 	}
 	local, err := destination.CheckAddress(s.BaseURL)
@@ -95,23 +96,16 @@ func newSettings(options Options) (settings, error) {
 	return s, nil
 }
 
-func checkEvents(changes map[string]string) error {
-	for event, called := range changes {
-		fitting, isForm := formsFor[called]
-		isCustom := strings.HasPrefix(event, destination.CustomPrefix)
-		switch {
-		case !destination.IsName(event):
-			return fmt.Errorf("events.%s: is not the name of an event", event)
-		case called == destination.OwnName && !isCustom:
-			return fmt.Errorf("events.%s: %s is for custom events only", event, destination.OwnName)
-		case isForm && !slices.Contains(fitting, event):
-			return fmt.Errorf("events.%s: cannot be recorded as %s", event, called)
-		}
-		if category, action := nameOf(called); !isForm && called != "" && (category == "" || action == "") {
-			return fmt.Errorf("events.%s: must be a form, or a name written category/action", event)
-		}
+func nameProblem(event, called string) string {
+	fitting, isForm := formsFor[called]
+	category, action := nameOf(called)
+	switch {
+	case isForm && !slices.Contains(fitting, event):
+		return "cannot be recorded as " + called
+	case !isForm && (category == "" || action == ""):
+		return "must be a form, or a name written category/action"
 	}
-	return nil
+	return ""
 }
 
 // form is the form of an event, or empty for a Matomo event, which every custom one is: its own name may

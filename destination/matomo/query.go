@@ -1,7 +1,6 @@
 package matomo
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/hex"
 	"encoding/json"
@@ -10,6 +9,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"kvit/destination"
 )
@@ -35,7 +35,7 @@ func (q *query) amount(name string, value destination.Money) { q.add(name, strin
 func (s *settings) query(event destination.Event) (string, *destination.Error) {
 	called, ok := s.mapping.Of(event.Name)
 	if !ok {
-		return "", destination.Reject("name: is not an event that Matomo is sent")
+		return "", destination.Reject("name: is not an event that this destination sends")
 	}
 	var q query
 	q.add("idsite", s.site)
@@ -103,7 +103,7 @@ func what(q *query, event destination.Event, called string) *destination.Error {
 	case formCart:
 		return cart(q, event)
 	case formPage:
-		return page(q, event, "")
+		return page(q, event)
 	case formProduct:
 		return product(q, event)
 	case formSearch:
@@ -121,12 +121,12 @@ func order(q *query, event destination.Event) *destination.Error {
 	if o == nil {
 		o = &destination.Order{}
 	}
-	ref := cmp.Or(event.OrderRef, o.Ref)
+	ref := event.Reference()
 	switch {
 	case ref == "" || ref == "0": // PHP's empty(), by which Matomo tells an order from a cart
-		return destination.Reject("order.ref: is required, and must not be 0")
-	case len(ref) > maxOrderID:
-		return destination.Reject("order.ref: must not be longer than %d characters", maxOrderID)
+		return destination.Reject("order_ref: is required, or order.ref, and must not be 0")
+	case utf8.RuneCountInString(ref) > maxOrderID:
+		return destination.Reject("order_ref: must not be longer than %d characters", maxOrderID)
 	case o.Total == "":
 		return destination.Reject("order.total: is required")
 	}
@@ -136,7 +136,8 @@ func order(q *query, event destination.Event) *destination.Error {
 	q.amount("ec_tx", o.Tax)
 	q.amount("ec_sh", o.Shipping)
 	q.amount("ec_dt", o.Discount)
-	return items(q, o.Items)
+	items(q, o.Items)
+	return nil
 }
 
 // cart says all that is in the cart: an item that is not said is gone.
@@ -154,12 +155,13 @@ func cart(q *query, event destination.Event) *destination.Error {
 	}
 	q.add("idgoal", "0")
 	q.amount("revenue", total)
-	return items(q, c.Items)
+	items(q, c.Items)
+	return nil
 }
 
 // items adds what Matomo keeps of each: sku, name, category, price, quantity. It passes over one
 // without a sku, so that the name stands in.
-func items(q *query, list []destination.Item) *destination.Error {
+func items(q *query, list []destination.Item) {
 	lines := make([][5]any, 0, len(list))
 	for _, item := range list {
 		sku := cmp.Or(item.SKU, item.Name)
@@ -168,14 +170,7 @@ func items(q *query, list []destination.Item) *destination.Error {
 		}
 		lines = append(lines, [5]any{sku, item.Name, item.Category, number(item.UnitPrice.JSON(), "0"), number(item.Quantity.JSON(), "1")})
 	}
-	var text bytes.Buffer
-	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(lines); err != nil {
-		return destination.Reject("items: cannot be written as JSON")
-	}
-	q.add("ec_items", strings.TrimSpace(text.String()))
-	return nil
+	q.add("ec_items", string(destination.JSON(lines)))
 }
 
 func number(value json.RawMessage, none string) json.RawMessage {
@@ -185,12 +180,13 @@ func number(value json.RawMessage, none string) json.RawMessage {
 	return value
 }
 
-func page(q *query, event destination.Event, title string) *destination.Error {
+// page needs something to call the page by; Matomo requires neither.
+func page(q *query, event destination.Event) *destination.Error {
 	client := event.Payload.Client
-	if client == nil || client.PageURL == "" {
-		return destination.Reject("client.page_url: is required")
+	if client == nil || client.PageURL == "" && client.PageTitle == "" {
+		return destination.Reject("client.page_url: is required, or client.page_title")
 	}
-	q.add("action_name", cmp.Or(client.PageTitle, title))
+	q.add("action_name", client.PageTitle)
 	return nil
 }
 
@@ -204,7 +200,12 @@ func product(q *query, event destination.Event) *destination.Error {
 	q.add("_pkn", p.Name)
 	q.add("_pkc", p.Category)
 	q.amount("_pkp", p.UnitPrice)
-	return page(q, event, p.Name)
+	title := cmp.Or(p.Name, p.SKU)
+	if client := event.Payload.Client; client != nil {
+		title = cmp.Or(client.PageTitle, title)
+	}
+	q.add("action_name", title)
+	return nil
 }
 
 func search(q *query, event destination.Event) *destination.Error {
@@ -231,7 +232,7 @@ func action(q *query, event destination.Event, called string) *destination.Error
 	q.add("ca", "1")
 	switch p := event.Payload; {
 	case strings.HasPrefix(event.Name, "order_"):
-		q.add("e_n", event.OrderRef)
+		q.add("e_n", event.Reference())
 		if p.Order != nil {
 			q.amount("e_v", p.Order.Total)
 		}

@@ -34,7 +34,7 @@ func customOf(event destination.Event, called string) (*customData, *destination
 	var c customData
 	switch subject(event) {
 	case "order":
-		c.OrderID = event.OrderRef
+		c.OrderID = event.Reference()
 		c.order(p.Order)
 	case "cart":
 		c.cart(p.Cart)
@@ -82,9 +82,6 @@ func (c *customData) order(o *destination.Order) {
 	if o == nil {
 		return
 	}
-	if c.OrderID == "" {
-		c.OrderID = o.Ref
-	}
 	c.price(o.Total, o.Currency)
 	c.items(o.Items)
 }
@@ -115,19 +112,10 @@ func (c *customData) items(items []destination.Item) {
 		}
 		c.ContentType = "product"
 		c.Contents = append(c.Contents, content{
-			ID: item.SKU, Quantity: whole(item.Quantity), Price: item.UnitPrice.JSON(),
+			ID: item.SKU, Quantity: item.Quantity.Whole(), Price: item.UnitPrice.JSON(),
 			Title: item.Name, Brand: item.Brand, Category: item.Category,
 		})
 	}
-}
-
-// whole is nil for parts of a piece: Meta shows whole numbers only, and one refused event refuses all.
-func whole(quantity destination.Quantity) json.RawMessage {
-	number := quantity.JSON()
-	if strings.Contains(string(number), ".") {
-		return nil
-	}
-	return number
 }
 
 // check refuses what Meta would count wrongly, or refuse together with a whole request.

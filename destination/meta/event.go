@@ -1,7 +1,6 @@
 package meta
 
 import (
-	"regexp"
 	"strings"
 
 	"kvit/destination"
@@ -30,7 +29,7 @@ type limitation struct {
 func (m *Meta) event(event destination.Event) (serverEvent, *destination.Error) {
 	called, ok := m.called(event.Name)
 	if !ok {
-		return serverEvent{}, destination.Reject("name: is not an event that is sent to Meta")
+		return serverEvent{}, destination.Reject("name: is not an event that this destination sends")
 	}
 	built := serverEvent{Name: called, Time: event.OccurredAt.Unix(), ID: event.Key, ActionSource: m.ActionSource}
 	if rejected := m.locate(&built, event.Payload.Client); rejected != nil {
@@ -49,15 +48,17 @@ func (m *Meta) event(event destination.Event) (serverEvent, *destination.Error) 
 	return built, nil
 }
 
-// maxName keeps a custom event's name to what every account takes. Meta's page states no limit.
-const maxName = 50
-
-var notInName = regexp.MustCompile(`[^A-Za-z0-9_]+`)
-
+// called is plain for a custom event's own name, which never is that of a sale: those count as revenue, and
+// have to be named in the configuration.
 func (m *Meta) called(name string) (string, bool) {
 	called, ok := m.mapping.Of(name)
-	called = notInName.ReplaceAllString(called, "_")
-	return called[:min(len(called), maxName)], ok
+	if m.mapping.IsOwn(name) {
+		called = destination.PlainName(called)
+		if called == purchase {
+			called = "custom_" + called
+		}
+	}
+	return called, ok
 }
 
 // locate adds what Meta requires of an event on a website, and of no other.
@@ -65,14 +66,16 @@ func (m *Meta) locate(built *serverEvent, client *destination.Browser) *destinat
 	if m.ActionSource != "website" {
 		return nil
 	}
-	switch {
-	case client == nil || client.PageURL == "":
+	if client == nil || client.PageURL == "" {
 		return destination.Reject("client.page_url: is required where action_source is website")
-	case !strings.HasPrefix(client.PageURL, "https://") && !strings.HasPrefix(client.PageURL, "http://"):
-		return destination.Reject("client.page_url: must begin with https:// or http://")
+	}
+	address := destination.PageAddress(client.PageURL)
+	switch {
+	case !strings.HasPrefix(address, "https://") && !strings.HasPrefix(address, "http://"):
+		return destination.Reject("client.page_url: must begin with https:// or http://, and have no @ before its path")
 	case client.UserAgent == "":
 		return destination.Reject("client.user_agent: is required where action_source is website")
 	}
-	built.SourceURL, built.ReferrerURL = client.PageURL, client.Referrer
+	built.SourceURL, built.ReferrerURL = address, destination.PageAddress(client.Referrer)
 	return nil
 }

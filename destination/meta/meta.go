@@ -6,8 +6,8 @@ package meta
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"net/http"
+	"strings"
 	"time"
 
 	"kvit/destination"
@@ -58,11 +58,7 @@ func (m *Meta) Encode(event destination.Event) (destination.Encoded, *destinatio
 	if rejected != nil {
 		return destination.Encoded{}, rejected
 	}
-	body, err := marshal(built)
-	if err != nil {
-		return destination.Encoded{}, destination.Reject("payload: cannot be written as JSON")
-	}
-	return destination.Encoded{Body: body}, nil
+	return destination.Encoded{Body: destination.JSON(built)}, nil
 }
 
 // Send delivers one event.
@@ -96,11 +92,7 @@ func (m *Meta) SendTest(ctx context.Context, event destination.Event) (int, erro
 }
 
 func (m *Meta) post(ctx context.Context, items []destination.Encoded, testCode string) (status int, failed *destination.Error) {
-	body, err := marshal(m.request(items, testCode))
-	if err != nil {
-		return 0, destination.Reject("payload: cannot be written as JSON")
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, m.address, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, m.address, bytes.NewReader(m.body(items, testCode)))
 	if err != nil {
 		return 0, &destination.Error{Kind: destination.Misconfigured, Reason: "the address cannot be used"}
 	}
@@ -112,32 +104,21 @@ func (m *Meta) post(ctx context.Context, items []destination.Encoded, testCode s
 	return answer.Status, judge(answer, len(items))
 }
 
-// request is the whole body. The token stands in it, and not in the address, where it would get into the
-// logs of whatever is on the way.
-type request struct {
-	AccessToken   string            `json:"access_token,omitempty"`
-	TestEventCode string            `json:"test_event_code,omitempty"`
-	Data          []json.RawMessage `json:"data"`
+// head is the body without its events. The token stands in it, and not in the address, where it would get
+// into the logs of whatever is on the way.
+type head struct {
+	AccessToken   string `json:"access_token,omitempty"`
+	TestEventCode string `json:"test_event_code,omitempty"`
 }
 
-func (m *Meta) request(items []destination.Encoded, testCode string) request {
-	r := request{TestEventCode: testCode, Data: make([]json.RawMessage, len(items))}
+func (m *Meta) body(items []destination.Encoded, testCode string) []byte {
+	h := head{TestEventCode: testCode}
 	if m.TokenIn == InBody {
-		r.AccessToken = m.AccessToken
+		h.AccessToken = m.AccessToken
 	}
-	for i, item := range items {
-		r.Data[i] = item.Body
+	before := strings.TrimSuffix(string(destination.JSON(h)), "}")
+	if before != "{" {
+		before += ","
 	}
-	return r
-}
-
-// marshal leaves <, > and & as they are, which addresses are full of.
-func marshal(value any) ([]byte, error) {
-	var buffer bytes.Buffer
-	encoder := json.NewEncoder(&buffer)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(value); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(buffer.Bytes(), []byte("\n")), nil
+	return destination.Join(before+`"data":[`, items, "]}")
 }

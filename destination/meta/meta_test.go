@@ -120,7 +120,7 @@ func TestNames(t *testing.T) {
 	for name, want := range map[string]string{
 		"order_paid": "Purchase", "account_created": "CompleteRegistration", "newsletter_optin": "Subscribe", "sms_optin": "SmsOptin",
 		"cart_updated": "AddToCart", "checkout_started": "InitiateCheckout", "product_viewed": "ViewContent", "search": "Search",
-		"page_viewed": "PageView", "custom:size guide / opened": "size_guide_opened", "custom:" + strings.Repeat("ø", 60) + strings.Repeat("x", 60): "_" + strings.Repeat("x", 49),
+		"page_viewed": "PageView", "custom:Purchase": "custom_Purchase", "custom:size guide / opened": "size_guide_opened", "custom:" + strings.Repeat("ø", 60) + strings.Repeat("x", 60): "_" + strings.Repeat("x", 49),
 	} {
 		_, fields := encoded(t, options(), destinationtest.Event(t, name))
 		require.Equal(t, want, fields["event_name"], name)
@@ -148,19 +148,31 @@ func TestNamesCanBeChanged(t *testing.T) {
 	require.NotNil(t, rejected)
 }
 
+// TestAddressesHoldNoEmail: Meta takes contact data hashed, and shops put it into links.
+func TestAddressesHoldNoEmail(t *testing.T) {
+	t.Parallel()
+	_, fields := encoded(t, options(), destinationtest.EventWith(t, "page_viewed", `{"client": {"ip": "198.51.100.7", "user_agent": "x",
+		"page_url": "https://shop.example.com/?mail=jane%40example.com&a=1", "referrer": "https://shop.example.com/for/jane@example.com"}}`))
+	require.Equal(t, "https://shop.example.com/?a=1", fields["event_source_url"])
+	require.Equal(t, "https://shop.example.com/for/", fields["referrer_url"])
+}
+
 func TestOptions(t *testing.T) {
 	t.Parallel()
 	for want, change := range map[string]func(*meta.Options){
-		"dataset_id: must be the number of a dataset":                                  func(o *meta.Options) { o.DatasetID = "12/34" },
-		"access_token: is required":                                                    func(o *meta.Options) { o.AccessToken = "" },
-		"token_in: must be body or query":                                              func(o *meta.Options) { o.TokenIn = "header" },
-		"api_version: must be a version such as v25.0":                                 func(o *meta.Options) { o.APIVersion = "25" },
-		"action_source: must be one of website, app":                                   func(o *meta.Options) { o.ActionSource = "shop" },
-		"base_url: must begin with https://":                                           func(o *meta.Options) { o.BaseURL = "http://graph.example.com" },
-		"events: search must be called by up to 50 letters":                            func(o *meta.Options) { o.Events = map[string]string{"search": "Søg"} },
-		"events: nothing must be called by":                                            func(o *meta.Options) { o.Events = map[string]string{"nothing": "Search"} },
-		"events: order_paid must be called by up to 50":                                func(o *meta.Options) { o.Events = map[string]string{"order_paid": "*"} },
-		"events: order_placed and order_paid must not have the same name, which would": func(o *meta.Options) { o.Events = map[string]string{"order_placed": "Purchase"} },
+		"dataset_id: must be the number of a dataset":                          func(o *meta.Options) { o.DatasetID = "12/34" },
+		"access_token: is required":                                            func(o *meta.Options) { o.AccessToken = "" },
+		"token_in: must be body or query":                                      func(o *meta.Options) { o.TokenIn = "header" },
+		"api_version: must be a version such as v25.0":                         func(o *meta.Options) { o.APIVersion = "25" },
+		"action_source: must be one of website, app":                           func(o *meta.Options) { o.ActionSource = "shop" },
+		"base_url: must begin with https://":                                   func(o *meta.Options) { o.BaseURL = "http://graph.example.com" },
+		"events.search: must be up to 50 letters, digits and _":                func(o *meta.Options) { o.Events = map[string]string{"search": "Søg"} },
+		"events.nothing: is not the name of an event":                          func(o *meta.Options) { o.Events = map[string]string{"nothing": "Search"} },
+		"events.order_paid: * is for custom events only":                       func(o *meta.Options) { o.Events = map[string]string{"order_paid": "*"} },
+		"events: order_placed and order_paid must not both be a sale, or have": func(o *meta.Options) { o.Events = map[string]string{"order_placed": "Purchase"} },
+		"events: order_placed and order_shipped must not both be a sale": func(o *meta.Options) {
+			o.Events = map[string]string{"order_placed": "Purchase", "order_shipped": "Purchase", "order_paid": ""}
+		},
 	} {
 		options := options()
 		change(&options)
@@ -248,7 +260,7 @@ func TestRejections(t *testing.T) {
 		"NoOrder":         {"order_paid", `{` + client + `}`, "", "order.total: is required with order.currency"},
 		"Negative":        {"order_paid", `{` + client + `, "order": {"total": "-1.00", "currency": "DKK"}}`, "", "order.total: must not be negative"},
 		"EmptyCart":       {"cart_updated", `{` + client + `, "cart": {"items": []}}`, "", "cart.items: must have an item with a sku"},
-		"CustomPurchase":  {"custom:Purchase", `{` + client + `}`, "", "order.total: is required with order.currency"},
+		"UserInPage":      {"page_viewed", `{"client": {"page_url": "https://a@shop.example.com/", "user_agent": "x"}}`, "", "client.page_url: must begin with https:// or http://, and have no @"},
 		"AnotherNeedsOne": {"account_created", `{}`, "system_generated", "customer.email: is required, or"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -359,7 +371,7 @@ func TestOneBadEventRefusesAll(t *testing.T) {
 	require.Zero(t, server.Counts().Events)
 	_, failed = m.SendBatch(t.Context(), items[:1])
 	require.Nil(t, failed)
-	require.Equal(t, []string{"event_time: is too far back"}, server.Refusals())
+	require.Equal(t, []string{"event_time: is too far back, or in the future"}, server.Refusals())
 }
 
 func TestSendTest(t *testing.T) {

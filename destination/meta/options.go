@@ -1,6 +1,7 @@
 package meta
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
@@ -63,12 +64,15 @@ type settings struct {
 }
 
 func newSettings(options Options) (settings, error) {
-	s := settings{Options: options, mapping: defaults.With(options.Events)}
-	s.TokenIn = or(s.TokenIn, InBody)
-	s.APIVersion = or(s.APIVersion, "v25.0")
-	s.ActionSource = or(s.ActionSource, "website")
-	s.BaseURL = strings.TrimSuffix(or(s.BaseURL, "https://graph.facebook.com"), "/")
+	s := settings{Options: options}
+	s.TokenIn = cmp.Or(s.TokenIn, InBody)
+	s.APIVersion = cmp.Or(s.APIVersion, "v25.0")
+	s.ActionSource = cmp.Or(s.ActionSource, "website")
+	s.BaseURL = strings.TrimSuffix(cmp.Or(s.BaseURL, "https://graph.facebook.com"), "/")
 	if err := s.check(); err != nil {
+		return settings{}, err
+	}
+	if err := s.name(); err != nil {
 		return settings{}, err
 	}
 	local, err := destination.CheckAddress(s.BaseURL)
@@ -84,9 +88,8 @@ func newSettings(options Options) (settings, error) {
 }
 
 var (
-	datasets  = regexp.MustCompile(`^[0-9]{1,20}$`)
-	versions  = regexp.MustCompile(`^v[0-9]{1,3}\.[0-9]{1,2}$`)
-	eventName = regexp.MustCompile(`^[A-Za-z0-9_]{1,50}$`)
+	datasets = regexp.MustCompile(`^[0-9]{1,20}$`)
+	versions = regexp.MustCompile(`^v[0-9]{1,3}\.[0-9]{1,2}$`)
 )
 
 func (s *settings) check() error {
@@ -102,30 +105,18 @@ func (s *settings) check() error {
 	case !slices.Contains(ActionSources, s.ActionSource):
 		return errors.New("action_source: must be one of " + strings.Join(ActionSources, ", "))
 	}
-	return s.checkNames()
-}
-
-// checkNames refuses names that Meta may not take, and one name for both states of an order, which
-// would count the order twice: their ids differ.
-func (s *settings) checkNames() error {
-	for event, called := range s.mapping {
-		if called == destination.OwnName && strings.HasPrefix(event, destination.CustomPrefix) {
-			continue
-		}
-		if !destination.IsName(event) || !eventName.MatchString(called) {
-			return fmt.Errorf("events: %s must be called by up to 50 letters, digits and _", event)
-		}
-	}
-	placed, ok := s.mapping["order_placed"]
-	if ok && placed == s.mapping["order_paid"] {
-		return errors.New("events: order_placed and order_paid must not have the same name, which would count an order twice")
-	}
 	return nil
 }
 
-func or(value, fallback string) string {
-	if value == "" {
-		return fallback
+func (s *settings) name() (err error) {
+	s.mapping, err = defaults.Changed(s.Events, func(_, called string) string {
+		if destination.IsPlainName(called) {
+			return ""
+		}
+		return "must be up to 50 letters, digits and _"
+	})
+	if err != nil {
+		return err
 	}
-	return value
+	return s.mapping.OneSale(purchase)
 }

@@ -49,10 +49,8 @@ func (u *userData) customer(c *destination.Customer) {
 	u.Email, u.Phone = hashed(email(c.Email)), hashed(phone(c.Phone))
 	u.FirstName, u.LastName = hashed(trimmed(c.FirstName)), hashed(trimmed(c.LastName))
 	u.Gender, u.Birthday = hashed(gender(c.Gender)), hashed(birthday(c.Birthday))
-	if c.ID != "" {
-		// As it stands: whoever gives it to the browser's pixel too needs to get at the same hash.
-		u.ExternalID = []string{destination.SHA256Hex(c.ID)}
-	}
+	// As it stands: whoever gives it to the browser's pixel too needs to get at the same hash.
+	u.ExternalID = destination.HashedList(c.ID)
 	if a := c.Address; a != nil {
 		u.City, u.Region = hashed(place(a.City)), hashed(place(a.Region))
 		u.PostalCode, u.Country = hashed(postalCode(a.PostalCode)), hashed(country(a.Country))
@@ -82,13 +80,10 @@ var hash = regexp.MustCompile(`^(?:[0-9a-f]{32}|[0-9a-f]{64})$`)
 
 // hashed hashes a normalised value, unless the shop has done so itself.
 func hashed(normal string) []string {
-	if normal == "" {
-		return nil
-	}
 	if hash.MatchString(normal) {
 		return []string{normal}
 	}
-	return []string{destination.SHA256Hex(normal)}
+	return destination.HashedList(normal)
 }
 
 func trimmed(text string) string { return strings.ToLower(strings.TrimSpace(text)) }

@@ -1,7 +1,6 @@
 package microsoftuet
 
 import (
-	"cmp"
 	"encoding/json"
 	"regexp"
 	"strings"
@@ -57,7 +56,8 @@ func newEvent(e destination.Event, called string, granted bool) (event, *destina
 		written.AdStorage = "G"
 	}
 	if client := e.Payload.Client; client != nil {
-		written.SourceURL, written.Referrer, written.PageTitle = client.PageURL, client.Referrer, client.PageTitle
+		written.SourceURL, written.Referrer = destination.PageAddress(client.PageURL), destination.PageAddress(client.Referrer)
+		written.PageTitle = client.PageTitle
 	}
 	if called == PageLoad {
 		written.Type, written.Name = PageLoad, ""
@@ -69,7 +69,7 @@ func newEvent(e destination.Event, called string, granted bool) (event, *destina
 	if written.User, rejected = newUserData(e.Payload, granted); rejected != nil {
 		return event{}, rejected
 	}
-	if written.Custom, rejected = newCustomData(e); rejected != nil {
+	if written.Custom, rejected = newCustomData(e, called); rejected != nil {
 		return event{}, rejected
 	}
 	return written, nil
@@ -79,9 +79,11 @@ func newEvent(e destination.Event, called string, granted bool) (event, *destina
 func newUserData(p destination.Payload, granted bool) (userData, *destination.Error) {
 	var u userData
 	if p.Customer != nil {
-		u.Email = hashed(strings.ToLower(strings.TrimSpace(p.Customer.Email)))
-		u.Phone = hashed(strings.TrimPrefix(p.Customer.Phone, "+"))
-		u.ExternalID = p.Customer.ID
+		u.Email = destination.Hashed(strings.ToLower(strings.TrimSpace(p.Customer.Email)))
+		u.Phone = destination.Hashed(strings.TrimPrefix(p.Customer.Phone, "+"))
+		if !strings.Contains(p.Customer.ID, "@") { // an e-mail address has to be hashed
+			u.ExternalID = p.Customer.ID
+		}
 	}
 	if p.Client != nil {
 		u.UserAgent, u.IP = p.Client.UserAgent, p.Client.IP
@@ -99,16 +101,8 @@ func newUserData(p destination.Payload, granted bool) (userData, *destination.Er
 // that somebody else wrote into the shop's URL would make Microsoft refuse the event.
 var clickID = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-?[0-9A-Fa-f]{4}){3}-?[0-9A-Fa-f]{12}$`)
 
-// hashed is empty for an empty text: its hash would be the same for everybody.
-func hashed(text string) string {
-	if text == "" {
-		return ""
-	}
-	return destination.SHA256Hex(text)
-}
-
 // newCustomData is nil for an event that is about nothing but the visitor.
-func newCustomData(e destination.Event) (*customData, *destination.Error) {
+func newCustomData(e destination.Event, called string) (*customData, *destination.Error) {
 	p := e.Payload
 	switch e.Name {
 	case "order_placed", "order_paid", "order_shipped", "order_cancelled", "order_refunded":
@@ -117,19 +111,18 @@ func newCustomData(e destination.Event) (*customData, *destination.Error) {
 		if p.Cart == nil {
 			return nil, nil
 		}
-		data, rejected := bought("cart", p.Cart.Currency, p.Cart.Total, p.Cart.Items)
-		data.PageType = "cart"
-		return &data, rejected
+		if called == addToCart && p.Cart.Items != nil && len(p.Cart.Items) == 0 {
+			return nil, destination.Reject("cart.items: is empty, and nothing was added to the cart")
+		}
+		return bought("cart", p.Cart.Currency, p.Cart.Total, p.Cart.Items), nil
 	case "product_viewed":
 		if p.Product == nil {
 			return nil, nil
 		}
 		// The price of the product, but no value: nothing was bought.
-		data, rejected := bought("product", p.Product.Currency, "", []destination.Item{{
+		return bought("product", p.Product.Currency, "", []destination.Item{{
 			SKU: p.Product.SKU, Name: p.Product.Name, UnitPrice: p.Product.UnitPrice,
-		}})
-		data.PageType = "product"
-		return &data, rejected
+		}}), nil
 	case "search":
 		if p.Search == nil || p.Search.Term == "" {
 			return nil, nil
@@ -146,26 +139,25 @@ func ordered(e destination.Event) (*customData, *destination.Error) {
 	if order == nil {
 		order = &destination.Order{}
 	}
-	ref := cmp.Or(e.OrderRef, order.Ref)
-	if ref == "" {
-		return nil, destination.Reject("order.ref: is required")
-	}
-	data, rejected := bought("order", order.Currency, order.Total, order.Items)
-	data.TransactionID = ref
+	pageType := ""
 	if e.Name == "order_placed" || e.Name == "order_paid" {
-		data.PageType = "purchase"
+		pageType = "purchase"
 	}
-	return &data, rejected
+	data := bought(pageType, order.Currency, order.Total, order.Items)
+	if data.TransactionID = e.Reference(); data.TransactionID == "" {
+		return nil, destination.Reject("order_ref: is required, or order.ref")
+	}
+	return data, nil
 }
 
-// bought rejects an amount without a currency: Microsoft would take it for one in another.
-func bought(object, currency string, total destination.Money, items []destination.Item) (customData, *destination.Error) {
-	if total != "" && currency == "" {
-		return customData{}, destination.Reject("%s.currency: is required beside %s.total", object, object)
+// bought leaves out amounts without a currency: Microsoft would take them for ones in another.
+func bought(pageType, currency string, total destination.Money, items []destination.Item) *customData {
+	data := &customData{PageType: pageType, Currency: currency}
+	if currency != "" {
+		data.Value = total.JSON()
 	}
-	data := customData{Currency: currency, Value: total.JSON()}
 	for _, line := range items {
-		written := item{ID: line.SKU, Name: line.Name, Quantity: whole(line.Quantity)}
+		written := item{ID: line.SKU, Name: line.Name, Quantity: line.Quantity.Whole()}
 		if currency != "" {
 			written.Price = line.UnitPrice.JSON()
 		}
@@ -174,14 +166,5 @@ func bought(object, currency string, total destination.Money, items []destinatio
 		}
 		data.Items = append(data.Items, written)
 	}
-	return data, nil
-}
-
-// whole leaves half a metre out: nothing says that a quantity may have decimals.
-func whole(quantity destination.Quantity) json.RawMessage {
-	number := quantity.JSON()
-	if strings.Contains(string(number), ".") {
-		return nil
-	}
-	return number
+	return data
 }

@@ -8,11 +8,9 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -25,17 +23,22 @@ const (
 	DefaultAdPurpose = "marketing"
 )
 
+const (
+	purchase  = "purchase"
+	addToCart = "add_to_cart"
+)
+
 // PageLoad in a mapping makes an event a page load; any other name is the action of a custom event,
 // which a conversion goal looks for.
 const PageLoad = "pageLoad"
 
-// DefaultEvents is what Microsoft calls the shop's events: actions are free, these are the usual ones.
+// defaults is what Microsoft calls the shop's events: actions are free, these are the usual ones.
 // A sale counts once, when it is paid.
-var DefaultEvents = destination.Mapping{
-	"order_paid":          "purchase",
+var defaults = destination.Mapping{
+	"order_paid":          purchase,
 	"account_created":     "signup",
 	"newsletter_optin":    "subscribe",
-	"cart_updated":        "add_to_cart",
+	"cart_updated":        addToCart,
 	"checkout_started":    "begin_checkout",
 	"product_viewed":      "view_item",
 	"search":              "search",
@@ -55,7 +58,7 @@ type Options struct {
 	TagID     string            // the id of the UET tag
 	Token     string            // the tag's token for the Conversions API
 	AdPurpose string            // whose acceptance is adStorageConsent; default DefaultAdPurpose
-	Events    map[string]string // changes to DefaultEvents, see destination.Mapping.With
+	Events    map[string]string // changes to the default mapping; empty: not sent
 	BaseURL   string            // default DefaultBaseURL
 	HTTP      destination.ClientOptions
 }
@@ -78,15 +81,22 @@ func New(options Options) (*MicrosoftUET, error) {
 		return nil, fmt.Errorf("base_url: %w", err)
 	case !isTagID(options.TagID):
 		return nil, errors.New("tag_id: must be at most 20 digits")
-	case options.Token == "":
-		return nil, errors.New("token: is required")
+	case !destination.IsVisibleASCII(options.Token):
+		return nil, errors.New("token: is required, in visible ASCII characters")
+	}
+	events, err := defaults.Changed(options.Events, nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := events.OneSale(purchase); err != nil {
+		return nil, err
 	}
 	options.HTTP.AllowPrivate = options.HTTP.AllowPrivate || local
 	return &MicrosoftUET{
 		url:     strings.TrimRight(base, "/") + "/" + options.TagID + "/events",
 		token:   options.Token,
 		purpose: cmp.Or(options.AdPurpose, DefaultAdPurpose),
-		events:  DefaultEvents.With(options.Events),
+		events:  events,
 		client:  destination.NewClient(options.HTTP),
 	}, nil
 }
@@ -108,19 +118,19 @@ func (m *MicrosoftUET) Send(ctx context.Context, event destination.Event) (int, 
 // Encode writes an event of the field data.
 func (m *MicrosoftUET) Encode(event destination.Event) (destination.Encoded, *destination.Error) {
 	called, ok := m.events.Of(event.Name)
+	if m.events.IsOwn(event.Name) && (called == purchase || called == PageLoad) {
+		called = "custom_" + called // what the shop calls so may be something else
+	}
 	if !ok {
-		return destination.Encoded{}, destination.Reject("name: is not an event that is sent to Microsoft Advertising")
+		return destination.Encoded{}, destination.Reject("name: is not an event that this destination sends")
 	}
 	written, rejected := newEvent(event, called, event.Accepts(m.purpose))
 	if rejected != nil {
 		return destination.Encoded{}, rejected
 	}
-	body, err := json.Marshal(written)
-	if err != nil {
-		return destination.Encoded{}, destination.Reject("payload: cannot be written as JSON")
-	}
+	body := destination.JSON(written)
 	if len(body) >= limits.Bytes {
-		return destination.Encoded{}, destination.Reject("payload: must not become larger than a request may be")
+		return destination.Encoded{}, destination.Reject("payload: must not be larger than 1 MB in Microsoft's form")
 	}
 	return destination.Encoded{Body: body}, nil
 }
@@ -134,12 +144,7 @@ const (
 
 // SendBatch posts items in one request and reads what became of each.
 func (m *MicrosoftUET) SendBatch(ctx context.Context, items []destination.Encoded) ([]destination.Result, *destination.Error) {
-	bodies := make([][]byte, len(items))
-	for i, item := range items {
-		bodies[i] = item.Body
-	}
-	body := slices.Concat([]byte(before), bytes.Join(bodies, []byte(",")), []byte(after))
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, m.url, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, m.url, bytes.NewReader(destination.Join(before, items, after)))
 	if err != nil {
 		return nil, &destination.Error{Kind: destination.Misconfigured, Reason: "the address cannot be used"}
 	}

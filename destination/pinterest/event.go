@@ -1,7 +1,6 @@
 package pinterest
 
 import (
-	"cmp"
 	"strconv"
 
 	"kvit/destination"
@@ -43,12 +42,14 @@ type content struct {
 	ItemBrand    string `json:"item_brand,omitempty"`
 }
 
+const addToCart = "add_to_cart"
+
 func newEvent(e destination.Event, called string) (event, *destination.Error) {
 	user, rejected := newUserData(e.Payload)
 	if rejected != nil {
 		return event{}, rejected
 	}
-	data, rejected := newCustomData(e)
+	data, rejected := newCustomData(e, called)
 	if rejected != nil {
 		return event{}, rejected
 	}
@@ -57,7 +58,7 @@ func newEvent(e destination.Event, called string) (event, *destination.Error) {
 		UserData: user, CustomData: data,
 	}
 	if e.Payload.Client != nil {
-		written.SourceURL = e.Payload.Client.PageURL
+		written.SourceURL = destination.PageAddress(e.Payload.Client.PageURL)
 	}
 	if e.Payload.Customer != nil {
 		written.Language = language(e.Payload.Customer.Language)
@@ -66,16 +67,19 @@ func newEvent(e destination.Event, called string) (event, *destination.Error) {
 }
 
 // newCustomData is nil for an event that is about nothing but the visitor.
-func newCustomData(e destination.Event) (*customData, *destination.Error) {
+func newCustomData(e destination.Event, called string) (*customData, *destination.Error) {
 	p := e.Payload
 	switch e.Name {
 	case "order_placed", "order_paid", "order_shipped", "order_cancelled", "order_refunded":
-		return ordered(e)
+		return ordered(e), nil
 	case "cart_updated", "checkout_started":
 		if p.Cart == nil {
 			return nil, nil
 		}
-		return bought("cart", p.Cart.Currency, p.Cart.Total, p.Cart.Items)
+		if called == addToCart && p.Cart.Items != nil && len(p.Cart.Items) == 0 {
+			return nil, destination.Reject("cart.items: is empty, and nothing was added to the cart")
+		}
+		return bought(p.Cart.Currency, p.Cart.Total, p.Cart.Items), nil
 	case "product_viewed":
 		return viewed(p.Product), nil
 	case "search":
@@ -88,25 +92,19 @@ func newCustomData(e destination.Event) (*customData, *destination.Error) {
 	}
 }
 
-func ordered(e destination.Event) (*customData, *destination.Error) {
+func ordered(e destination.Event) *customData {
 	order := e.Payload.Order
 	if order == nil {
 		order = &destination.Order{}
 	}
-	data, rejected := bought("order", order.Currency, order.Total, order.Items)
-	if rejected != nil {
-		return nil, rejected
-	}
-	data.OrderID = cmp.Or(e.OrderRef, order.Ref)
-	return data, nil
+	data := bought(order.Currency, order.Total, order.Items)
+	data.OrderID = e.Reference()
+	return data
 }
 
-// bought rejects an amount without a currency: Pinterest would take it for one in the account's own.
-func bought(object, currency string, total destination.Money, items []destination.Item) (*customData, *destination.Error) {
-	if total != "" && currency == "" {
-		return nil, destination.Reject("%s.currency: is required beside %s.total", object, object)
-	}
-	data := &customData{Currency: currency, Value: string(total.JSON()), NumItems: pieces(items)}
+// bought leaves out amounts without a currency: Pinterest would take them for ones in the account's own.
+func bought(currency string, total destination.Money, items []destination.Item) *customData {
+	data := &customData{Currency: currency, Value: price(total, currency), NumItems: pieces(items)}
 	for _, item := range items {
 		if item.SKU != "" {
 			data.ContentIDs = append(data.ContentIDs, item.SKU)
@@ -117,7 +115,7 @@ func bought(object, currency string, total destination.Money, items []destinatio
 			ItemName: item.Name, ItemCategory: item.Category, ItemBrand: item.Brand,
 		})
 	}
-	return data, nil
+	return data
 }
 
 // viewed gives the price of the product, but no value: nothing was bought.

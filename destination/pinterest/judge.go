@@ -63,7 +63,7 @@ func errorCode(body []byte) int64 {
 }
 
 // perEvent reads the events of an answer; false if they cannot be those of the request. A list that
-// is longer than what is read of an answer (destination.MaxAnswer), or broke off, holds for the events
+// is longer than what is read of an answer (maxAnswer), or broke off, holds for the events
 // that it still names: the others are sent again, and Pinterest knows those it had.
 func perEvent(answer destination.Answer, n int) ([]destination.Result, bool) {
 	events := gjson.GetBytes(answer.Body, "events")

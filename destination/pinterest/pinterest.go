@@ -6,7 +6,6 @@ package pinterest
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -21,13 +20,13 @@ import (
 // DefaultBaseURL is where the API is.
 const DefaultBaseURL = "https://api.pinterest.com/v5"
 
-// DefaultEvents is what Pinterest calls the shop's events. A sale counts once, when it is paid.
-var DefaultEvents = destination.Mapping{
+// defaults is what Pinterest calls the shop's events. A sale counts once, when it is paid.
+var defaults = destination.Mapping{
 	"order_paid":          "checkout",
 	"account_created":     "signup",
 	"newsletter_optin":    "lead",
 	"sms_optin":           "custom",
-	"cart_updated":        "add_to_cart",
+	"cart_updated":        addToCart,
 	"checkout_started":    "initiate_checkout",
 	"product_viewed":      "page_visit",
 	"search":              "search",
@@ -46,6 +45,9 @@ var EventNames = []string{
 // limits of one request. Pinterest states the number of events; the size bounds kvit's own memory.
 var limits = destination.Limits{Events: 1000, Bytes: 4 << 20}
 
+// maxAnswer has room for what Pinterest tells of a full request's events, 250 bytes of each.
+const maxAnswer = 256 << 10
+
 // window is how long Pinterest is trusted to recognise a repeat. It says nothing itself, but what it
 // gets more than an hour late it takes for an offline conversion
 // (https://www.twilio.com/docs/segment/connections/destinations/catalog/actions-pinterest-conversions-api),
@@ -56,7 +58,7 @@ const window = time.Hour
 type Options struct {
 	AdAccountID string            // at most 18 digits
 	Token       string            // the conversion token
-	Events      map[string]string // changes to DefaultEvents, see destination.Mapping.With
+	Events      map[string]string // changes to the default mapping; empty: not sent
 	BaseURL     string            // default DefaultBaseURL
 	HTTP        destination.ClientOptions
 }
@@ -81,21 +83,36 @@ func New(options Options) (*Pinterest, error) {
 	if !isDigits(options.AdAccountID) || len(options.AdAccountID) > 18 {
 		return nil, errors.New("ad_account_id: must be at most 18 digits")
 	}
-	if options.Token == "" {
-		return nil, errors.New("token: is required")
+	if !destination.IsVisibleASCII(options.Token) {
+		return nil, errors.New("token: is required, in visible ASCII characters")
 	}
-	for _, event := range slices.Sorted(maps.Keys(options.Events)) {
-		if called := options.Events[event]; called != "" && !slices.Contains(EventNames, called) {
-			return nil, fmt.Errorf("events.%s: is not a name that Pinterest knows", event)
-		}
+	events, err := mappingOf(options.Events)
+	if err != nil {
+		return nil, err
 	}
-	options.HTTP.AllowPrivate = options.HTTP.AllowPrivate || local
+	options.HTTP.AllowPrivate, options.HTTP.MaxAnswer = options.HTTP.AllowPrivate || local, maxAnswer
 	return &Pinterest{
 		url:    strings.TrimRight(options.BaseURL, "/") + "/ad_accounts/" + options.AdAccountID + "/events",
 		token:  options.Token,
-		events: DefaultEvents.With(options.Events),
+		events: events,
 		client: destination.NewClient(options.HTTP),
 	}, nil
+}
+
+func mappingOf(changes map[string]string) (destination.Mapping, error) {
+	events, err := defaults.Changed(changes, func(_, called string) string {
+		if slices.Contains(EventNames, called) {
+			return ""
+		}
+		return "is not a name that Pinterest knows"
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case slices.Contains(slices.Collect(maps.Values(events)), destination.OwnName):
+		return nil, errors.New("events: a custom event's own name is not one that Pinterest knows")
+	}
+	return events, events.OneSale("checkout")
 }
 
 // Traits gives the events of the mapping. How old an event may be is not known.
@@ -112,17 +129,13 @@ func (p *Pinterest) Send(ctx context.Context, event destination.Event) (int, err
 func (p *Pinterest) Encode(event destination.Event) (destination.Encoded, *destination.Error) {
 	called, ok := p.events.Of(event.Name)
 	if !ok {
-		return destination.Encoded{}, destination.Reject("name: is not an event that is sent to Pinterest")
+		return destination.Encoded{}, destination.Reject("name: is not an event that this destination sends")
 	}
 	written, rejected := newEvent(event, called)
 	if rejected != nil {
 		return destination.Encoded{}, rejected
 	}
-	body, err := json.Marshal(written)
-	if err != nil {
-		return destination.Encoded{}, destination.Reject("payload: cannot be written as JSON")
-	}
-	return destination.Encoded{Body: body}, nil
+	return destination.Encoded{Body: destination.JSON(written)}, nil
 }
 
 // SendBatch posts items in one request and reads what became of each.
@@ -155,11 +168,7 @@ func (p *Pinterest) Prove(ctx context.Context) (string, error) {
 	if rejected != nil {
 		return "", rejected
 	}
-	body, err := json.Marshal(written)
-	if err != nil {
-		return "", fmt.Errorf("write the event: %w", err)
-	}
-	results, failed := p.post(ctx, p.url+asTest, []destination.Encoded{{Body: body}})
+	results, failed := p.post(ctx, p.url+asTest, []destination.Encoded{{Body: destination.JSON(written)}})
 	if failed != nil {
 		return "", failed
 	}
@@ -170,7 +179,7 @@ func (p *Pinterest) Prove(ctx context.Context) (string, error) {
 }
 
 func (p *Pinterest) post(ctx context.Context, url string, items []destination.Encoded) ([]destination.Result, *destination.Error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(request(items)))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(destination.Join(`{"data":[`, items, `]}`)))
 	if err != nil {
 		return nil, &destination.Error{Kind: destination.Misconfigured, Reason: "the address cannot be used"}
 	}
@@ -181,14 +190,6 @@ func (p *Pinterest) post(ctx context.Context, url string, items []destination.En
 		return nil, failed
 	}
 	return judge(answer, len(items))
-}
-
-func request(items []destination.Encoded) []byte {
-	bodies := make([][]byte, len(items))
-	for i, item := range items {
-		bodies[i] = item.Body
-	}
-	return slices.Concat([]byte(`{"data":[`), bytes.Join(bodies, []byte(",")), []byte(`]}`))
 }
 
 func isDigits(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }

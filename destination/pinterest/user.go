@@ -41,27 +41,19 @@ func newUserData(p destination.Payload) (userData, *destination.Error) {
 }
 
 func (u *userData) customer(c destination.Customer) {
-	u.Email = hashed(lower(c.Email))
-	u.Phone = hashed(strings.TrimLeft(only(c.Phone, unicode.IsDigit), "0"))
-	u.Gender = hashed(gender(c.Gender))
-	u.Birthday = hashed(strings.ReplaceAll(c.Birthday, "-", ""))
-	u.LastName, u.FirstName = hashed(lower(c.LastName)), hashed(lower(c.FirstName))
-	u.ExternalID = hashed(c.ID)
+	u.Email = destination.HashedList(lower(c.Email))
+	u.Phone = destination.HashedList(strings.TrimLeft(only(c.Phone, unicode.IsDigit), "0"))
+	u.Gender = destination.HashedList(gender(c.Gender))
+	u.Birthday = destination.HashedList(strings.ReplaceAll(c.Birthday, "-", ""))
+	u.LastName, u.FirstName = destination.HashedList(lower(c.LastName)), destination.HashedList(lower(c.FirstName))
+	u.ExternalID = destination.HashedList(c.ID)
 	if c.Address == nil {
 		return
 	}
-	u.City = hashed(only(lower(c.Address.City), isNeitherSpaceNorPunctuation))
-	u.State = hashed(twoLetters(lower(c.Address.Region)))
-	u.Zip = hashed(zip(c.Address.PostalCode))
-	u.Country = hashed(lower(c.Address.Country))
-}
-
-// hashed is nil for an empty text: its hash would be the same for everybody.
-func hashed(text string) []string {
-	if text == "" {
-		return nil
-	}
-	return []string{destination.SHA256Hex(text)}
+	u.City = destination.HashedList(only(lower(c.Address.City), isNeitherSpaceNorPunctuation))
+	u.State = destination.HashedList(twoLetters(lower(c.Address.Region)))
+	u.Zip = destination.HashedList(zip(c.Address.PostalCode))
+	u.Country = destination.HashedList(lower(c.Address.Country))
 }
 
 func lower(text string) string { return strings.ToLower(strings.TrimSpace(text)) }

@@ -1,7 +1,6 @@
 package snowplow
 
 import (
-	"cmp"
 	"strings"
 
 	"kvit/destination"
@@ -17,7 +16,7 @@ func (e element) commerce(event destination.Event, action string) *destination.E
 	about.user(event.Payload.Customer)
 	e["e"] = "ue"
 	said := selfDescribing{actionSchema, map[string]string{"type": action}}
-	e["ue_pr"] = string(compact(selfDescribing{eventSchema, said}))
+	e["ue_pr"] = string(destination.JSON(selfDescribing{eventSchema, said}))
 	e.context(about)
 	return nil
 }
@@ -85,7 +84,7 @@ func orderOf(event destination.Event) (ref string, order *destination.Order, rej
 	if order == nil {
 		return "", nil, destination.Reject("order: is required")
 	}
-	ref = strings.TrimSpace(cmp.Or(event.OrderRef, order.Ref))
+	ref = strings.TrimSpace(event.Reference())
 	switch {
 	case ref == "":
 		return "", nil, destination.Reject("order_ref: is required, or order.ref")

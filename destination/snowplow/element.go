@@ -1,11 +1,7 @@
 package snowplow
 
 import (
-	"bytes"
-	"cmp"
-	"encoding/json"
 	"strconv"
-	"strings"
 	"unicode/utf8"
 
 	"kvit/destination"
@@ -31,7 +27,7 @@ func (s *Snowplow) element(event destination.Event) (element, *destination.Error
 		"p": "srv", "dtm": at, "ttm": at,
 	}
 	e.visitor(event.Payload, s.SendIP)
-	if custom, isCustom := strings.CutPrefix(event.Name, destination.CustomPrefix); isCustom && custom == called {
+	if s.mapping.IsOwn(event.Name) {
 		e.structured(event, called) // even if the shop's own name is one of Snowplow's
 		return e, nil
 	}
@@ -41,14 +37,14 @@ func (s *Snowplow) element(event destination.Event) (element, *destination.Error
 // visitor says who it was, as the browser's own tracker does.
 func (e element) visitor(payload destination.Payload, sendIP bool) {
 	if customer := payload.Customer; customer != nil {
-		e.text("uid", customer.ID, 255)
+		e.id("uid", customer.ID, 255)
 	}
 	browser := payload.Client
 	if browser == nil {
 		return
 	}
-	e.text("duid", browser.SnowplowID, 128)
-	e.text("sid", browser.SnowplowSession, 128)
+	e.id("duid", browser.SnowplowID, 128)
+	e.id("sid", browser.SnowplowSession, 128)
 	e.text("ua", browser.UserAgent, 1000)
 	e.text("url", browser.PageURL, 4096)
 	e.text("page", browser.PageTitle, 2000)
@@ -58,10 +54,17 @@ func (e element) visitor(payload destination.Payload, sendIP bool) {
 	}
 }
 
+// id leaves out what is too long for the column: a part of it may be somebody else's.
+func (e element) id(name, value string, most int) {
+	if utf8.RuneCountInString(value) <= most {
+		e.text(name, value, most)
+	}
+}
+
 // text leaves out what is empty, and cuts what would be too long for the column.
 func (e element) text(name, value string, most int) {
 	if value != "" {
-		e[name] = cut(value, most)
+		e[name] = destination.Cut(value, most)
 	}
 }
 
@@ -86,16 +89,15 @@ func (e element) say(event destination.Event, called string) *destination.Error 
 func (e element) structured(event destination.Event, called string) {
 	e["e"] = "se"
 	e["se_ca"] = category(event.Name)
-	e["se_ac"] = cut(called, maxText)
+	e["se_ac"] = destination.Cut(called, maxText)
 	var about entities
 	p := event.Payload
 	switch category(event.Name) {
 	case "order":
+		e.id("se_la", event.Reference(), maxText)
 		if p.Order == nil {
-			e.text("se_la", event.OrderRef, maxText)
 			break
 		}
-		e.text("se_la", cmp.Or(event.OrderRef, p.Order.Ref), maxText)
 		e.amount(p.Order.Currency, p.Order.Total)
 		about.products(p.Order.Items, p.Order.Currency)
 	case "cart", "checkout":
@@ -134,32 +136,6 @@ func (e element) search(search *destination.Search) {
 // context attaches the entities, if there are any.
 func (e element) context(about entities) {
 	if len(about) > 0 {
-		e["co"] = string(compact(selfDescribing{contextsSchema, about}))
+		e["co"] = string(destination.JSON(selfDescribing{contextsSchema, about}))
 	}
-}
-
-// cut keeps the first characters of a text.
-func cut(text string, most int) string {
-	if len(text) <= most || utf8.RuneCountInString(text) <= most {
-		return text
-	}
-	kept := 0
-	for i := range text {
-		if kept == most {
-			return text[:i]
-		}
-		kept++
-	}
-	return text
-}
-
-// compact is the value as JSON, with characters as they are: escapes for HTML take six times the room.
-func compact(value any) []byte {
-	var b bytes.Buffer
-	encoder := json.NewEncoder(&b)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(value); err != nil {
-		panic("snowplow: " + err.Error()) // only types and numbers made here, which JSON can always hold
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }

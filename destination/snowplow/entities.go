@@ -42,7 +42,7 @@ type members map[string]any
 
 func (m members) text(name, value string, most int) {
 	if value != "" {
-		m[name] = cut(value, most)
+		m[name] = destination.Cut(value, most)
 	}
 }
 

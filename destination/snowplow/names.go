@@ -22,9 +22,9 @@ const (
 // notMade are actions of e-commerce that need something no payload has.
 var notMade = []string{"remove_from_cart", "list_view", "list_click", "promo_view", "promo_click", "trns_error"}
 
-// defaultMapping sends every event. cart_updated is structured, since it is about a whole cart, of which
+// defaults sends every event. cart_updated is structured, since it is about a whole cart, of which
 // add_to_cart would say each time that all of it was added.
-var defaultMapping = destination.Mapping{
+var defaults = destination.Mapping{
 	"order_placed":      "order_placed",
 	"order_paid":        transaction,
 	"order_shipped":     "order_shipped",
@@ -49,16 +49,14 @@ var defaultMapping = destination.Mapping{
 // (https://docs.snowplow.io/docs/fundamentals/canonical-event/).
 const maxText = 1000
 
-func checkNames(mapping destination.Mapping) error {
-	for event, called := range mapping {
-		switch {
-		case strings.TrimSpace(called) == "" || utf8.RuneCountInString(called) > maxText:
-			return fmt.Errorf("the name for %s must be 1 to %d characters", event, maxText)
-		case slices.Contains(notMade, called):
-			return fmt.Errorf("the name for %s is an action that kvit cannot make", event)
-		}
+func nameProblem(_, called string) string {
+	switch {
+	case utf8.RuneCountInString(called) > maxText:
+		return fmt.Sprintf("must not be longer than %d characters", maxText)
+	case slices.Contains(notMade, called):
+		return "is an action that kvit cannot make"
 	}
-	return nil
+	return ""
 }
 
 // category is what a structured event is about: the first word of the event's name.

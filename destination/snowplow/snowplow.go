@@ -55,7 +55,7 @@ var plainName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,100}$`)
 
 // New returns a Snowplow, or an error that names the wrong option.
 func New(options Options) (*Snowplow, error) {
-	s := &Snowplow{Options: options, mapping: defaultMapping.With(options.Events)}
+	s := &Snowplow{Options: options}
 	s.AppID = cmp.Or(s.AppID, "webshop")
 	s.Namespace = cmp.Or(s.Namespace, "kvit")
 	local, err := destination.CheckAddress(s.BaseURL)
@@ -66,11 +66,12 @@ func New(options Options) (*Snowplow, error) {
 		return nil, errors.New("app_id: must be up to 100 letters, digits and _.-")
 	case !plainName.MatchString(s.Namespace):
 		return nil, errors.New("namespace: must be up to 100 letters, digits and _.-")
-	case len(s.mapping) == 0:
-		return nil, errors.New("events: leaves no event to send")
 	}
-	if err := checkNames(s.mapping); err != nil {
-		return nil, fmt.Errorf("events: %w", err)
+	if s.mapping, err = defaults.Changed(s.Events, nameProblem); err != nil {
+		return nil, err
+	}
+	if err := s.mapping.OneSale(transaction); err != nil {
+		return nil, err
 	}
 	s.HTTP.AllowPrivate = s.HTTP.AllowPrivate || local
 	s.address = strings.TrimSuffix(s.BaseURL, "/") + path
@@ -97,7 +98,7 @@ func (s *Snowplow) Encode(event destination.Event) (destination.Encoded, *destin
 	if rejected != nil {
 		return destination.Encoded{}, rejected
 	}
-	body := compact(element)
+	body := destination.JSON(element)
 	if len(body) > maxEvent {
 		return destination.Encoded{}, destination.Reject("payload: must not be larger than 1 MB in Snowplow's form")
 	}
@@ -107,7 +108,7 @@ func (s *Snowplow) Encode(event destination.Event) (destination.Encoded, *destin
 // SendBatch makes one request. Any 2xx is delivered, whatever its body; 413 is Rejected, so that halves
 // are tried where a collector takes less than Snowplow's default.
 func (s *Snowplow) SendBatch(ctx context.Context, items []destination.Encoded) ([]destination.Result, *destination.Error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.address, bytes.NewReader(request(items)))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.address, bytes.NewReader(destination.Join(before, items, after)))
 	if err != nil {
 		return nil, &destination.Error{Kind: destination.Misconfigured, Reason: "the address cannot be used"}
 	}
@@ -126,21 +127,4 @@ func (s *Snowplow) SendBatch(ctx context.Context, items []destination.Encoded) (
 		return nil, judged
 	}
 	return destination.Taken(items, answer.Status), nil
-}
-
-func request(items []destination.Encoded) []byte {
-	size := len(before) + len(after)
-	for _, item := range items {
-		size += len(item.Body) + 1
-	}
-	b := bytes.NewBuffer(make([]byte, 0, size))
-	b.WriteString(before)
-	for i, item := range items {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		b.Write(item.Body)
-	}
-	b.WriteString(after)
-	return b.Bytes()
 }

@@ -154,6 +154,17 @@ func TestStructured(t *testing.T) {
 	require.NotContains(t, sent(t, snowplow.Options{}, destinationtest.EventWith(t, "sms_optin", "")).Fields, "co")
 }
 
+// TestLongIDsAreLeftOut: a part of one may be somebody else's.
+func TestLongIDsAreLeftOut(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("1", 300)
+	fields := sent(t, snowplow.Options{}, destinationtest.EventWith(t, "account_created",
+		`{"customer": {"id": "`+long+`"}, "client": {"snowplow_id": "`+long+`", "snowplow_session": "`+long+`"}}`)).Fields
+	for _, name := range []string{"uid", "duid", "sid"} {
+		require.NotContains(t, fields, name)
+	}
+}
+
 func TestAddressOfTheVisitor(t *testing.T) {
 	t.Parallel()
 	event := destinationtest.EventWith(t, "page_viewed", janesOrder)
@@ -319,8 +330,11 @@ func TestNewNamesTheWrongOption(t *testing.T) {
 		"Plain":     {snowplow.Options{BaseURL: "http://collector.example.com"}, "base_url: must begin with https://"},
 		"AppID":     {snowplow.Options{BaseURL: base, AppID: "the shop"}, "app_id: must be up to 100 letters, digits and _.-"},
 		"Namespace": {snowplow.Options{BaseURL: base, Namespace: "a/b"}, "namespace: must be up to 100 letters, digits and _.-"},
-		"Name":      {snowplow.Options{BaseURL: base, Events: map[string]string{"search": " "}}, "events: the name for search must be 1 to 1000 characters"},
-		"NotMade":   {snowplow.Options{BaseURL: base, Events: map[string]string{"search": "list_view"}}, "events: the name for search is an action that kvit cannot make"},
+		"Name":      {snowplow.Options{BaseURL: base, Events: map[string]string{"search": strings.Repeat("x", 1001)}}, "events.search: must not be longer than 1000 characters"},
+		"OwnName":   {snowplow.Options{BaseURL: base, Events: map[string]string{"search": "*"}}, "events.search: * is for custom events only"},
+		"TwoSales": {snowplow.Options{BaseURL: base, Events: map[string]string{"order_placed": "transaction"}},
+			"events: order_placed and order_paid must not both be a sale, or have the same name, which would count an order twice"},
+		"NotMade": {snowplow.Options{BaseURL: base, Events: map[string]string{"search": "list_view"}}, "events.search: is an action that kvit cannot make"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -339,6 +353,11 @@ func TestFakeIsStrict(t *testing.T) {
 		co     = `{"e":"se","se_ca":"a","se_ac":"b",` + common + `,"co":"{\"schema\":\"iglu:com.snowplowanalytics.snowplow/contexts/jsonschema/1-0-0\",\"data\":[{\"schema\":\"iglu:com.snowplowanalytics.snowplow.ecommerce/`
 	)
 	for name, body := range map[string]string{
+		"NoID":       head + `{"e":"se","se_ca":"a","se_ac":"b",` + strings.Replace(common, `"eid":"5a305bf5-32fc-40d9-b0e8-66052f0f2c95",`, "", 1) + `}]}`,
+		"Vanished":   head + co + `owner/jsonschema/1-0-0\",\"data\":{\"id\":\"7\"}}]}"}]}`,
+		"NotAnItem":  head + co + `product/jsonschema/1-0-0\",\"data\":{\"id\":\"7\",\"price\":1,\"currency\":\"DKK\"}}]}"}]}`,
+		"NoEntity":   head + `{"e":"ue",` + common + `,"ue_pr":"{\"schema\":\"iglu:com.snowplowanalytics.snowplow/unstruct_event/jsonschema/1-0-0\",\"data\":{\"schema\":\"iglu:com.snowplowanalytics.snowplow.ecommerce/snowplow_ecommerce_action/jsonschema/1-0-2\",\"data\":{\"type\":\"transaction\"}}}"}]}`,
+		"Trailing":   head + `{"e":"se","se_ca":"a","se_ac":"b",` + common + `,"co":"{} {}"}]}`,
 		"Good":       head + `{"e":"se","se_ca":"a","se_ac":"b",` + common + `}]}`,
 		"GoodEntity": head + co + `user/jsonschema/1-0-0\",\"data\":{\"id\":\"7\"}}]}"}]}`,
 		"Schema":     strings.Replace(head, "1-0-4", "1-0-9", 1) + `{"e":"se","se_ca":"a","se_ac":"b",` + common + `}]}`,

@@ -1,8 +1,6 @@
 package tiktok
 
 import (
-	"regexp"
-
 	"kvit/destination"
 )
 
@@ -25,7 +23,7 @@ type page struct {
 func (t *TikTok) event(event destination.Event) (trackedEvent, *destination.Error) {
 	called, ok := t.called(event.Name)
 	if !ok {
-		return trackedEvent{}, destination.Reject("name: is not an event that is sent to TikTok")
+		return trackedEvent{}, destination.Reject("name: is not an event that this destination sends")
 	}
 	built := trackedEvent{
 		Event: called, Time: event.OccurredAt.Unix(), ID: event.Key,
@@ -41,20 +39,26 @@ func (t *TikTok) event(event destination.Event) (trackedEvent, *destination.Erro
 	return built, nil
 }
 
-// maxName keeps a custom event's name short. No limit of TikTok's was found.
-const maxName = 50
-
-var notInName = regexp.MustCompile(`[^A-Za-z0-9_]+`)
-
+// called is plain for a custom event's own name, which never is that of a sale: those count as revenue, and
+// have to be named in the configuration.
 func (t *TikTok) called(name string) (string, bool) {
 	called, ok := t.mapping.Of(name)
-	called = notInName.ReplaceAllString(called, "_")
-	return called[:min(len(called), maxName)], ok
+	if t.mapping.IsOwn(name) {
+		called = destination.PlainName(called)
+		if isPurchase(called) {
+			called = "custom_" + called
+		}
+	}
+	return called, ok
 }
 
 func pageOf(client *destination.Browser) *page {
-	if client == nil || client.PageURL == "" {
+	if client == nil {
 		return nil
 	}
-	return &page{URL: client.PageURL, Referrer: client.Referrer}
+	address := destination.PageAddress(client.PageURL)
+	if address == "" {
+		return nil
+	}
+	return &page{URL: address, Referrer: destination.PageAddress(client.Referrer)}
 }

@@ -1,6 +1,7 @@
 package tiktok
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -26,8 +27,10 @@ type Options struct {
 	HTTP           destination.ClientOptions
 }
 
-// defaults is what TikTok calls the shop's events. An order counts once, when it is paid.
+// defaults is what TikTok calls the shop's events. A sale counts once, when it is paid: PlaceAnOrder is
+// another event.
 var defaults = destination.Mapping{
+	"order_placed":        "PlaceAnOrder",
 	"order_paid":          "Purchase",
 	"account_created":     "CompleteRegistration",
 	"newsletter_optin":    "Subscribe",
@@ -53,11 +56,14 @@ type settings struct {
 }
 
 func newSettings(options Options) (settings, error) {
-	s := settings{Options: options, mapping: defaults.With(options.Events)}
-	s.EventSource = or(s.EventSource, "web")
-	s.APIVersion = or(s.APIVersion, "v1.3")
-	s.BaseURL = strings.TrimSuffix(or(s.BaseURL, "https://business-api.tiktok.com"), "/")
+	s := settings{Options: options}
+	s.EventSource = cmp.Or(s.EventSource, "web")
+	s.APIVersion = cmp.Or(s.APIVersion, "v1.3")
+	s.BaseURL = strings.TrimSuffix(cmp.Or(s.BaseURL, "https://business-api.tiktok.com"), "/")
 	if err := s.check(); err != nil {
+		return settings{}, err
+	}
+	if err := s.name(); err != nil {
 		return settings{}, err
 	}
 	local, err := destination.CheckAddress(s.BaseURL)
@@ -69,17 +75,13 @@ func newSettings(options Options) (settings, error) {
 	return s, nil
 }
 
-var (
-	tokens    = regexp.MustCompile(`^[\x21-\x7e]+$`) // what a header can carry
-	versions  = regexp.MustCompile(`^v[0-9]{1,3}\.[0-9]{1,2}$`)
-	eventName = regexp.MustCompile(`^[A-Za-z0-9_]{1,50}$`)
-)
+var versions = regexp.MustCompile(`^v[0-9]{1,3}\.[0-9]{1,2}$`)
 
 func (s *settings) check() error {
 	switch {
 	case s.AccessToken == "":
 		return errors.New("access_token: is required")
-	case !tokens.MatchString(s.AccessToken):
+	case !destination.IsVisibleASCII(s.AccessToken):
 		return errors.New("access_token: must be visible ASCII characters")
 	case !slices.Contains(EventSources, s.EventSource):
 		return errors.New("event_source: must be one of " + strings.Join(EventSources, ", "))
@@ -88,32 +90,20 @@ func (s *settings) check() error {
 	case !versions.MatchString(s.APIVersion):
 		return errors.New("api_version: must be a version such as v1.3")
 	}
-	return s.checkNames()
-}
-
-// checkNames refuses names that TikTok may not take, and one name for both states of an order, which
-// would count the order twice: their ids differ.
-func (s *settings) checkNames() error {
-	for event, called := range s.mapping {
-		if called == destination.OwnName && strings.HasPrefix(event, destination.CustomPrefix) {
-			continue
-		}
-		if !destination.IsName(event) || !eventName.MatchString(called) {
-			return fmt.Errorf("events: %s must be called by up to 50 letters, digits and _", event)
-		}
-	}
-	placed, paid := s.mapping["order_placed"], s.mapping["order_paid"]
-	if placed != "" && (placed == paid || (isPurchase(placed) && isPurchase(paid))) {
-		return errors.New("events: order_placed and order_paid must not have the same name, nor both that of a sale, which would count an order twice")
-	}
 	return nil
 }
 
-func isPurchase(called string) bool { return slices.Contains(purchases, called) }
-
-func or(value, fallback string) string {
-	if value == "" {
-		return fallback
+func (s *settings) name() (err error) {
+	s.mapping, err = defaults.Changed(s.Events, func(_, called string) string {
+		if destination.IsPlainName(called) {
+			return ""
+		}
+		return "must be up to 50 letters, digits and _"
+	})
+	if err != nil {
+		return err
 	}
-	return value
+	return s.mapping.OneSale(purchases...)
 }
+
+func isPurchase(called string) bool { return slices.Contains(purchases, called) }

@@ -48,7 +48,7 @@ func (p *properties) fill(event destination.Event) {
 	is := func(names ...string) bool { return custom || slices.Contains(names, event.Name) }
 	switch {
 	case strings.HasPrefix(event.Name, "order_"), custom && (from.Order != nil || event.OrderRef != ""):
-		p.OrderID = event.OrderRef
+		p.OrderID = event.Reference()
 		p.order(from.Order)
 	case from.Cart != nil && is("cart_updated", "checkout_started"):
 		p.price(from.Cart.Total, from.Cart.Currency)
@@ -63,9 +63,6 @@ func (p *properties) fill(event destination.Event) {
 func (p *properties) order(o *destination.Order) {
 	if o == nil {
 		return
-	}
-	if p.OrderID == "" {
-		p.OrderID = o.Ref
 	}
 	p.price(o.Total, o.Currency)
 	p.items(o.Items)
@@ -94,18 +91,9 @@ func (p *properties) items(items []destination.Item) {
 		p.ContentType = "product"
 		p.Contents = append(p.Contents, content{
 			ID: item.SKU, Name: item.Name, Category: item.Category, Brand: item.Brand,
-			Price: item.UnitPrice.JSON(), Quantity: whole(item.Quantity),
+			Price: item.UnitPrice.JSON(), Quantity: item.Quantity.Whole(),
 		})
 	}
-}
-
-// whole is nil for parts of a piece: TikTok shows whole numbers only, and one refused event refuses all.
-func whole(quantity destination.Quantity) json.RawMessage {
-	number := quantity.JSON()
-	if strings.Contains(string(number), ".") {
-		return nil
-	}
-	return number
 }
 
 func (p *properties) isEmpty() bool {

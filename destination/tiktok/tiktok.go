@@ -6,8 +6,8 @@ package tiktok
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"net/http"
+	"strings"
 	"time"
 
 	"kvit/destination"
@@ -50,11 +50,7 @@ func (t *TikTok) Encode(event destination.Event) (destination.Encoded, *destinat
 	if rejected != nil {
 		return destination.Encoded{}, rejected
 	}
-	body, err := marshal(built)
-	if err != nil {
-		return destination.Encoded{}, destination.Reject("payload: cannot be written as JSON")
-	}
-	return destination.Encoded{Body: body}, nil
+	return destination.Encoded{Body: destination.JSON(built)}, nil
 }
 
 // Send delivers one event.
@@ -88,11 +84,7 @@ func (t *TikTok) SendTest(ctx context.Context, event destination.Event) (int, er
 }
 
 func (t *TikTok) post(ctx context.Context, items []destination.Encoded, testCode string) (status int, failed *destination.Error) {
-	body, err := marshal(t.request(items, testCode))
-	if err != nil {
-		return 0, destination.Reject("payload: cannot be written as JSON")
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.address, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.address, bytes.NewReader(t.body(items, testCode)))
 	if err != nil {
 		return 0, &destination.Error{Kind: destination.Misconfigured, Reason: "the address cannot be used"}
 	}
@@ -105,29 +97,14 @@ func (t *TikTok) post(ctx context.Context, items []destination.Encoded, testCode
 	return answer.Status, judge(answer)
 }
 
-// request is the whole body.
-type request struct {
-	EventSource   string            `json:"event_source"`
-	EventSourceID string            `json:"event_source_id"`
-	TestEventCode string            `json:"test_event_code,omitempty"`
-	Data          []json.RawMessage `json:"data"`
+// head is the body without its events.
+type head struct {
+	EventSource   string `json:"event_source"`
+	EventSourceID string `json:"event_source_id"`
+	TestEventCode string `json:"test_event_code,omitempty"`
 }
 
-func (t *TikTok) request(items []destination.Encoded, testCode string) request {
-	r := request{EventSource: t.EventSource, EventSourceID: t.EventSourceID, TestEventCode: testCode, Data: make([]json.RawMessage, len(items))}
-	for i, item := range items {
-		r.Data[i] = item.Body
-	}
-	return r
-}
-
-// marshal leaves <, > and & as they are, which addresses are full of.
-func marshal(value any) ([]byte, error) {
-	var buffer bytes.Buffer
-	encoder := json.NewEncoder(&buffer)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(value); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(buffer.Bytes(), []byte("\n")), nil
+func (t *TikTok) body(items []destination.Encoded, testCode string) []byte {
+	h := destination.JSON(head{EventSource: t.EventSource, EventSourceID: t.EventSourceID, TestEventCode: testCode})
+	return destination.Join(strings.TrimSuffix(string(h), "}")+`,"data":[`, items, "]}")
 }

@@ -99,14 +99,14 @@ func TestOrderPaid(t *testing.T) {
 func TestNames(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{
-		"order_paid": "Purchase", "account_created": "CompleteRegistration", "newsletter_optin": "Subscribe", "sms_optin": "SmsOptin",
+		"order_placed": "PlaceAnOrder", "order_paid": "Purchase", "account_created": "CompleteRegistration", "newsletter_optin": "Subscribe", "sms_optin": "SmsOptin",
 		"cart_updated": "AddToCart", "checkout_started": "InitiateCheckout", "product_viewed": "ViewContent", "search": "Search",
-		"page_viewed": "Pageview", "custom:size guide / opened": "size_guide_opened", "custom:" + strings.Repeat("x", 60): strings.Repeat("x", 50),
+		"page_viewed": "Pageview", "custom:CompletePayment": "custom_CompletePayment", "custom:size guide / opened": "size_guide_opened", "custom:" + strings.Repeat("x", 60): strings.Repeat("x", 50),
 	} {
 		_, fields := encoded(t, options(), destinationtest.Event(t, name))
 		require.Equal(t, want, fields["event"], name)
 	}
-	for _, name := range []string{"order_placed", "order_shipped", "order_cancelled", "order_refunded", "account_updated", "newsletter_optout", "sms_optout"} {
+	for _, name := range []string{"order_shipped", "order_cancelled", "order_refunded", "account_updated", "newsletter_optout", "sms_optout"} {
 		_, rejected := at(t, "", options()).Encode(destinationtest.Event(t, name))
 		require.NotNil(t, rejected, name)
 		require.NotContains(t, at(t, "", options()).Traits().Events, name)
@@ -129,6 +129,14 @@ func TestNamesCanBeChanged(t *testing.T) {
 	require.NotNil(t, rejected)
 }
 
+// TestAddressesHoldNoEmail: TikTok takes contact data hashed, and shops put it into links.
+func TestAddressesHoldNoEmail(t *testing.T) {
+	t.Parallel()
+	_, fields := encoded(t, options(), destinationtest.EventWith(t, "page_viewed", `{"client": {"ip": "198.51.100.7",
+		"page_url": "https://shop.example.com/?mail=jane%40example.com&a=1", "referrer": "https://shop.example.com/for/jane@example.com"}}`))
+	require.Equal(t, map[string]any{"url": "https://shop.example.com/?a=1", "referrer": "https://shop.example.com/for/"}, fields["page"])
+}
+
 func TestOptions(t *testing.T) {
 	t.Parallel()
 	for want, change := range map[string]func(*tiktok.Options){
@@ -138,14 +146,14 @@ func TestOptions(t *testing.T) {
 		"event_source_id: is required":                      func(o *tiktok.Options) { o.EventSourceID = "" },
 		"api_version: must be a version such as v1.3":       func(o *tiktok.Options) { o.APIVersion = "v1/3" },
 		"base_url: must begin with https://":                func(o *tiktok.Options) { o.BaseURL = "http://api.example.com" },
-		"events: search must be called by up to 50":         func(o *tiktok.Options) { o.Events = map[string]string{"search": "Look around"} },
-		"events: search must be called by up to 50 letters": func(o *tiktok.Options) { o.Events = map[string]string{"search": "*"} },
-		"events: nothing must be called by":                 func(o *tiktok.Options) { o.Events = map[string]string{"nothing": "Search"} },
-		"events: order_placed and order_paid must not have": func(o *tiktok.Options) { o.Events = map[string]string{"order_placed": "Purchase"} },
-		"order_paid must not have the same name": func(o *tiktok.Options) {
+		"events.search: must be up to 50 letters":           func(o *tiktok.Options) { o.Events = map[string]string{"search": "Look around"} },
+		"events.search: * is for custom events only":        func(o *tiktok.Options) { o.Events = map[string]string{"search": "*"} },
+		"events.nothing: is not the name of an event":       func(o *tiktok.Options) { o.Events = map[string]string{"nothing": "Search"} },
+		"events: order_placed and order_paid must not both": func(o *tiktok.Options) { o.Events = map[string]string{"order_placed": "Purchase"} },
+		"both be a sale, or have the same name": func(o *tiktok.Options) {
 			o.Events = map[string]string{"order_placed": "Sale", "order_paid": "Sale"}
 		},
-		"nor both that of a sale": func(o *tiktok.Options) { o.Events = map[string]string{"order_placed": "CompletePayment"} },
+		"must not both be a sale": func(o *tiktok.Options) { o.Events = map[string]string{"order_placed": "CompletePayment"} },
 	} {
 		options := options()
 		change(&options)

@@ -50,28 +50,14 @@ func (u *user) customer(c *destination.Customer) {
 	if c == nil {
 		return
 	}
-	u.Email, u.Phone = list(lower(c.Email)), list(phone(c.Phone))
-	u.ExternalID = list(lower(c.ID))
-	u.FirstName, u.LastName = hashed(compact(c.FirstName)), hashed(compact(c.LastName))
+	u.Email, u.Phone = destination.HashedList(lower(c.Email)), destination.HashedList(phone(c.Phone))
+	u.ExternalID = destination.HashedList(lower(c.ID))
+	u.FirstName, u.LastName = destination.Hashed(compact(c.FirstName)), destination.Hashed(compact(c.LastName))
 	u.Locale = c.Language
 	if a := c.Address; a != nil {
 		u.City, u.State, u.Country = reduced(a.City), reduced(a.Region), reduced(a.Country)
-		u.ZipCode = hashed(compact(a.PostalCode))
+		u.ZipCode = destination.Hashed(compact(a.PostalCode))
 	}
-}
-
-func list(normal string) []string {
-	if normal == "" {
-		return nil
-	}
-	return []string{destination.SHA256Hex(normal)}
-}
-
-func hashed(normal string) string {
-	if normal == "" {
-		return ""
-	}
-	return destination.SHA256Hex(normal)
 }
 
 func lower(text string) string { return strings.ToLower(strings.TrimSpace(text)) }

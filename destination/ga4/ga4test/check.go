@@ -25,7 +25,7 @@ type checked struct {
 
 type event struct {
 	Name      string
-	Timestamp json.Number
+	Timestamp json.RawMessage
 	Params    map[string]any
 }
 
@@ -54,7 +54,9 @@ const (
 var (
 	names    = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,39}$`)
 	taken    = regexp.MustCompile(`^(ga_|google_|firebase_|gtag_)|^(session_start|first_visit|first_open|user_engagement|error|app_remove|in_app_purchase|ad_click|screen_view)$`)
+	micros   = regexp.MustCompile(`^[0-9]{16}$`)
 	hash     = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	email    = regexp.MustCompile(`[^\s/?&=@]+(@|%40)[^\s/?&=@]+\.[a-z]{2,}`)
 	currency = regexp.MustCompile(`^[A-Z]{3}$`)
 )
 
@@ -90,10 +92,11 @@ func (c *checked) read(body []byte) error {
 		UserData  map[string]json.RawMessage `json:"user_data"`
 		Consent   map[string]string          `json:"consent"`
 		Behaviour string                     `json:"validation_behavior"`
+		Timestamp json.RawMessage            `json:"timestamp_micros"`
 		Events    []struct {
-			Name      string         `json:"name"`
-			Timestamp json.Number    `json:"timestamp_micros"`
-			Params    map[string]any `json:"params"`
+			Name      string          `json:"name"`
+			Timestamp json.RawMessage `json:"timestamp_micros"`
+			Params    map[string]any  `json:"params"`
 		} `json:"events"`
 	}
 	decoder := json.NewDecoder(bytes.NewReader(body))
@@ -109,6 +112,9 @@ func (c *checked) read(body []byte) error {
 	if r.UserID != nil {
 		c.UserID = *r.UserID
 		c.checkUserID(*r.UserID)
+	}
+	if r.Timestamp != nil && !micros.Match(r.Timestamp) {
+		c.wrong("timestamp_micros", "VALUE_INVALID", "must be microseconds")
 	}
 	if len(r.Events) == 0 || len(r.Events) > maxEvents {
 		c.wrong("events", "EXCEEDED_MAX_ENTITIES", "must be 1 to 25")
@@ -199,6 +205,10 @@ func (c *checked) checkParam(path, name string, value any) {
 	c.checkValue(path, name, value)
 }
 
+// texts are the parameters by which Google recognises something, and which are texts even if they look
+// like numbers.
+var texts = map[string]bool{"transaction_id": true, "session_id": true, "currency": true}
+
 var longer = map[string]int{"page_title": 300, "page_referrer": 420, "page_location": 1000}
 
 func (c *checked) checkValue(path, name string, value any) {
@@ -208,9 +218,15 @@ func (c *checked) checkValue(path, name string, value any) {
 	}
 	switch v := value.(type) {
 	case json.Number:
+		if texts[name] {
+			c.wrong(path, "VALUE_INVALID", "must be a string")
+		}
 	case string:
 		if utf8.RuneCountInString(v) > most || v == "" {
 			c.wrong(path, "VALUE_OUT_OF_BOUNDS", "is empty or too long")
+		}
+		if email.MatchString(v) {
+			c.wrongUnseen(path, "holds an e-mail address")
 		}
 		if name == "currency" && !currency.MatchString(v) {
 			c.wrong(path, "VALUE_INVALID", "must be ISO 4217")
@@ -269,15 +285,15 @@ func (c *checked) checkNeeded(path string, e event) {
 }
 
 func (s *Server) checkAge(c *checked, path string, e event) {
-	micros, err := strconv.ParseInt(e.Timestamp.String(), 10, 64)
-	if err != nil || len(e.Timestamp) < 16 {
+	at, err := strconv.ParseInt(string(e.Timestamp), 10, 64)
+	if err != nil || !micros.Match(e.Timestamp) {
 		c.wrong(path, "VALUE_INVALID", "must be microseconds")
 		return
 	}
 	if s.options.Now == nil {
 		return
 	}
-	if age := s.options.Now().Sub(time.UnixMicro(micros)); age > maxAge || age < -time.Minute {
+	if age := s.options.Now().Sub(time.UnixMicro(at)); age > maxAge || age < -time.Minute {
 		c.wrongUnseen(path, "is too old, or in the future")
 	}
 }

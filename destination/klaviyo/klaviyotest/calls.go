@@ -14,11 +14,11 @@ type event struct {
 	Data struct {
 		Type       string `json:"type"`
 		Attributes struct {
-			UniqueID   string         `json:"unique_id"`
-			Time       string         `json:"time"`
-			Value      *json.Number   `json:"value"`
-			Currency   string         `json:"value_currency"`
-			Properties map[string]any `json:"properties"`
+			UniqueID   string          `json:"unique_id"`
+			Time       string          `json:"time"`
+			Value      json.RawMessage `json:"value"`
+			Currency   string          `json:"value_currency"`
+			Properties map[string]any  `json:"properties"`
 			Metric     struct {
 				Data struct {
 					Type       string `json:"type"`
@@ -40,6 +40,7 @@ type event struct {
 var (
 	emails     = regexp.MustCompile(`^[^@\s]+@[^@\s]+\.[^@\s]+$`)
 	phones     = regexp.MustCompile(`^\+[1-9][0-9]{1,14}$`)
+	decimals   = regexp.MustCompile(`^-?[0-9]+(\.[0-9]+)?$`)
 	currencies = regexp.MustCompile(`^[A-Z]{3}$`)
 	locales    = regexp.MustCompile(`^[a-z]{2,3}-[A-Z]{2}$`)
 )
@@ -59,6 +60,8 @@ func (s *Server) event(call event) refusal {
 		return invalid("/data/attributes/properties")
 	case a.UniqueID == "":
 		return invalid("/data/attributes/unique_id")
+	case a.Value != nil && !decimals.Match(a.Value):
+		return invalid("/data/attributes/value")
 	case a.Currency != "" && (a.Value == nil || !currencies.MatchString(a.Currency)):
 		return invalid("/data/attributes/value_currency")
 	}
@@ -69,17 +72,10 @@ func (s *Server) event(call event) refusal {
 		return invalid("/data/attributes/profile/data/attributes/" + bad)
 	}
 	s.record(Event{
-		UniqueID: a.UniqueID, Metric: metric.Attributes.Name, Time: a.Time, Currency: a.Currency, Value: number(a.Value),
+		UniqueID: a.UniqueID, Metric: metric.Attributes.Name, Time: a.Time, Currency: a.Currency, Value: json.Number(a.Value),
 		Profile: profile.Attributes, Properties: a.Properties,
 	})
 	return refusal{}
-}
-
-func number(value *json.Number) json.Number {
-	if value == nil {
-		return ""
-	}
-	return *value
 }
 
 func (s *Server) record(e Event) {

@@ -13,7 +13,7 @@ import (
 var forms = map[string]*regexp.Regexp{
 	"idsite": whole, "rec": regexp.MustCompile(`^1$`), "apiv": regexp.MustCompile(`^1$`),
 	"send_image": regexp.MustCompile(`^0$`), "bots": regexp.MustCompile(`^1$`), "ca": regexp.MustCompile(`^1$`),
-	"cdt": whole, "_id": visitorID, "cid": visitorID, "uid": some, "cip": some, "ua": some, "lang": some,
+	"cdt": regexp.MustCompile(`^\d{9,10}$`), "_id": visitorID, "cid": visitorID, "uid": some, "cip": some, "ua": some, "lang": some,
 	"url": some, "urlref": some, "action_name": some,
 	"idgoal": regexp.MustCompile(`^0$`), "ec_id": regexp.MustCompile(`^.{1,100}$`), "ec_items": some,
 	"revenue": amount, "ec_tx": amount, "ec_sh": amount, "ec_dt": amount,
@@ -69,7 +69,7 @@ func badHit(fields url.Values) string {
 		return "e_a"
 	case isEvent && !fields.Has("ca"):
 		return "ca"
-	case !fields.Has("idgoal") && !isEvent && !fields.Has("search") && !fields.Has("url"):
+	case !fields.Has("idgoal") && !isEvent && !fields.Has("search") && !fields.Has("url") && !fields.Has("action_name"):
 		return "url"
 	}
 	return ""

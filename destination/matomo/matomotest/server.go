@@ -148,7 +148,7 @@ func (s *Server) bulk(w http.ResponseWriter, req *http.Request) {
 	}
 	decoder := json.NewDecoder(http.MaxBytesReader(w, req.Body, 8<<20))
 	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&call); err != nil || len(call.Requests) == 0 || req.Header.Get("Content-Type") != "application/json" {
+	if err := decoder.Decode(&call); err != nil || decoder.More() || len(call.Requests) == 0 || req.Header.Get("Content-Type") != "application/json" {
 		s.refuse("body")
 		answer(w, http.StatusBadRequest, map[string]any{"status": "error", "tracked": 0, "invalid": 0})
 		return

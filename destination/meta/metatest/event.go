@@ -1,11 +1,9 @@
 package metatest
 
 import (
-	"encoding/json"
 	"net/netip"
 	"regexp"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -43,14 +41,14 @@ type user struct {
 }
 
 type custom struct {
-	Currency     string       `json:"currency"`
-	Value        *json.Number `json:"value"`
-	OrderID      string       `json:"order_id"`
-	ContentType  string       `json:"content_type"`
-	Contents     []content    `json:"contents"`
-	ContentName  string       `json:"content_name"`
-	Category     string       `json:"content_category"`
-	SearchString string       `json:"search_string"`
+	Currency     string    `json:"currency"`
+	Value        *float64  `json:"value"`
+	OrderID      string    `json:"order_id"`
+	ContentType  string    `json:"content_type"`
+	Contents     []content `json:"contents"`
+	ContentName  string    `json:"content_name"`
+	Category     string    `json:"content_category"`
+	SearchString string    `json:"search_string"`
 }
 
 type content struct {
@@ -71,14 +69,18 @@ func (s *Server) check(e event) string {
 	switch {
 	case e.Name == "":
 		return "event_name: is required"
+	case e.Time <= 0 || e.Time > lastSecond:
+		return "event_time: must be Unix seconds"
+	case hasEmail(e.SourceURL, e.ReferrerURL):
+		return "event_source_url, referrer_url: hold an e-mail address"
 	case e.ID == "":
 		return "event_id: is required here, since a repeat would count twice"
 	case !slices.Contains(sources, e.ActionSource):
 		return "action_source: is unknown"
 	case e.User == nil:
 		return "user_data: is required"
-	case e.ActionSource == "website" && e.SourceURL == "":
-		return "event_source_url: is required"
+	case e.ActionSource == "website" && !page.MatchString(e.SourceURL):
+		return "event_source_url: is required, with https:// or http://"
 	case e.ActionSource == "website" && e.User.UserAgent == "":
 		return "client_user_agent: is required"
 	case (e.Options == nil) != (e.Country == nil), (e.Options == nil) != (e.State == nil):
@@ -102,13 +104,21 @@ func (s *Server) checkTime(e event) string {
 	if e.ActionSource == "physical_store" {
 		limit = 62 * 24 * time.Hour
 	}
-	if s.now().Sub(time.Unix(e.Time, 0)) > limit {
-		return "event_time: is too far back"
+	if age := s.now().Sub(time.Unix(e.Time, 0)); age > limit || age < -time.Hour {
+		return "event_time: is too far back, or in the future"
 	}
 	return ""
 }
 
+// lastSecond is in the year 2286: what is beyond it are milliseconds.
+const lastSecond = 9_999_999_999
+
+var email = regexp.MustCompile(`[^\s/?&=@]+(@|%40)[^\s/?&=@]+\.[a-z]{2,}`)
+
+func hasEmail(addresses ...string) bool { return slices.ContainsFunc(addresses, email.MatchString) }
+
 var (
+	page     = regexp.MustCompile(`^https?://[^/]`)
 	hash     = regexp.MustCompile(`^(?:[0-9a-f]{32}|[0-9a-f]{64})$`)
 	cookie   = regexp.MustCompile(`^fb\.[0-9]\.[0-9]+\.\S+$`)
 	currency = regexp.MustCompile(`^[A-Z]{3}$`)
@@ -155,8 +165,10 @@ func (c *custom) check(event string) string {
 	switch {
 	case event == "Purchase" && (c.Value == nil || c.Currency == ""):
 		return "value, currency: are required for Purchase"
-	case event == "Purchase" && strings.HasPrefix(c.Value.String(), "-"):
+	case event == "Purchase" && *c.Value < 0:
 		return "value: must not be negative"
+	case c.Value != nil && c.Currency == "":
+		return "currency: is required with a value"
 	case c.Currency != "" && !currency.MatchString(c.Currency):
 		return "currency: must be ISO 4217"
 	case c.ContentType != "" && c.ContentType != "product" && c.ContentType != "product_group":

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"regexp"
 	"slices"
+	"strings"
 )
 
 // Event is an event with the fields that are known of the API.
@@ -95,7 +96,11 @@ func readRequest(body io.Reader) (r request, problem string) {
 	return r, ""
 }
 
+// lastSecond is in the year 2286: what is beyond it are milliseconds.
+const lastSecond = 9_999_999_999
+
 var (
+	email     = regexp.MustCompile(`[^\s/?&=@]+(@|%40)[^\s/?&=@]+\.[a-z]{2,}`)
 	sha256Hex = regexp.MustCompile(`^([0-9a-f]{64})?$`)
 	clickID   = regexp.MustCompile(`^([0-9a-fA-F]{32}|[0-9a-fA-F-]{36})?$`)
 	currency  = regexp.MustCompile(`^([A-Z]{3})?$`)
@@ -116,6 +121,12 @@ func (e Event) problem() (property, problem string) {
 		return "eventId", "is required"
 	case e.Time == nil:
 		return "eventTime", "is required"
+	case *e.Time <= 0 || *e.Time > lastSecond:
+		return "eventTime", "is not in Unix seconds"
+	case email.MatchString(e.SourceURL):
+		return "eventSourceUrl", "holds an e-mail address"
+	case email.MatchString(e.Referrer):
+		return "referrerUrl", "holds an e-mail address"
 	case e.AdStorage != "G" && e.AdStorage != "D":
 		return "adStorageConsent", "is neither G nor D"
 	}
@@ -132,6 +143,8 @@ func (u UserData) problem() (property, problem string) {
 	switch {
 	case u == (UserData{UserAgent: u.UserAgent, IP: u.IP}):
 		return "em", "or another identifier is required"
+	case strings.Contains(u.ExternalID, "@"):
+		return "externalId", "is an e-mail address"
 	case !sha256Hex.MatchString(u.Email):
 		return "em", "is not hashed"
 	case !sha256Hex.MatchString(u.Phone):

@@ -68,7 +68,11 @@ type Content struct {
 	Brand    string  `json:"item_brand"`
 }
 
+// lastSecond is in the year 2286: what is beyond it are milliseconds.
+const lastSecond = 9_999_999_999
+
 var (
+	email     = regexp.MustCompile(`[^\s/?&=@]+(@|%40)[^\s/?&=@]+\.[a-z]{2,}`)
 	sha256Hex = regexp.MustCompile(`^[0-9a-f]{64}$`)
 	decimal   = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?$`)
 	currency  = regexp.MustCompile(`^[A-Z]{3}$`)
@@ -132,6 +136,10 @@ func (e Event) problem() string {
 		return "event_name is not known"
 	case !slices.Contains([]string{"web", "offline", "app_android", "app_ios"}, e.Source):
 		return "action_source is not known"
+	case *e.Time <= 0 || *e.Time > lastSecond:
+		return "event_time is not in Unix seconds"
+	case email.MatchString(e.SourceURL):
+		return "event_source_url holds an e-mail address"
 	case !languages.MatchString(e.Language):
 		return "language is not of two letters"
 	}

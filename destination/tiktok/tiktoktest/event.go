@@ -1,11 +1,9 @@
 package tiktoktest
 
 import (
-	"encoding/json"
 	"net/netip"
 	"regexp"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -42,15 +40,15 @@ type page struct {
 }
 
 type properties struct {
-	Currency    string       `json:"currency"`
-	Value       *json.Number `json:"value"`
-	OrderID     string       `json:"order_id"`
-	ContentType string       `json:"content_type"`
-	Contents    []content    `json:"contents"`
-	ContentIDs  []string     `json:"content_ids"`
-	NumItems    *int64       `json:"num_items"`
-	Query       string       `json:"query"`
-	Description string       `json:"description"`
+	Currency    string    `json:"currency"`
+	Value       *float64  `json:"value"`
+	OrderID     string    `json:"order_id"`
+	ContentType string    `json:"content_type"`
+	Contents    []content `json:"contents"`
+	ContentIDs  []string  `json:"content_ids"`
+	NumItems    *int64    `json:"num_items"`
+	Query       string    `json:"query"`
+	Description string    `json:"description"`
 }
 
 type content struct {
@@ -65,6 +63,11 @@ type content struct {
 // maxAge is how far back an event may have happened.
 const maxAge = 7 * 24 * time.Hour
 
+// lastSecond is in the year 2286: what is beyond it are milliseconds.
+const lastSecond = 9_999_999_999
+
+var email = regexp.MustCompile(`[^\s/?&=@]+(@|%40)[^\s/?&=@]+\.[a-z]{2,}`)
+
 // check finds the first field that TikTok would not take. Where TikTok's rules were not found it takes the
 // harsher reading.
 func (s *Server) check(e event) string {
@@ -73,12 +76,16 @@ func (s *Server) check(e event) string {
 		return "event: is required"
 	case e.ID == "":
 		return "event_id: is required here, since a repeat would count twice"
-	case e.Time <= 0, s.now != nil && s.now().Sub(time.Unix(e.Time, 0)) > maxAge:
+	case e.Time <= 0 || e.Time > lastSecond:
+		return "event_time: must be Unix seconds"
+	case s.now != nil && s.now().Sub(time.Unix(e.Time, 0)) > maxAge:
 		return "event_time: is too far back"
 	case e.User == nil:
 		return "user: is required"
 	case e.Page != nil && e.Page.URL == "":
 		return "page.url: is required in page"
+	case e.Page != nil && (email.MatchString(e.Page.URL) || email.MatchString(e.Page.Referrer)):
+		return "page: holds an e-mail address"
 	}
 	if problem := e.User.check(); problem != "" {
 		return problem
@@ -128,7 +135,7 @@ func (p *properties) check(event string) string {
 		return "currency: is required with a value"
 	case p.Currency != "" && !currency.MatchString(p.Currency):
 		return "currency: must be ISO 4217"
-	case p.Value != nil && event == "Purchase" && strings.HasPrefix(p.Value.String(), "-"):
+	case p.Value != nil && event == "Purchase" && *p.Value < 0:
 		return "value: must not be negative"
 	case p.ContentType != "" && p.ContentType != "product" && p.ContentType != "product_group":
 		return "content_type: is unknown"
