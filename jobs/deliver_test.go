@@ -44,6 +44,7 @@ type bench struct {
 	disabled []string
 
 	attemptText string // of earlier attempts' errors
+	metadata    string // of the job
 }
 
 func newBench(t *testing.T) *bench {
@@ -85,7 +86,7 @@ func (b *bench) event(name string, columns map[string]string) int64 {
 
 func (b *bench) work(ctx context.Context, eventID int64, failedAt ...time.Time) error {
 	job := &river.Job[DeliverArgs]{
-		JobRow: &rivertype.JobRow{ID: 1, Attempt: len(failedAt) + 1},
+		JobRow: &rivertype.JobRow{ID: 1, Attempt: len(failedAt) + 1, Metadata: []byte(b.metadata)},
 		Args:   DeliverArgs{EventID: eventID, Destination: "crm"},
 	}
 	for _, at := range failedAt {
@@ -262,6 +263,21 @@ func TestWhatFollowsFromAnError(t *testing.T) {
 			require.Empty(t, b.receipt(id))
 		})
 	}
+	t.Run("WaitsLongerEachTimeItIsTurnedAway", func(t *testing.T) {
+		t.Parallel()
+		b, id := setup(t, destination.Unauthorized)
+		b.metadata = `{"snoozes": 5}`
+		require.Greater(t, requireSnoozed(t, b.work(t.Context(), id)), backoffs[5]*7/10)
+	})
+	t.Run("TriesAgainAfterTheHold", func(t *testing.T) {
+		t.Parallel()
+		b, id := setup(t, destination.Throttled)
+		b.answer.(*destination.Error).RetryAfter = time.Hour
+		requireSnoozed(t, b.work(t.Context(), id))
+		worker := &deliverWorker{lanes: map[string]*lane{"crm": b.lane}}
+		job := &river.Job[DeliverArgs]{JobRow: &rivertype.JobRow{}, Args: DeliverArgs{EventID: id, Destination: "crm"}}
+		require.Greater(t, time.Until(worker.NextRetry(job)), 59*time.Minute, "an event that failed while the hold began")
+	})
 	t.Run("GoneDisablesAndLosesNothing", func(t *testing.T) {
 		t.Parallel()
 		b, id := setup(t, destination.Gone)

@@ -123,18 +123,18 @@ func carefulIDs(letters []*letter) []int64 {
 // begun; that is noted first, for the job may be back at once.
 func (l *lane) answer(letters []*letter, results []destination.Result) {
 	var untaken []*letter
-	for i, letter := range letters {
-		if results[i].Err != nil && !mayHaveArrived(results[i].Err.Kind) {
-			untaken = append(untaken, letter)
+	for i, result := range results {
+		if result.Err != nil && !mayHaveArrived(result.Err.Kind) {
+			untaken = append(untaken, letters[i])
 		}
 	}
 	l.release(untaken)
-	for i, letter := range letters {
-		r := reply{code: results[i].Code}
-		if results[i].Err != nil {
-			r.err = results[i].Err
+	for i, result := range results {
+		r := reply{code: result.Code}
+		if result.Err != nil { // a nil *destination.Error is no nil error
+			r.err = result.Err
 		}
-		letter.reply(r)
+		letters[i].reply(r)
 	}
 }
 

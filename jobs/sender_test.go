@@ -3,7 +3,6 @@ package jobs
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -298,7 +297,7 @@ func TestTooFewResultsAreNoResult(t *testing.T) {
 	s.answer = func([]string) ([]destination.Result, *destination.Error) { return nil, nil }
 	for _, r := range sendAll(t, newShelf(t, s), numbered("a/%d", 5)...) {
 		var failed *destination.Error
-		require.True(t, errors.As(r.err, &failed))
+		require.ErrorAs(t, r.err, &failed)
 		require.Equal(t, destination.Ambiguous, failed.Kind)
 	}
 }
