@@ -27,6 +27,8 @@ type outage struct {
 	requests atomic.Int64
 	mu       sync.Mutex
 	seen     map[string]int
+	missing  int           // requests until met
+	met      chan struct{} // nil: requests do not wait for each other
 }
 
 // disliked is the key of an event that is always turned away.
@@ -62,8 +64,9 @@ func newOutage(t testing.TB, lane Lane, others ...Lane) *outage {
 	return o
 }
 
-func (o *outage) send(_ context.Context, e destination.Event) (int, error) {
+func (o *outage) send(ctx context.Context, e destination.Event) (int, error) {
 	o.requests.Add(1)
+	o.attend(ctx)
 	if failing := o.failing.Load(); failing != nil {
 		return failing.Code, failing
 	}
@@ -171,6 +174,54 @@ func TestWhatExpiredDuringAnOutageSaysSo(t *testing.T) {
 	require.Equal(t, early+late, o.query(t, `select count(*) from kvit.delivery where destination = 'healthy' and outcome = 'delivered'`))
 }
 
+// TestAllIsFetchedAgainAfterAnOutage: with the few jobs of a probe there could never be so many requests
+// at a time.
+func TestAllIsFetchedAgainAfterAnOutage(t *testing.T) {
+	t.Parallel()
+	const together = probeJobs + 4
+	o := newOutage(t, Lane{Concurrency: together, firstHold: 50 * time.Millisecond, longestHold: 50 * time.Millisecond})
+	o.failing.Store(&destination.Error{Kind: destination.Unauthorized, Code: 401, Reason: "wrong credentials"})
+	o.insert(t, 1)
+	require.Eventually(t, func() bool { return o.held(t) == 1 }, waitFor, tick)
+	o.failing.Store(nil)
+	o.insert(t, 1)
+	require.Eventually(t, func() bool { return o.held(t) == 0 }, waitFor, tick)
+	o.meet(together)
+	o.insert(t, together)
+	select {
+	case <-o.met:
+	case <-time.After(waitFor):
+		t.Fatal("never so many requests at a time")
+	}
+}
+
+// meet lets requests wait until so many are there at a time.
+func (o *outage) meet(n int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.missing, o.met = n, make(chan struct{})
+}
+
+// attend waits for the others, if it is to.
+func (o *outage) attend(ctx context.Context) {
+	o.mu.Lock()
+	met := o.met
+	if o.missing--; met != nil && o.missing == 0 {
+		close(met)
+	}
+	o.mu.Unlock()
+	if met == nil {
+		return
+	}
+	select {
+	case <-met:
+	case <-ctx.Done():
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.missing++ // it was there, but not together with the others
+	}
+}
+
 // TestAnEventTurnedAwayDoesNotStopTheOthers: the provider answers 403 to one event alone, always, as a
 // firewall does that dislikes its text.
 func TestAnEventTurnedAwayDoesNotStopTheOthers(t *testing.T) {
@@ -184,12 +235,16 @@ func TestAnEventTurnedAwayDoesNotStopTheOthers(t *testing.T) {
 
 func TestTheRateIsKeptWithoutSnoozes(t *testing.T) {
 	t.Parallel()
-	o := newOutage(t, Lane{Concurrency: 4, Rate: 50})
+	const events = 300 // more than can go out while a job is patient
+	o := newOutage(t, Lane{Concurrency: 16, Rate: 50})
 	start := time.Now()
-	o.insert(t, 60)
-	require.Eventually(t, func() bool { return o.query(t, `select count(*) from kvit.delivery`) == 60 }, waitFor, tick)
-	require.Greater(t, time.Since(start), 59*time.Second/50)
-	require.LessOrEqual(t, o.updates(t), 2*60, "one to fetch, one to complete")
+	o.insert(t, events)
+	require.Eventually(t, func() bool { return o.query(t, `select count(*) from kvit.delivery`) == events }, waitFor, tick)
+	require.Greater(t, time.Since(start), (events-1)*time.Second/50)
+	require.Eventually(t, func() bool {
+		return o.query(t, `select count(*) from kvit.river_job where kind = 'deliver_event' and finalized_at is null`) == 0
+	}, waitFor, tick)
+	require.LessOrEqual(t, o.updates(t), 2*events+10, "one to fetch, one to complete, and those of kvit's own jobs")
 }
 
 // BenchmarkOutage is an hour of a provider that is down with 100,000 events waiting, at 60 times the speed:
