@@ -274,6 +274,32 @@ func TestAHeldDestinationGetsNoRequest(t *testing.T) {
 	require.Empty(t, s.batches)
 }
 
+// TestOneRequestProbes: when a hold is over, others wait for the answer to the first.
+func TestOneRequestProbes(t *testing.T) {
+	t.Parallel()
+	entered, release := make(chan struct{}), make(chan struct{})
+	s := &shelf{traits: destination.Traits{Batch: destination.Limits{Events: 1}}}
+	s.answer = func(items []string) ([]destination.Result, *destination.Error) {
+		close(entered)
+		<-release
+		return make([]destination.Result, len(items)), nil
+	}
+	l := newShelf(t, s)
+	l.sender.concurrency = 4
+	l.gate.reason = "it was down" // and the hold is over
+	send := func(key string) reply {
+		return l.sender.send(&letter{ctx: t.Context(), encoded: destination.Encoded{Body: []byte(key)}, answer: make(chan reply, 1)})
+	}
+	first := make(chan reply, 1)
+	go func() { first <- send("first") }()
+	<-entered
+	require.Equal(t, held, send("second").fate)
+	close(release)
+	require.Equal(t, reply{fate: sent}, <-first)
+	requireOpen(t, l.gate)
+	require.Len(t, s.batches, 1)
+}
+
 func TestAPanicOfTheAdapterHarmsNobodyElse(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
