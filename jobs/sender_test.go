@@ -73,7 +73,7 @@ func sendAll(t *testing.T, l *lane, keys ...string) map[string]reply {
 	l.sender.mu.Unlock()
 	var group sync.WaitGroup
 	for i, key := range keys {
-		event := destination.Event{Key: key, OccurredAt: time.Unix(int64(i), 0)}
+		event := destination.Event{Key: key, OccurredAt: time.Unix(int64(-i), 0)} // those that wait longest occurred last
 		encoded, _ := l.batcher.Encode(event)
 		group.Go(func() {
 			r := l.sender.send(&letter{ctx: t.Context(), event: event, encoded: encoded, answer: make(chan reply, 1)})
@@ -109,7 +109,7 @@ func TestWhatWaitsGoesTogetherOldestFirst(t *testing.T) {
 	}
 	require.Equal(t, []int{10, 10, 5}, sizes(s.batches))
 	for _, batch := range s.batches {
-		require.IsIncreasing(t, batch)
+		require.IsDecreasing(t, batch)
 	}
 }
 
