@@ -63,7 +63,7 @@ func startProviders(ctx context.Context) ([]*provider, error) {
 		p := invent(secret)
 		p.secret = secret
 		t := newTrouble(p.server, providerEveryNth)
-		t.split, t.again = p.split, func() int { return p.count().again }
+		t.split, t.rest, t.again = p.split, 3, func() int { return p.count().again }
 		var err error
 		if p.http, err = listenAs(ctx, t); err != nil {
 			return nil, errors.Join(err, (&receivers{more: started}).stop())

@@ -13,6 +13,10 @@ import (
 // ways by turns; two of them lose the answer after the receiver has counted the events, so that the
 // next attempt is a repeat.
 //
+// Where requests hold many events, a few of them go well after each trouble: kvit leaves a provider
+// alone after five failures in a row, and after one when it has just asked to slow down, for longer
+// than a short demo has.
+//
 // It comes in two phases. In the first one an event fails at its first attempt alone, because kvit's
 // second wait is half a minute, and a third one two, which a demo does not have. In the second one,
 // from when the shop closes, nothing fails, so that everything can settle and be counted.
@@ -25,6 +29,8 @@ type trouble struct {
 	mu   sync.Mutex
 	over bool
 	came int                        // how often trouble has come
+	rest int                        // requests that go well after each trouble
+	calm int                        // of these, those that are left
 	seen map[[sha256.Size]byte]bool // events
 
 	passed  map[[sha256.Size]byte]bool // requests that the receiver has heard
@@ -85,10 +91,12 @@ func (t *trouble) meet(body []byte) way {
 		fresh = fresh && !t.seen[sum]
 		t.seen[sum] = true
 	}
-	if t.over || !fresh || len(t.seen)/t.nth <= t.came {
+	t.calm--
+	if t.over || !fresh || t.calm >= 0 || len(t.seen)/t.nth <= t.came {
 		return fine
 	}
 	t.came++
+	t.calm = t.rest
 	return ways[(t.came-1)%len(ways)]
 }
 
