@@ -85,7 +85,7 @@ func (g *gate) report(failed *destination.Error) {
 
 func (g *gate) judge(failed *destination.Error, now time.Time) (gateState, bool) {
 	if failed == nil || failed.Kind == destination.Rejected {
-		return g.open()
+		return g.open(now)
 	}
 	switch failed.Kind {
 	case destination.Throttled:
@@ -103,8 +103,11 @@ func (g *gate) judge(failed *destination.Error, now time.Time) (gateState, bool)
 	return gateState{}, false
 }
 
-// open lets requests flow.
-func (g *gate) open() (gateState, bool) {
+// open lets requests flow, unless a hold has begun since the answered request was made.
+func (g *gate) open(now time.Time) (gateState, bool) {
+	if now.Before(g.until) {
+		return gateState{}, false
+	}
 	held := g.reason != ""
 	g.failures, g.trips, g.until, g.reason = 0, 0, time.Time{}, ""
 	return gateState{}, held

@@ -68,6 +68,7 @@ func TestGateHoldsAsLongAsTheProviderSays(t *testing.T) {
 	g.report(&destination.Error{Kind: destination.Throttled, RetryAfter: time.Hour})
 	requireHeld(t, g, 59*time.Minute, time.Hour)
 	g.report(&destination.Error{Kind: destination.Throttled, RetryAfter: time.Minute}) // of a request under way: no shorter
+	g.report(nil)                                                                      // nor does one end it
 	requireHeld(t, g, 59*time.Minute, time.Hour)
 }
 

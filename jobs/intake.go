@@ -47,6 +47,9 @@ func newIntake(l *lane) *intake {
 	return i
 }
 
+// stopping stands for the workers of a queue that is being removed.
+const stopping = -1
+
 // change follows the gate.
 func (i *intake) change(state gateState) {
 	i.log(state)
@@ -119,7 +122,12 @@ func (i *intake) step() (more bool) {
 	if want == have {
 		return true
 	}
-	if have > 0 {
+	if have != 0 {
+		// From here on River may fetch nothing more, though the queue is still there: that is neither what
+		// there was nor what is wanted, whatever is wanted by the time the wait is over.
+		i.mu.Lock()
+		i.have = stopping
+		i.mu.Unlock()
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		err := i.queues.Remove(ctx, i.queue)

@@ -16,6 +16,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// The main thread of a process does not end when its goroutine does. Locked to the main goroutine, it
+// runs no goroutine of TestThreadEnds.
+func init() { runtime.LockOSThread() }
+
 // sleeper is a process that would run for a minute.
 func sleeper(t *testing.T) *process {
 	p, err := startProcess(exec.Command("sleep", "60"))
