@@ -24,6 +24,7 @@ func exampleEnvironment(name string) string {
 		"MICROSOFT_UET_TOKEN": "example-token",
 		"META_TOKEN":          "example-meta-token",
 		"TIKTOK_TOKEN":        "example-tiktok-token",
+		"RETENTION_HASH_KEY":  "0123456789abcdef0123456789abcdef",
 		"CRM_SECRET":          signingKey,
 		"CRM_PREVIOUS_SECRET": otherKey,
 	}[name]
@@ -43,7 +44,7 @@ func TestExampleFile(t *testing.T) {
 	for _, p := range cfg.Retention.Policy {
 		tables = append(tables, p.Table)
 	}
-	require.Equal(t, []string{"public.orders", "public.order_lines", "public.payments"}, tables)
+	require.Equal(t, []string{"public.orders", "public.order_lines", "public.line_photos", "public.payments", "public.products"}, tables)
 }
 
 // TestExampleFileShowsEveryKey asks the parser which keys it knows, once with the file as it stands and once

@@ -16,6 +16,7 @@ const (
 	ordersTable = "    - table: orders\n      columns: {ref: keep, name: null}\n"
 	notInFile   = "must be ${NAME} as a whole, or file:/path: a secret does not belong into this file"
 	mustBeText  = "must be text (put numbers and true/false in quotes)"
+	badPath     = "is not a path as in customer.email or items[].sku"
 	badColumn   = "is not a plain column name (letters, digits, _ and $, at most 63, not beginning with a digit)"
 	badTable    = "is not a plain table name, as in orders or public.orders"
 	badDuration = "is not a duration with a unit, as in 30d, 72h, 15m or 90s"
@@ -158,7 +159,7 @@ func TestMistakes(t *testing.T) {
 		"MatchTwoPairs":     {policy + ordersTable + "    - table: lines\n      rows: delete\n      match: {a: b, c: d}\n", []string{"9: retention.policy[1].match: must be one pair {column of this table: column of the orders table}"}},
 		"MatchColumn":       {policy + ordersTable + "    - table: lines\n      rows: delete\n      match: {1a: b}\n", []string{"9: retention.policy[1].match.1a: " + badColumn}},
 		"MatchOrderColumn":  {policy + ordersTable + "    - table: lines\n      rows: delete\n      match: {a: 1b}\n", []string{"9: retention.policy[1].match.a: " + badColumn}},
-		"RowsUnknown":       {policy + ordersTable + "    - table: lines\n      rows: keep\n      match: {a: b}\n", []string{"8: retention.policy[1].rows: must be delete"}},
+		"RowsUnknown":       {policy + ordersTable + "    - table: lines\n      rows: kept\n      match: {a: b}\n", []string{"8: retention.policy[1].rows: must be delete or keep"}},
 		"RowsAndColumns":    {policy + ordersTable + "    - table: lines\n      rows: delete\n      match: {a: b}\n      columns: {c: null}\n", []string{"10: retention.policy[1].columns: has no use beside rows: delete"}},
 		"RowsOfOrders":      {policy + "    - table: orders\n      rows: delete\n", []string{"6: retention.policy[0].rows: cannot delete orders: name their columns instead"}},
 		"NeitherRowsNorColumns": {policy + ordersTable + "    - table: lines\n      match: {a: b}\n",
@@ -166,13 +167,30 @@ func TestMistakes(t *testing.T) {
 		"ColumnsEmpty":    {policy + "    - table: orders\n      columns:\n", []string{"6: retention.policy[0].columns: names no column"}},
 		"ColumnNoValue":   {policy + "    - table: orders\n      columns:\n        name:\n        ref: keep\n", []string{"7: retention.policy[0].columns.name: has no value"}},
 		"ColumnTilde":     {policy + "    - table: orders\n      columns: {name: ~}\n", []string{"6: retention.policy[0].columns.name: " + strategyProblem}},
-		"ColumnStrategy":  {policy + "    - table: orders\n      columns: {name: hash}\n", []string{"6: retention.policy[0].columns.name: " + strategyProblem}},
+		"ColumnStrategy":  {policy + "    - table: orders\n      columns: {name: hsh}\n", []string{"6: retention.policy[0].columns.name: " + strategyProblem}},
 		"ColumnName":      {policy + "    - table: orders\n      columns: {na me: keep}\n", []string{"6: retention.policy[0].columns.\"na me\": " + badColumn}},
 		"ColumnText":      {policy + "    - table: orders\n      columns: {name: {text: 5}}\n", []string{"6: retention.policy[0].columns.name.text: " + mustBeText}},
 		"ColumnTextNUL":   {policy + "    - table: orders\n      columns: {name: {text: \"\\0\"}}\n", []string{"6: retention.policy[0].columns.name.text: contains a NUL character"}},
 		"ColumnTextEmpty": {policy + "    - table: orders\n      columns: {name: {text: }}\n", []string{"6: retention.policy[0].columns.name.text: has no value"}},
 		"ColumnTextOther": {policy + "    - table: orders\n      columns: {name: {txt: x}}\n", []string{
 			"6: retention.policy[0].columns.name.text: is missing", `6: retention.policy[0].columns.name.txt: is not a known key: did you mean "text"?`}},
+		"RowsKeptOfOrders":   {policy + "    - table: orders\n      rows: keep\n", []string{"6: retention.policy[0].rows: cannot keep orders: name their columns instead"}},
+		"RowsKeptAndColumns": {policy + ordersTable + "    - table: lines\n      rows: keep\n      columns: {c: null}\n", []string{"9: retention.policy[1].columns: has no use beside rows: keep"}},
+		"ParentUnknown":      {policy + ordersTable + "    - table: lines\n      rows: delete\n      match: {a: b}\n      parent: other\n", []string{"10: retention.policy[1].parent: names a table that the policy does not"}},
+		"ParentItself":       {policy + ordersTable + "    - table: lines\n      rows: delete\n      match: {a: b}\n      parent: lines\n", []string{"10: retention.policy[1].parent: is the table itself"}},
+		"ParentOfOrders":     {policy + ordersTable + "      parent: orders\n", []string{"7: retention.policy[0].parent: has no use on the table of shop.orders"}},
+		"HashWithoutKey":     {policy + "    - table: orders\n      columns: {name: hash}\n", []string{"3: retention.hash_key: is missing, and the policy has a column that becomes a hash"}},
+		"PathHashWithoutKey": {policy + "    - table: orders\n      columns: {name: {json: {a: hash}}}\n", []string{"3: retention.hash_key: is missing, and the policy has a column that becomes a hash"}},
+		"HashKeyShort":       {"retention: {hash_key: \"${COLON}\"}\n", []string{"1: retention.hash_key: is shorter than 32 characters"}},
+		"HashKeyInTheFile":   {"retention: {hash_key: 0123456789012345678901234567890123456789}\n", []string{"1: retention.hash_key: " + notInFile}},
+		"DateUnit":           {policy + "    - table: orders\n      columns: {name: {truncate_date: day}}\n", []string{"6: retention.policy[0].columns.name.truncate_date: must be month or year"}},
+		"GeneraliseNone":     {policy + "    - table: orders\n      columns: {name: {generalise: 0}}\n", []string{"6: retention.policy[0].columns.name.generalise: must be from 1 to 100"}},
+		"TwoStrategies":      {policy + "    - table: orders\n      columns: {name: {generalise: 2, text: x}}\n", []string{"6: retention.policy[0].columns.name.text: is not a known key"}},
+		"PathsNone":          {policy + "    - table: orders\n      columns: {name: {json: {}}}\n", []string{"6: retention.policy[0].columns.name.json: names no path: what no path names is removed"}},
+		"PathForm": {policy + "    - table: orders\n      columns: {name: {json: {a..b: keep, \"a[\": keep, \"[]b\": keep}}}\n", []string{
+			"6: retention.policy[0].columns.name.json.a..b: " + badPath, "6: retention.policy[0].columns.name.json.a[: " + badPath, "6: retention.policy[0].columns.name.json.[]b: " + badPath}},
+		"PathStrategy": {policy + "    - table: orders\n      columns: {name: {json: {a: drop}}}\n", []string{"6: retention.policy[0].columns.name.json.a: " + strategyProblem}},
+		"PathOfPaths":  {policy + "    - table: orders\n      columns: {name: {json: {a: {json: {b: keep}}}}}\n", []string{"6: retention.policy[0].columns.name.json.a: cannot be json again: write the whole path"}},
 		"OwnColumn": {policy + "    - table: orders\n      columns: {erp: null, name: null}\n", []string{
 			"6: retention.policy[0].columns.erp: is shop.orders.erp_number, which kvit needs: it can only be keep"}},
 	}

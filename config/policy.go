@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
@@ -9,21 +10,28 @@ import (
 
 // The strategies of a column.
 const (
-	StrategyKeep = "keep" // it stays as it is
-	StrategyNull = "null" // it becomes null
-	StrategyText = "text" // it becomes ColumnPolicy.Text
+	StrategyKeep         = "keep"          // it stays as it is
+	StrategyNull         = "null"          // it becomes null
+	StrategyText         = "text"          // it becomes ColumnPolicy.Text
+	StrategyHash         = "hash"          // it becomes a hash with Retention.HashKey
+	StrategyTruncateDate = "truncate_date" // it becomes the first day of its ColumnPolicy.Unit
+	StrategyGeneralise   = "generalise"    // it becomes its first ColumnPolicy.Length characters
+	StrategyJSON         = "json"          // it becomes what ColumnPolicy.Paths leave of it
 )
 
 // TablePolicy says how one table loses the personal data of an order.
 type TablePolicy struct {
 	Line       int
 	Table      string // schema.table
-	Match      *Match // nil for the orders table alone
+	Match      *Match // nil for the orders table, and perhaps for one that is kept whole
+	Parent     string // schema.table of the policy whose rows its rows belong to; empty: the orders table
 	DeleteRows bool   // the order's rows are deleted; Columns is empty then
+	KeepRows   bool   // the table is kept whole; Columns is empty then
 	Columns    []ColumnPolicy
 }
 
-// Match ties the rows of a table to their order: Column of the table holds OrderColumn of the orders table.
+// Match ties the rows of a table to their order: Column of the table holds OrderColumn of the orders table,
+// or of the parent.
 type Match struct {
 	Column      string
 	OrderColumn string
@@ -33,8 +41,16 @@ type Match struct {
 type ColumnPolicy struct {
 	Line     int
 	Name     string
-	Strategy string // StrategyKeep, StrategyNull or StrategyText
-	Text     string // for StrategyText
+	Strategy string         // one of those above
+	Text     string         // for StrategyText
+	Unit     string         // for StrategyTruncateDate: month or year
+	Length   int            // for StrategyGeneralise
+	Paths    []ColumnPolicy // for StrategyJSON: Name is a path as in items[].sku
+}
+
+// Hashes tells whether the policy needs a key.
+func (c ColumnPolicy) Hashes() bool {
+	return c.Strategy == StrategyHash || slices.ContainsFunc(c.Paths, ColumnPolicy.Hashes)
 }
 
 func readPolicy(retention *section, shop *Shop) []TablePolicy {
@@ -63,14 +79,22 @@ func readPolicy(retention *section, shop *Shop) []TablePolicy {
 	if _, ok := first[shop.Orders.Table]; !ok && shop.Orders.Table != "" {
 		retention.problem("policy", "does not name the table of shop.orders")
 	}
+	for i, t := range policy {
+		if _, ok := first[t.Parent]; !ok && t.Parent != "" {
+			key := fmt.Sprintf("%s[%d].parent", retention.path("policy"), i)
+			retention.reader.problem(retention.reader.lines[key], key, "names a table that the policy does not")
+		}
+	}
 	return policy
 }
 
 func readTable(s *section, orders Orders) TablePolicy {
 	t := TablePolicy{Line: s.line, Table: qualified(s.requiredText("table", tableName))}
 	isOrders := t.Table != "" && t.Table == orders.Table
-	t.Match = readMatch(s, orders, isOrders)
-	t.DeleteRows = s.choice("rows", "", "delete") != ""
+	rows := s.choice("rows", "", "delete", "keep")
+	t.DeleteRows, t.KeepRows = rows == "delete", rows == "keep"
+	t.Match = readMatch(s, orders, isOrders, t.KeepRows)
+	t.Parent = readParent(s, t, orders, isOrders)
 	columns := s.section("columns")
 	for _, name := range columns.names {
 		if c, ok := readColumn(columns, name); ok {
@@ -80,10 +104,10 @@ func readTable(s *section, orders Orders) TablePolicy {
 	s.finish()
 	switch {
 	case s.broken:
-	case t.DeleteRows && columns.present:
-		s.problem("columns", "has no use beside rows: delete")
-	case t.DeleteRows && isOrders:
-		s.problem("rows", "cannot delete orders: name their columns instead")
+	case rows != "" && columns.present:
+		s.problem("columns", "has no use beside rows: "+rows)
+	case rows != "" && isOrders:
+		s.problem("rows", "cannot "+rows+" orders: name their columns instead")
 	case !columns.present && !s.has("rows"):
 		s.problem("columns", "is missing: name every column, or write rows: delete")
 	case columns.present && !columns.broken && len(columns.names) == 0 && len(columns.entries) == 0:
@@ -100,12 +124,29 @@ func (s *section) has(name string) bool {
 	return ok
 }
 
-func readMatch(s *section, orders Orders, isOrders bool) *Match {
+// readParent leaves the orders table out: it is the parent of every table that names none.
+func readParent(s *section, t TablePolicy, orders Orders, isOrders bool) string {
+	parent := qualified(s.text("parent", "", tableName))
+	switch {
+	case parent == "" || parent == orders.Table && !isOrders:
+		return ""
+	case isOrders:
+		s.problem("parent", "has no use on the table of shop.orders")
+	case parent == t.Table:
+		s.problem("parent", "is the table itself")
+	default:
+		return parent
+	}
+	return ""
+}
+
+// readMatch needs none of a table that is kept whole.
+func readMatch(s *section, orders Orders, isOrders, kept bool) *Match {
 	m := s.section("match")
 	switch {
 	case isOrders && m.present:
 		s.problem("match", "has no use on the table of shop.orders")
-	case isOrders || m.broken || s.broken || !m.present && orders.Table == "":
+	case isOrders || m.broken || s.broken || !m.present && (kept || orders.Table == ""):
 	case !m.present:
 		s.problem("match", "is missing: write {column of this table: column of the orders table}")
 	case len(m.names) != 1:
@@ -127,7 +168,7 @@ func readMatchPair(m *section, column string) *Match {
 	return &Match{Column: column, OrderColumn: orderColumn}
 }
 
-const strategyProblem = "must be keep, null or {text: ...}"
+const strategyProblem = "must be keep, null, hash, truncate_date, generalise, {text: ...} or {json: {path: ...}}"
 
 func readColumn(columns *section, name string) (ColumnPolicy, bool) {
 	e := columns.entries[name]
@@ -136,17 +177,71 @@ func readColumn(columns *section, name string) (ColumnPolicy, bool) {
 		columns.problem(name, problem)
 		return c, false
 	}
+	return c, readStrategy(columns, name, &c)
+}
+
+// readStrategy reads what follows on a column's name, or on a path's.
+func readStrategy(columns *section, name string, c *ColumnPolicy) bool {
+	e := columns.entries[name]
 	if _, ok := e.value.(ast.MapNode); ok {
-		c.Strategy, c.Text = StrategyText, readFixedText(columns.reader.open(columns.path(name), e))
-		return c, true
+		readRule(columns.reader.open(columns.path(name), e), c)
+		return true
 	}
-	switch word := strategyWord(e.value); word {
-	case StrategyKeep, StrategyNull:
-		c.Strategy = word
-		return c, true
+	c.Unit, c.Length = "", 0
+	switch c.Strategy = strategyWord(e.value); c.Strategy {
+	case StrategyKeep, StrategyNull, StrategyHash:
+		return true
+	case StrategyTruncateDate:
+		c.Unit = "month"
+		return true
+	case StrategyGeneralise:
+		c.Length = 2
+		return true
 	}
 	columns.problem(name, unexpected(e.value, strategyProblem))
-	return c, false
+	return false
+}
+
+// readRule reads a strategy with a value of its own. Of an unknown one it misses the text.
+func readRule(s *section, c *ColumnPolicy) {
+	defer s.finish()
+	switch {
+	case s.has(StrategyTruncateDate):
+		c.Strategy, c.Unit = StrategyTruncateDate, s.choice(StrategyTruncateDate, "month", "month", "year")
+	case s.has(StrategyGeneralise):
+		c.Strategy, c.Length = StrategyGeneralise, s.integer(StrategyGeneralise, 2, 1, 100)
+	case s.has(StrategyJSON):
+		c.Strategy, c.Paths = StrategyJSON, readPaths(s.section(StrategyJSON))
+	default:
+		c.Strategy, c.Text = StrategyText, readFixedText(s)
+	}
+}
+
+var jsonPath = matches(`(?:(?:\[\])+|[^.\[\]\x00]{1,100}(?:\[\])*)(?:\.[^.\[\]\x00]{1,100}(?:\[\])*)*`,
+	"is not a path as in customer.email or items[].sku")
+
+// readPaths reads the paths of a JSON document, none of which holds a document again.
+func readPaths(s *section) []ColumnPolicy {
+	var paths []ColumnPolicy
+	for _, name := range s.names {
+		c := ColumnPolicy{Line: s.entries[name].line, Name: name}
+		if problem := jsonPath(name); problem != "" {
+			s.problem(name, problem)
+			continue
+		}
+		if !readStrategy(s, name, &c) {
+			continue
+		}
+		if c.Strategy == StrategyJSON {
+			s.problem(name, "cannot be json again: write the whole path")
+			continue
+		}
+		paths = append(paths, c)
+	}
+	if len(s.names) == 0 && !s.broken {
+		s.reader.problem(s.line, s.key, "names no path: what no path names is removed")
+	}
+	return paths
 }
 
 // strategyWord takes null only where it is written out: a value forgotten, or the easily overlooked ~,
@@ -165,7 +260,6 @@ func strategyWord(n ast.Node) string {
 
 // readFixedText allows the empty text, in quotes.
 func readFixedText(s *section) string {
-	defer s.finish()
 	if !s.require("text") {
 		return ""
 	}

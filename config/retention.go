@@ -1,8 +1,11 @@
 package config
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/robfig/cron/v3"
 )
@@ -15,6 +18,7 @@ type Retention struct {
 	EventsAfter      time.Duration // an event without an order loses its payload; default 30d
 	ReceiptsAfter    time.Duration // receipts of deliveries are kept that long; default 400d
 	BatchOrders      int           // orders erased in one transaction; default 200, 1 to 5000
+	HashKey          Secret        // for columns that become a hash; 32 characters at least
 	Policy           []TablePolicy // empty: no table of the shop is erased
 }
 
@@ -22,15 +26,30 @@ func readRetention(top *section, shop *Shop) Retention {
 	const day = 24 * time.Hour
 	s := top.section("retention")
 	defer s.finish()
-	return Retention{
+	r := Retention{
 		Schedule:         s.text("schedule", "30 3 * * *", cronSchedule),
 		TimeZone:         s.text("time_zone", "UTC", timeZone),
 		EraseAfterImport: s.duration("erase_after_import", 30*day, time.Second, aCentury),
 		EventsAfter:      s.duration("events_after", 30*day, time.Second, aCentury),
 		ReceiptsAfter:    s.duration("receipts_after", 400*day, time.Second, aCentury),
 		BatchOrders:      s.integer("batch_orders", 200, 1, 5000),
+		HashKey:          s.secret("hash_key", hashKey),
 		Policy:           readPolicy(s, shop),
 	}
+	hashes := slices.ContainsFunc(r.Policy, func(t TablePolicy) bool { return slices.ContainsFunc(t.Columns, ColumnPolicy.Hashes) })
+	if hashes && !s.has("hash_key") {
+		s.problem("hash_key", "is missing, and the policy has a column that becomes a hash")
+	}
+	return r
+}
+
+// hashKey keeps the key from being guessed by trying: whoever has it can find the values by trying, too.
+func hashKey(text string) string {
+	const least = 32
+	if utf8.RuneCountInString(text) < least {
+		return fmt.Sprintf("is shorter than %d characters", least)
+	}
+	return ""
 }
 
 func cronSchedule(text string) string {

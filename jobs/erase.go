@@ -9,7 +9,6 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
 
-	"kvit/retention"
 	"kvit/store"
 )
 
@@ -97,14 +96,15 @@ func (w *eraseWorker) Work(ctx context.Context, job *river.Job[EraseArgs]) (err 
 		}
 	}
 	report, err := w.eraser.runUntil(ctx, time.Now().Add(eraseBudget))
-	var misfit *retention.PolicyError
 	switch {
-	case errors.As(err, &misfit), errors.Is(err, ErrNotErased):
+	case errors.Is(err, ErrNotErased):
 		return river.JobCancel(err)
-	case err != nil:
+	case err != nil && !isMisfit(err):
 		return err
-	case report.More:
+	case report.More: // what the policy does fit goes on
 		return river.JobSnooze(time.Second)
+	case err != nil:
+		return river.JobCancel(err)
 	case report.Skipped > 0:
 		return river.JobSnooze(lockedAgain)
 	}

@@ -24,6 +24,7 @@ type Eraser struct {
 	EventsAfter   time.Duration     // since they were received
 	ReceiptsAfter time.Duration     // since the event was received and the receipt written
 	BatchOrders   int               // orders a transaction
+	HashKey       *store.HashKey    // nil: the policy hashes nothing
 	Schedule      cron.Schedule     // nil: only when asked
 	Now           func() time.Time  // nil: time.Now
 	OrdersErased  func(n int)       // told after every batch; may be nil
@@ -48,7 +49,13 @@ type Report struct {
 	Skipped  int              `json:"skipped"`  // due orders that another transaction had locked
 	Failed   int              `json:"failed"`   // due orders that the database refuses to erase
 	Problems []OrderProblem   `json:"problems"` // why, for the first 1,000 of them
-	More     bool             `json:"more"`     // time was up before everything due was done
+
+	// Blocked tables are left alone, because the column policy does not fit them. Waiting orders are due
+	// and erased but for these tables.
+	Blocked []retention.Blocked `json:"blocked"`
+	Waiting int                 `json:"waiting"`
+
+	More bool `json:"more"` // time was up before everything due was done
 }
 
 // OrderProblem is why an order could not be erased.
@@ -58,8 +65,8 @@ type OrderProblem struct {
 }
 
 // Run erases everything that is due. The report counts what was done even if there is an error: a
-// *retention.PolicyError if the column policy does not fit (events without an order are erased all
-// the same), ErrNotErased if the report has problems.
+// *retention.PolicyError if the column policy does not fit (what it does fit is erased all the same),
+// ErrNotErased if the report has problems.
 func (e *Eraser) Run(ctx context.Context) (Report, error) {
 	return e.runUntil(ctx, time.Time{})
 }
@@ -98,11 +105,11 @@ func (e *Eraser) Check(ctx context.Context) ([]retention.Problem, error) {
 		return nil, nil
 	}
 	policy := e.policy()
-	columns, err := databaseColumns(ctx, e.DB, policy.TableNames())
+	database, err := readDatabase(ctx, e.DB, policy.TableNames())
 	if err != nil {
 		return nil, err
 	}
-	return policy.Check(columns), nil
+	return policy.Check(database), nil
 }
 
 func (e *Eraser) policy() retention.Policy {
@@ -116,16 +123,49 @@ func (e *Eraser) policy() retention.Policy {
 	}
 }
 
-func databaseColumns(ctx context.Context, db store.DB, tables []string) ([]retention.DatabaseColumn, error) {
-	found, err := store.TableColumns(ctx, db, tables)
+// readDatabase reads what the policy of these tables is checked against.
+func readDatabase(ctx context.Context, db store.DB, tables []string) (retention.Database, error) {
+	var database retention.Database
+	columns, err := store.TableColumns(ctx, db, tables)
 	if err != nil {
-		return nil, err
+		return database, err
 	}
-	columns := make([]retention.DatabaseColumn, len(found))
-	for i, c := range found {
-		columns[i] = retention.DatabaseColumn(c)
+	for _, c := range columns {
+		database.Columns = append(database.Columns, retention.DatabaseColumn(c))
 	}
-	return columns, nil
+	references, err := store.References(ctx, db, tables)
+	if err != nil {
+		return database, err
+	}
+	for _, r := range references {
+		database.ForeignKeys = append(database.ForeignKeys, retention.ForeignKey(r))
+	}
+	indexes, err := store.UniqueIndexes(ctx, db, tables)
+	if err != nil {
+		return database, err
+	}
+	for _, i := range indexes {
+		database.UniqueIndexes = append(database.UniqueIndexes, retention.UniqueIndex(i))
+	}
+	return database, nil
+}
+
+// statements are the policy's statements, as the store takes them.
+func (e *Eraser) statements(policy retention.Policy, database retention.Database) []store.TableErasure {
+	var list []store.TableErasure
+	for _, t := range policy.Erasures(database) {
+		erasure := store.TableErasure{Table: t.Table, Shared: t.Shared, DeleteRows: t.DeleteRows, Key: e.HashKey}
+		for _, l := range t.Path {
+			erasure.Path = append(erasure.Path, store.Link(l))
+		}
+		for _, w := range t.Writes {
+			erasure.Writes = append(erasure.Writes, store.Write{
+				Column: w.Column, Type: w.Type, Strategy: string(w.Strategy), Text: w.Text, Unit: w.Unit, Length: w.Length, Plan: w.Plan,
+			})
+		}
+		list = append(list, erasure)
+	}
+	return list
 }
 
 // missed tells whether a scheduled run should have begun since the last one that finished. Before
@@ -173,6 +213,6 @@ func (e *Eraser) newRun(stopAt time.Time) *eraseRun {
 	return &eraseRun{
 		Eraser: e, db: e.DB, stopAt: stopAt,
 		now:    e.now().UTC().Truncate(time.Microsecond), // as Postgres keeps it, so that hashes stay true
-		report: Report{Rows: map[string]int64{}, Problems: []OrderProblem{}},
+		report: Report{Rows: map[string]int64{}, Problems: []OrderProblem{}, Blocked: []retention.Blocked{}},
 	}
 }

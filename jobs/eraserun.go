@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,6 +23,7 @@ type eraseRun struct {
 	now    time.Time
 	stopAt time.Time
 	report Report
+	misfit []retention.Problem // that the last batch found
 }
 
 // late tells, and notes, that time is up.
@@ -31,11 +34,10 @@ func (r *eraseRun) late() bool {
 	return r.report.More
 }
 
-// everything goes through all that is due. A policy that does not fit stops the orders alone.
+// everything goes through all that is due. A policy that does not fit stops the tables it does not fit.
 func (r *eraseRun) everything(ctx context.Context) error {
-	policyErr := r.orders(ctx)
-	if policyErr != nil && !isMisfit(policyErr) {
-		return failure("erase orders", policyErr)
+	if err := r.orders(ctx); err != nil && !isMisfit(err) {
+		return failure("erase orders", err)
 	}
 	if err := r.looseEvents(ctx); err != nil {
 		return failure("erase events without an order", err)
@@ -43,8 +45,8 @@ func (r *eraseRun) everything(ctx context.Context) error {
 	if err := r.purge(ctx); err != nil {
 		return failure("purge receipts", err)
 	}
-	if policyErr != nil {
-		return policyErr
+	if len(r.misfit) > 0 {
+		return &retention.PolicyError{Problems: r.misfit}
 	}
 	if r.report.Failed > 0 {
 		return fmt.Errorf("%d %w", r.report.Failed, ErrNotErased)
@@ -95,113 +97,200 @@ func (r *eraseRun) oneByOne(ctx context.Context, orders []store.DueOrder) error 
 	return nil
 }
 
-// count looks at what is left: due orders that were not erased were locked, or else they failed.
+// count looks at what is left: due orders that were not erased wait for a table, or failed, or were
+// locked.
 func (r *eraseRun) count(ctx context.Context) error {
 	left, held, err := store.CountDueOrders(ctx, r.db, *r.Orders, r.now)
 	if err != nil {
 		return err
 	}
 	r.report.Held = held
-	r.report.Skipped = max(left-r.report.Failed, 0)
+	r.report.Skipped = max(left-r.report.Failed-r.report.Waiting, 0)
 	return nil
 }
 
 // batch erases one batch of orders in one transaction. It returns them even if that fails.
 func (r *eraseRun) batch(ctx context.Context, due store.Due) (orders []store.DueOrder, err error) {
-	var counts rowCounts
+	var done batchDone
 	err = pgx.BeginFunc(ctx, r.db, func(tx pgx.Tx) error {
-		orders, counts, err = r.erase(ctx, tx, due)
+		orders, done, err = r.erase(ctx, tx, due)
 		return err
 	})
 	if err != nil || len(orders) == 0 {
 		return orders, err
 	}
-	r.report.Orders += len(orders)
-	for _, tables := range counts {
+	for _, tables := range done.counts {
 		for table, n := range tables {
 			r.report.Rows[table] += n
 		}
 		r.report.Events += int(tables[eventTable])
 	}
+	if done.waiting {
+		r.report.Waiting += len(orders)
+		return orders, nil
+	}
+	r.report.Orders += len(orders)
 	if r.OrdersErased != nil && !r.report.DryRun {
 		r.OrdersErased(len(orders))
 	}
 	return orders, nil
 }
 
+// batchDone is what became of a batch.
+type batchDone struct {
+	counts  rowCounts // of this time
+	waiting bool      // tables are left, so that the orders are not erased yet
+}
+
 // rowCounts are the rows overwritten or deleted, by order reference and table.
 type rowCounts map[string]map[string]int64
 
-func (c rowCounts) add(table string, orders []store.DueOrder, byRef map[string]int64) {
-	for _, o := range orders {
-		if c[o.Ref] == nil {
-			c[o.Ref] = map[string]int64{}
+func (c rowCounts) add(table string, refs []string, byRef map[string]int64) {
+	for _, ref := range refs {
+		if c[ref] == nil {
+			c[ref] = map[string]int64{}
 		}
-		c[o.Ref][table] += byRef[o.Ref]
+		c[ref][table] += byRef[ref]
 	}
 }
 
 const eventTable = "kvit.event"
 
-func (r *eraseRun) erase(ctx context.Context, tx pgx.Tx, due store.Due) ([]store.DueOrder, rowCounts, error) {
+func (r *eraseRun) erase(ctx context.Context, tx pgx.Tx, due store.Due) ([]store.DueOrder, batchDone, error) {
+	var done batchDone
 	if err := store.LockErasure(ctx, tx); err != nil {
-		return nil, nil, err
+		return nil, done, err
 	}
-	erasures, err := r.fit(ctx, tx)
+	plan, err := r.fit(ctx, tx)
 	if err != nil {
-		return nil, nil, err
+		return nil, done, err
 	}
 	orders, err := store.LockDueOrders(ctx, tx, *r.Orders, due)
 	if err != nil || len(orders) == 0 {
-		return nil, nil, err
+		return nil, done, err
 	}
-	counts, err := r.eraseRows(ctx, tx, erasures, orders)
+	progress, err := store.ErasureProgress(ctx, tx, refsOf(orders))
 	if err != nil {
-		return orders, nil, err
+		return orders, done, err
 	}
-	return orders, counts, r.certify(ctx, tx, orders, counts)
+	done = batchDone{counts: rowCounts{}, waiting: plan.waiting}
+	if err := r.eraseRows(ctx, tx, plan, refsOf(orders), progress, done.counts); err != nil {
+		return orders, done, err
+	}
+	total := plan.total(progress, done.counts)
+	if plan.waiting {
+		return orders, done, store.SaveErasureProgress(ctx, tx, changed(progress, total), r.now)
+	}
+	if err := store.DropErasureProgress(ctx, tx, refsOf(orders)); err != nil {
+		return orders, done, err
+	}
+	return orders, done, r.certify(ctx, tx, orders, total)
 }
 
-// fit checks the policy in the transaction that relies on it, under a lock that keeps columns from
-// being added: one that was added a minute ago stops the erasure.
-func (r *eraseRun) fit(ctx context.Context, tx pgx.Tx) ([]store.TableErasure, error) {
-	policy := r.policy()
-	if err := store.LockTables(ctx, tx, policy.TableNames()); err != nil {
-		return nil, err
-	}
-	columns, err := databaseColumns(ctx, tx, policy.TableNames())
-	if err != nil {
-		return nil, err
-	}
-	if problems := policy.Check(columns); len(problems) > 0 {
-		return nil, &retention.PolicyError{Problems: problems}
-	}
-	var erasures []store.TableErasure
-	for _, e := range policy.Erasures(columns) {
-		erasures = append(erasures, store.TableErasure(e))
-	}
-	return erasures, nil
-}
-
-func (r *eraseRun) eraseRows(ctx context.Context, tx pgx.Tx, erasures []store.TableErasure, orders []store.DueOrder) (rowCounts, error) {
+func refsOf(orders []store.DueOrder) []string {
 	refs := make([]string, len(orders))
 	for i, o := range orders {
 		refs[i] = o.Ref
 	}
-	counts := rowCounts{}
-	for _, e := range erasures {
-		byRef, err := store.EraseTable(ctx, tx, *r.Orders, e, refs, r.now)
-		if err != nil {
-			return nil, err
+	return refs
+}
+
+// erasePlan is what can be done at the moment.
+type erasePlan struct {
+	erasures []store.TableErasure // the orders table is the last, and not among them while something waits
+	waiting  bool                 // for tables that the policy does not fit
+}
+
+// fit checks the policy in the transaction that relies on it, under a lock that keeps columns from
+// being added: a table that got one a minute ago is left alone.
+func (r *eraseRun) fit(ctx context.Context, tx pgx.Tx) (erasePlan, error) {
+	policy := r.policy()
+	if err := store.LockTables(ctx, tx, policy.TableNames()); err != nil {
+		return erasePlan{}, err
+	}
+	database, err := readDatabase(ctx, tx, policy.TableNames())
+	if err != nil {
+		return erasePlan{}, err
+	}
+	r.misfit = policy.Check(database)
+	blocked, all := policy.Blocked(database, r.misfit)
+	r.report.Blocked = append([]retention.Blocked{}, blocked...)
+	if all {
+		return erasePlan{}, &retention.PolicyError{Problems: r.misfit}
+	}
+	plan := erasePlan{waiting: len(blocked) > 0}
+	for _, e := range r.statements(policy, database) {
+		isBlocked := slices.ContainsFunc(blocked, func(b retention.Blocked) bool { return b.Table == e.Table })
+		if isBlocked || plan.waiting && e.Table == r.Orders.Table {
+			continue
 		}
-		counts.add(e.Table, orders, byRef)
+		plan.erasures = append(plan.erasures, e)
+	}
+	return plan, nil
+}
+
+// eraseRows leaves out what is done already while something waits. When nothing does, all is done once
+// more for orders of which a part was done ahead: rows may have come since, and the policy may have
+// changed.
+func (r *eraseRun) eraseRows(ctx context.Context, tx pgx.Tx, plan erasePlan, refs []string, progress, counts rowCounts) error {
+	for _, e := range plan.erasures {
+		left := refs
+		if plan.waiting {
+			left = slices.DeleteFunc(slices.Clone(refs), func(ref string) bool {
+				_, done := progress[ref][e.Table]
+				return done
+			})
+		}
+		if len(left) == 0 {
+			continue
+		}
+		byRef, err := store.EraseTable(ctx, tx, *r.Orders, e, left, r.now)
+		if err != nil {
+			return err
+		}
+		counts.add(e.Table, left, byRef)
 	}
 	byRef, err := store.EraseOrderEvents(ctx, tx, refs, r.now)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	counts.add(eventTable, orders, byRef)
-	return counts, nil
+	counts.add(eventTable, refs, byRef)
+	return nil
+}
+
+// total adds up what was done before and now. Rows that were overwritten before are among those
+// overwritten once more, while rows that were deleted are not.
+func (p erasePlan) total(before, now rowCounts) rowCounts {
+	overwritten := map[string]bool{}
+	for _, e := range p.erasures {
+		overwritten[e.Table] = !e.DeleteRows
+	}
+	total := rowCounts{}
+	for ref, tables := range now {
+		total[ref] = maps.Clone(before[ref])
+		if total[ref] == nil {
+			total[ref] = map[string]int64{}
+		}
+		for table, n := range tables {
+			if overwritten[table] {
+				total[ref][table] = max(total[ref][table], n)
+			} else {
+				total[ref][table] += n
+			}
+		}
+	}
+	return total
+}
+
+// changed leaves out the orders of which nothing was done this time.
+func changed(before, total rowCounts) rowCounts {
+	return maps.Collect(func(yield func(string, map[string]int64) bool) {
+		for ref, tables := range total {
+			if !maps.Equal(before[ref], tables) && !yield(ref, tables) {
+				return
+			}
+		}
+	})
 }
 
 func (r *eraseRun) certify(ctx context.Context, tx pgx.Tx, orders []store.DueOrder, counts rowCounts) error {
@@ -242,6 +331,9 @@ func (r *eraseRun) looseEvents(ctx context.Context) error {
 }
 
 func (r *eraseRun) purge(ctx context.Context) error {
+	if err := r.purgeProgress(ctx); err != nil {
+		return err
+	}
 	purged := batchEvents
 	for purged == batchEvents && !r.late() {
 		err := pgx.BeginFunc(ctx, r.db, func(tx pgx.Tx) (err error) {
@@ -254,6 +346,31 @@ func (r *eraseRun) purge(ctx context.Context) error {
 		r.report.Purged += purged
 	}
 	return nil
+}
+
+// progressAge is how old progress is when kvit looks whether the order is still there.
+const progressAge = 24 * time.Hour
+
+// purgeProgress needs to know what an order is, and leaves progress alone while nothing tells.
+func (r *eraseRun) purgeProgress(ctx context.Context) error {
+	if r.Orders == nil || r.lost() {
+		return nil
+	}
+	for after, first := "", true; (first || after != "") && !r.late(); first = false {
+		err := pgx.BeginFunc(ctx, r.db, func(tx pgx.Tx) (err error) {
+			after, err = store.PurgeErasureProgress(ctx, tx, r.Orders, r.now.Add(-progressAge), after, batchEvents)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lost tells whether the orders table cannot be read as it should.
+func (r *eraseRun) lost() bool {
+	return slices.ContainsFunc(r.misfit, func(p retention.Problem) bool { return p.Unreachable && p.Table == r.Orders.Table })
 }
 
 // note writes the end of the run. One that was interrupted counts as not finished, so that the next
@@ -283,7 +400,7 @@ func (r *eraseRun) log(problem error) {
 	}
 	attrs := []any{
 		"orders", r.report.Orders, "events", r.report.Events, "purged", r.report.Purged,
-		"held", r.report.Held, "skipped", r.report.Skipped, "failed", r.report.Failed, "more", r.report.More,
+		"held", r.report.Held, "waiting", r.report.Waiting, "skipped", r.report.Skipped, "failed", r.report.Failed, "more", r.report.More,
 	}
 	if problem != nil {
 		r.Logger.Error("erasure ended with a problem", append(attrs, "err", problem)...)

@@ -15,15 +15,25 @@ type Strategy string
 
 // The strategies, a closed list.
 const (
-	Keep Strategy = "keep" // holds no personal data, or must be kept by law
-	Null Strategy = "null" // set to null
-	Text Strategy = "text" // set to a fixed text
+	Keep         Strategy = "keep"          // holds no personal data, or must be kept by law
+	Null         Strategy = "null"          // set to null
+	Text         Strategy = "text"          // set to a fixed text
+	Hash         Strategy = "hash"          // set to a keyed hash: equal values stay equal
+	TruncateDate Strategy = "truncate_date" // set to the first day of its month or year
+	Generalise   Strategy = "generalise"    // cut to its first characters
+	JSON         Strategy = "json"          // cut down to what its paths name
+)
+
+// The units of TruncateDate.
+const (
+	Month = "month"
+	Year  = "year"
 )
 
 // Policy says, column by column, what becomes of the shop's tables when an order is erased.
 type Policy struct {
 	Orders OrdersTable
-	Tables []Table // erased in this order, the orders table last
+	Tables []Table
 }
 
 // OrdersTable names the shop's orders table and the columns of it that kvit reads and writes. Those
@@ -40,12 +50,15 @@ type OrdersTable struct {
 // Table is the policy of one table.
 type Table struct {
 	Name       string // "schema.table"
-	Match      *Match // nil for the orders table alone
+	Match      *Match // nil for the orders table, and for tables kept whole
+	Parent     string // "schema.table" of the policy whose rows these belong to; empty: the orders table
 	DeleteRows bool   // the rows go; Columns must be empty
+	KeepRows   bool   // the table is kept whole; Columns must be empty
 	Columns    []Column
 }
 
-// Match ties a table's rows to their order: the table's Column equals the orders table's OrderColumn.
+// Match ties a table's rows to their order, or to a row of the table's Parent: the table's Column
+// equals OrderColumn of the orders table, or of the parent.
 type Match struct {
 	Column      string `json:"column"`
 	OrderColumn string `json:"order_column"`
@@ -55,18 +68,10 @@ type Match struct {
 type Column struct {
 	Name     string   `json:"name"`
 	Strategy Strategy `json:"strategy"`
-	Text     string   `json:"text,omitempty"` // of strategy Text
-}
-
-// TableErasure is what has to be done to one table. Every column that is not named stays.
-type TableErasure struct {
-	Table       string
-	Column      string // rows whose Column equals the order's OrderColumn; both are empty for the orders table itself
-	OrderColumn string
-	Shared      bool // several orders may have one row; it goes when the last of them does
-	DeleteRows  bool
-	Columns     []string  // to set ...
-	Values      []*string // ... to these; nil is null
+	Text     string   `json:"text,omitempty"`   // of Text
+	Unit     string   `json:"unit,omitempty"`   // of TruncateDate: Month or Year
+	Length   int      `json:"length,omitempty"` // of Generalise: the number of characters that stay
+	Paths    []Column `json:"paths,omitempty"`  // of JSON: each Name is a path as in "items[].sku"
 }
 
 // TableNames lists the tables that the policy is about, the orders table included.
@@ -81,61 +86,38 @@ func (p Policy) TableNames() []string {
 	return names
 }
 
-// Erasures lists what has to be done, in order: the policy's tables as they stand there, the orders
-// table last, since the others find their order through it. Tables that are kept whole are left out.
-func (p Policy) Erasures(database []DatabaseColumn) []TableErasure {
-	orders := TableErasure{Table: p.Orders.Name}
-	var list []TableErasure
-	for _, t := range p.Tables {
-		columns, values := t.writes()
-		if t.Name == p.Orders.Name {
-			orders.Columns, orders.Values = columns, values
-			continue
-		}
-		if t.Match == nil || len(columns) == 0 && !t.DeleteRows {
-			continue
-		}
-		list = append(list, TableErasure{
-			Table: t.Name, Column: t.Match.Column, OrderColumn: t.Match.OrderColumn,
-			Shared:     !isUnique(database, p.Orders.Name, t.Match.OrderColumn),
-			DeleteRows: t.DeleteRows, Columns: columns, Values: values,
-		})
+// table finds a table of the policy.
+func (p Policy) table(name string) (Table, bool) {
+	i := slices.IndexFunc(p.Tables, func(t Table) bool { return t.Name == name })
+	if i < 0 {
+		return Table{}, false
 	}
-	return append(list, orders)
-}
-
-func (t Table) writes() (columns []string, values []*string) {
-	for _, c := range t.Columns {
-		switch c.Strategy {
-		case Null:
-			columns, values = append(columns, c.Name), append(values, nil)
-		case Text:
-			text := c.Text
-			columns, values = append(columns, c.Name), append(values, &text)
-		}
-	}
-	return columns, values
-}
-
-func isUnique(database []DatabaseColumn, table, column string) bool {
-	return slices.ContainsFunc(database, func(c DatabaseColumn) bool {
-		return c.Table == table && c.Name == column && c.Unique
-	})
+	return p.Tables[i], true
 }
 
 // Hash names the policy in a certificate: the SHA-256, in hex, of its canonical form. The order of
-// columns does not change it; the order of tables does, because they are erased in it.
+// columns does not change it; the order of tables does. A key of Hash columns is no part of it.
 func (p Policy) Hash() string {
 	form := canonicalPolicy{Version: 1, Orders: p.Orders, Tables: []canonicalTable{}}
 	for _, t := range p.Tables {
-		columns := slices.SortedFunc(slices.Values(t.Columns), func(a, b Column) int { return cmp.Compare(a.Name, b.Name) })
-		form.Tables = append(form.Tables, canonicalTable{Name: t.Name, Match: t.Match, DeleteRows: t.DeleteRows, Columns: columns})
+		form.Tables = append(form.Tables, canonicalTable{
+			Name: t.Name, Match: t.Match, DeleteRows: t.DeleteRows, Columns: sorted(t.Columns), Parent: t.Parent, KeepRows: t.KeepRows,
+		})
 	}
 	sum := sha256.Sum256(canonicalJSON(form))
 	return hex.EncodeToString(sum[:])
 }
 
-// canonicalPolicy is the form that is hashed: its field names and their order never change.
+func sorted(columns []Column) []Column {
+	list := slices.SortedFunc(slices.Values(columns), func(a, b Column) int { return cmp.Compare(a.Name, b.Name) })
+	for i := range list {
+		list[i].Paths = sorted(list[i].Paths)
+	}
+	return list
+}
+
+// canonicalPolicy is the form that is hashed: its field names and their order never change, and what is
+// new is left out where it is empty.
 type canonicalPolicy struct {
 	Version int              `json:"version"`
 	Orders  OrdersTable      `json:"orders"`
@@ -147,4 +129,6 @@ type canonicalTable struct {
 	Match      *Match   `json:"match"`
 	DeleteRows bool     `json:"delete_rows"`
 	Columns    []Column `json:"columns"`
+	Parent     string   `json:"parent,omitempty"`
+	KeepRows   bool     `json:"keep_rows,omitempty"`
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -24,6 +23,18 @@ func LockErasure(ctx context.Context, tx pgx.Tx) error {
 	}
 	if _, err := tx.Exec(ctx, `set local lock_timeout = '2s'`); err != nil {
 		return fmt.Errorf("limit waiting of erasure: %w", err)
+	}
+	return nil
+}
+
+// LimitWaiting makes the transaction give up, with an error, where the shop would have to wait for it or
+// it for the shop: after 2 seconds for a lock, 5 for a statement.
+func LimitWaiting(ctx context.Context, tx pgx.Tx) error {
+	if _, err := tx.Exec(ctx, `set local lock_timeout = '2s'`); err != nil {
+		return fmt.Errorf("limit waiting: %w", err)
+	}
+	if _, err := tx.Exec(ctx, `set local statement_timeout = '5s'`); err != nil {
+		return fmt.Errorf("limit statements: %w", err)
 	}
 	return nil
 }
@@ -95,74 +106,6 @@ func CountDueOrders(ctx context.Context, db DB, o Orders, now time.Time) (dueNow
 		return 0, 0, fmt.Errorf("count due orders: %w", err)
 	}
 	return dueNow, onHold, nil
-}
-
-// TableErasure is what has to be done to one table. Every column that is not named stays.
-type TableErasure struct {
-	Table       string
-	Column      string // rows whose Column equals the order's OrderColumn; both are empty for the orders table itself
-	OrderColumn string
-	Shared      bool // several orders may have one row; it goes when the last of them does
-	DeleteRows  bool
-	Columns     []string  // to set ...
-	Values      []*string // ... to these; nil is null
-}
-
-// EraseTable does it for the orders of the given references and returns the number of rows by
-// reference. In the orders table it also notes that they are erased.
-func EraseTable(ctx context.Context, tx pgx.Tx, o Orders, e TableErasure, refs []string, now time.Time) (map[string]int64, error) {
-	refType, err := o.refType(ctx, tx)
-	if err != nil {
-		return nil, err
-	}
-	args := []any{refs}
-	var set []string
-	assign := func(column string, value any, cast string) {
-		args = append(args, value)
-		set = append(set, fmt.Sprintf("%s = $%d%s", QuoteColumn(column), len(args), cast))
-	}
-	for i, column := range e.Columns {
-		if e.Values[i] == nil {
-			set = append(set, QuoteColumn(column)+" = null")
-			continue
-		}
-		assign(column, *e.Values[i], "")
-	}
-	if e.Column == "" {
-		assign(o.ErasedAt, now, "::timestamptz")
-	}
-	rows, _ := tx.Query(ctx, `with gone as (`+e.statement(o, refType, strings.Join(set, ", "))+`)
-		select ref, count(*) from gone group by ref`, args...) // ForEachRow reports its error
-	counts := map[string]int64{}
-	var ref string
-	var n int64
-	_, err = pgx.ForEachRow(rows, []any{&ref, &n}, func() error {
-		counts[ref] = n
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("erase %s: %w", e.Table, err)
-	}
-	return counts, nil
-}
-
-func (e TableErasure) statement(o Orders, refType, set string) string {
-	refs := `o.{ref} = any ($1::text[]::` + refType + `[])`
-	if e.Column == "" {
-		return o.sql(`update {orders} o set ` + set + ` where ` + refs + ` returning o.{ref}::text as ref`)
-	}
-	table, column, orderColumn := QuoteTable(e.Table), QuoteColumn(e.Column), QuoteColumn(e.OrderColumn)
-	where := refs + ` and t.` + column + ` = o.` + orderColumn
-	if e.Shared {
-		where += ` and not exists (
-			select from {orders} other
-			where other.` + orderColumn + ` = t.` + column + ` and other.{erased_at} is null
-			  and not coalesce(other.{ref} = any ($1::text[]::` + refType + `[]), false))`
-	}
-	if e.DeleteRows {
-		return o.sql(`delete from ` + table + ` t using {orders} o where ` + where + ` returning o.{ref}::text as ref`)
-	}
-	return o.sql(`update ` + table + ` t set ` + set + ` from {orders} o where ` + where + ` returning o.{ref}::text as ref`)
 }
 
 // EraseOrderEvents erases the events of orders, ends those of their deliveries that are pending as

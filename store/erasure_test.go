@@ -135,7 +135,8 @@ func TestEraseTableLeavesOtherRowsAlone(t *testing.T) {
 	require.NoError(t, err)
 	text := `it's $1 "erased"`
 	counts, err := store.EraseTable(t.Context(), tx, o, store.TableErasure{
-		Table: "public.notes", Column: "order_ref", OrderColumn: "ref", Columns: []string{"Körper"}, Values: []*string{&text},
+		Table: "public.notes", Path: []store.Link{{Column: "order_ref", Table: "public.orders", Key: "ref"}},
+		Writes: []store.Write{{Column: "Körper", Strategy: "text", Text: text}},
 	}, []string{"E1", "E2"}, time.Now())
 	require.NoError(t, err)
 	require.Equal(t, map[string]int64{"E1": 2}, counts)

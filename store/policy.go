@@ -14,6 +14,7 @@ type TableColumn struct {
 	Table     string // as it was asked for, "schema.table"
 	Name      string
 	Type      string // as Postgres names it, "character varying(40)"
+	Base      string // the same without length, and of a domain what it is made of: "character varying"
 	Family    string // pg_type.typcategory: "S" strings, "N" numbers, "D" times, ...
 	NotNull   bool
 	Generated bool // Postgres alone writes it: a generated or "always" identity column
@@ -32,7 +33,7 @@ type TableColumn struct {
 func TableColumns(ctx context.Context, db DB, tables []string) ([]TableColumn, error) {
 	rows, _ := db.Query(ctx, `
 		select n.name as table, a.attname::text as name, format_type(a.atttypid, a.atttypmod) as type,
-		       t.typcategory::text as family, a.attnotnull or t.typnotnull as not_null,
+		       format_type(base.oid, null) as base, t.typcategory::text as family, a.attnotnull or t.typnotnull as not_null,
 		       a.attgenerated <> '' or a.attidentity = 'a' as generated,
 		       exists (
 		           select from pg_index i
@@ -60,6 +61,87 @@ func TableColumns(ctx context.Context, db DB, tables []string) ([]TableColumn, e
 		return nil, fmt.Errorf("read columns: %w", err)
 	}
 	return columns, nil
+}
+
+// Reference is a foreign key: Columns of Table refer to Keys of the table References.
+type Reference struct {
+	Name       string
+	Table      string // "schema.table"
+	Columns    []string
+	References string // "schema.table"
+	Keys       []string
+	OnDelete   string // pg_constraint.confdeltype
+}
+
+// References lists the foreign keys of tables, those that refer to them, and those that refer to such
+// a referring table in turn. Those of partitions are the partitioned table's.
+func References(ctx context.Context, db DB, tables []string) ([]Reference, error) {
+	rows, _ := db.Query(ctx, `
+		with recursive named as (
+		    select to_regclass(n.quoted)::oid as oid from unnest($1::text[]) as n (quoted) where to_regclass(n.quoted) is not null
+		), referred as (
+		    select oid from named
+		    union
+		    select k.conrelid from referred r join pg_constraint k on k.confrelid = r.oid and k.contype = 'f'
+		)
+		select k.conname::text as name, format('%s.%s', cn.nspname, c.relname) as table, own.names as columns,
+		       format('%s.%s', fn.nspname, f.relname) as references, theirs.names as keys, k.confdeltype::text as on_delete
+		from pg_constraint k
+		join pg_class c on c.oid = k.conrelid and not c.relispartition
+		join pg_namespace cn on cn.oid = c.relnamespace
+		join pg_class f on f.oid = k.confrelid
+		join pg_namespace fn on fn.oid = f.relnamespace
+		cross join lateral (
+		    select array_agg(a.attname::text order by u.place) as names
+		    from unnest(k.conkey) with ordinality u (attnum, place)
+		    join pg_attribute a on a.attrelid = k.conrelid and a.attnum = u.attnum
+		) own
+		cross join lateral (
+		    select array_agg(a.attname::text order by u.place) as names
+		    from unnest(k.confkey) with ordinality u (attnum, place)
+		    join pg_attribute a on a.attrelid = k.confrelid and a.attnum = u.attnum
+		) theirs
+		where k.contype = 'f' and k.conparentid = 0
+		  and (k.confrelid in (select oid from referred) or k.conrelid in (select oid from named))
+		order by 2, 1`, quoteTables(tables)) // Collect reports its error
+	keys, err := pgx.CollectRows(rows, pgx.RowToStructByName[Reference])
+	if err != nil {
+		return nil, fmt.Errorf("read foreign keys: %w", err)
+	}
+	return keys, nil
+}
+
+// UniqueIndex is a unique index over one column or several, whole or partial.
+type UniqueIndex struct {
+	Name       string
+	Table      string   // as it was asked for, "schema.table"
+	Columns    []string // for an index on an expression, those that it reads
+	NullsEqual bool     // two nulls count as equal (NULLS NOT DISTINCT)
+}
+
+// UniqueIndexes lists the unique indexes of tables, each named "schema.table".
+func UniqueIndexes(ctx context.Context, db DB, tables []string) ([]UniqueIndex, error) {
+	// Postgres 14 has no column indnullsnotdistinct: as JSON, one can ask for it all the same. An
+	// expression is 0 in indkey; what it reads is among the index's dependencies.
+	rows, _ := db.Query(ctx, `
+		select x.relname::text as name, n.name as table, array_agg(a.attname::text order by a.attnum) as columns,
+		       bool_or(coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false)) as nulls_equal
+		from unnest($1::text[], $2::text[]) as n (name, quoted)
+		join pg_index i on i.indrelid = to_regclass(n.quoted) and i.indisunique
+		join pg_class x on x.oid = i.indexrelid
+		join pg_attribute a on a.attrelid = i.indrelid and a.attnum > 0 and (
+		    a.attnum = any ((string_to_array(i.indkey::text, ' ')::smallint[])[1:i.indnkeyatts])
+		    or 0 = any (i.indkey) and exists (
+		        select from pg_depend d
+		        where d.classid = 'pg_class'::regclass and d.objid = i.indexrelid
+		          and d.refclassid = 'pg_class'::regclass and d.refobjid = i.indrelid and d.refobjsubid = a.attnum))
+		group by x.relname, n.name
+		order by 2, 1`, tables, quoteTables(tables)) // Collect reports its error
+	indexes, err := pgx.CollectRows(rows, pgx.RowToStructByName[UniqueIndex])
+	if err != nil {
+		return nil, fmt.Errorf("read unique indexes: %w", err)
+	}
+	return indexes, nil
 }
 
 // LockTables keeps the tables' columns as they are until the transaction ends: what TableColumns

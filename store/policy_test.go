@@ -38,17 +38,17 @@ func TestTableColumns(t *testing.T) {
 	got, err := store.TableColumns(t.Context(), tx, []string{table, "public.seen", "public.none", "none.none"})
 	require.NoError(t, err)
 	require.Equal(t, []store.TableColumn{
-		{Table: table, Name: "id", Type: "bigint", Family: "N", NotNull: true, Generated: true, Unique: true},
-		{Table: table, Name: "open", Type: "bigint", Family: "N", NotNull: true},
-		{Table: table, Name: "half", Type: "text", Family: "S", Generated: true},
-		{Table: table, Name: "name", Type: "character varying(40)", Family: "S", NotNull: true, Unique: true, MaxLength: 40},
-		{Table: table, Name: "code", Type: "character(5)", Family: "S", MaxLength: 5},
-		{Table: table, Name: "one", Type: "character varying", Family: "S"},
-		{Table: table, Name: "mail", Type: "text", Family: "S"},
-		{Table: table, Name: "domain", Type: "short", Family: "S", NotNull: true, MaxLength: 7},
-		{Table: table, Name: "sum", Type: "numeric(10,2)", Family: "N"},
-		{Table: table, Name: "paid", Type: "timestamp with time zone", Family: "D"},
-		{Table: table, Name: "other", Type: "text", Family: "S"},
+		{Table: table, Name: "id", Type: "bigint", Base: "bigint", Family: "N", NotNull: true, Generated: true, Unique: true},
+		{Table: table, Name: "open", Type: "bigint", Base: "bigint", Family: "N", NotNull: true},
+		{Table: table, Name: "half", Type: "text", Base: "text", Family: "S", Generated: true},
+		{Table: table, Name: "name", Type: "character varying(40)", Base: "character varying", Family: "S", NotNull: true, Unique: true, MaxLength: 40},
+		{Table: table, Name: "code", Type: "character(5)", Base: "character", Family: "S", MaxLength: 5},
+		{Table: table, Name: "one", Type: "character varying", Base: "character varying", Family: "S"},
+		{Table: table, Name: "mail", Type: "text", Base: "text", Family: "S"},
+		{Table: table, Name: "domain", Type: "short", Base: "character varying", Family: "S", NotNull: true, MaxLength: 7},
+		{Table: table, Name: "sum", Type: "numeric(10,2)", Base: "numeric", Family: "N"},
+		{Table: table, Name: "paid", Type: "timestamp with time zone", Base: "timestamp with time zone", Family: "D"},
+		{Table: table, Name: "other", Type: "text", Base: "text", Family: "S"},
 	}, got)
 }
 
@@ -69,9 +69,9 @@ func TestTableColumnsTellWhatTheRoleMayDo(t *testing.T) {
 	got, err := store.TableColumns(t.Context(), tx, []string{"public.a", "public.b"})
 	require.NoError(t, err)
 	require.Equal(t, []store.TableColumn{
-		{Table: "public.a", Name: "id", Type: "integer", Family: "N", NoUpdate: true, NoDelete: true},
-		{Table: "public.a", Name: "name", Type: "text", Family: "S", NoDelete: true},
-		{Table: "public.b", Name: "id", Type: "integer", Family: "N", NoSelect: true, NoUpdate: true, HiddenRows: true},
+		{Table: "public.a", Name: "id", Type: "integer", Base: "integer", Family: "N", NoUpdate: true, NoDelete: true},
+		{Table: "public.a", Name: "name", Type: "text", Base: "text", Family: "S", NoDelete: true},
+		{Table: "public.b", Name: "id", Type: "integer", Base: "integer", Family: "N", NoSelect: true, NoUpdate: true, HiddenRows: true},
 	}, got)
 }
 

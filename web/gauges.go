@@ -37,6 +37,7 @@ var (
 	oldestAwaiting = describe("kvit_oldest_unimported_order_seconds", "Age of the oldest order that the ERP does not have yet.")
 	overdue        = describe("kvit_erasures_overdue", "Orders whose erasure is overdue.")
 	due            = describe("kvit_erasures_due", "Orders that the next erasure will take.")
+	policyProblems = describe("kvit_policy_problems", "Tables and columns that the column policy does not fit. What they hold is not erased.")
 	lastErasure    = describe("kvit_erasure_last_success_timestamp", "When an erasure last ran to its end without a problem, as Unix time.")
 )
 
@@ -117,6 +118,48 @@ func (g *Gauges) shop(ctx context.Context) ([]prometheus.Metric, error) {
 		gauge(oldestAwaiting, age(status.OldestAwaiting)),
 		gauge(due, float64(status.ErasuresDue)),
 		gauge(overdue, float64(status.ErasuresOverdue))), nil
+}
+
+// PolicyGauge is a metric of its own, since it asks for rules that the database does not know.
+type PolicyGauge struct {
+	count  func(ctx context.Context) (int, error)
+	logger *slog.Logger
+
+	mu      sync.Mutex
+	at      time.Time
+	current prometheus.Metric // nil: it could not be read
+}
+
+// NewPolicyGauge returns the collector of kvit_policy_problems, which count counts.
+func NewPolicyGauge(count func(ctx context.Context) (int, error), logger *slog.Logger) *PolicyGauge {
+	return &PolicyGauge{count: count, logger: logger}
+}
+
+// Describe sends the one metric.
+func (g *PolicyGauge) Describe(ch chan<- *prometheus.Desc) { ch <- policyProblems }
+
+// Collect counts, or gives the number of a moment ago. Without a database there is none.
+func (g *PolicyGauge) Collect(ch chan<- prometheus.Metric) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if time.Since(g.at) > gaugesAge {
+		g.current = g.read()
+		g.at = time.Now()
+	}
+	if g.current != nil {
+		ch <- g.current
+	}
+}
+
+func (g *PolicyGauge) read() prometheus.Metric {
+	ctx, cancel := context.WithTimeout(context.Background(), gaugesTimeout)
+	defer cancel()
+	n, err := g.count(ctx)
+	if err != nil {
+		g.logger.Warn("metric of the column policy could not be read", "problem", store.Describe(err))
+		return nil
+	}
+	return gauge(policyProblems, float64(n))
 }
 
 func gauge(desc *prometheus.Desc, value float64, labels ...string) prometheus.Metric {

@@ -3,6 +3,7 @@ package web_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -124,4 +125,35 @@ func TestGaugesWithoutADatabase(t *testing.T) {
 	require.Equal(t, 200, status)
 	require.Contains(t, metrics, "counts 0")
 	require.NotContains(t, metrics, "kvit_")
+}
+
+func TestPolicyGauge(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		problems int
+		err      error
+		want     string
+	}{
+		"Problems":   {2, nil, "kvit_policy_problems 2\n"},
+		"None":       {0, nil, "kvit_policy_problems 0\n"},
+		"NoDatabase": {0, errors.New("away"), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			asked := 0
+			gauge := web.NewPolicyGauge(func(context.Context) (int, error) { asked++; return c.problems, c.err }, quiet)
+			registry := prometheus.NewRegistry()
+			registry.MustRegister(gauge)
+			for range 2 {
+				families, err := registry.Gather()
+				require.NoError(t, err)
+				var got string
+				for _, f := range families {
+					got += fmt.Sprintf("%s %v\n", f.GetName(), f.GetMetric()[0].GetGauge().GetValue())
+				}
+				require.Equal(t, c.want, got)
+			}
+			require.Equal(t, 1, asked, "two scrapers ask once")
+		})
+	}
 }

@@ -15,7 +15,9 @@ import (
 
 	"kvit/config"
 	"kvit/destination"
+	"kvit/jobs"
 	"kvit/migrations"
+	"kvit/retention"
 	"kvit/store"
 )
 
@@ -39,7 +41,8 @@ func (a *app) checkCommand() *cobra.Command {
 	var test string
 	cmd := &cobra.Command{
 		Use: "check", Short: "Find what is wrong with configuration, database, rights, column policy and credentials",
-		Long: `Lists every problem and fails if there is one. It changes nothing and sends no event: credentials are proved by a call
+		Long: `Lists every problem and fails if there is one. It changes nothing and sends no event: an erasure
+of one order a table is tried and rolled back, and credentials are proved by a call
 of the provider's that counts nothing, where there is one; --offline makes no such calls.
 
 --send-test is the exception. It sends one event to one destination and checks nothing else: the most harmless event that
@@ -218,13 +221,34 @@ func checkRetention(ctx context.Context, cfg config.Config, pool *pgxpool.Pool, 
 		return append(findings, finding{Key: "retention.policy", Problem: store.Describe(err)})
 	}
 	for _, p := range problems {
-		findings = append(findings, finding{Line: policyLine(cfg, p.Table, p.Column), Key: "retention.policy", Problem: p.String()})
+		findings = append(findings, policyFinding(cfg, p, false))
 	}
+	findings = append(findings, tryErasure(ctx, cfg, eraser)...)
 	if cfg.Retention.EraseAfterImport < 24*time.Hour {
 		findings = append(findings, finding{Key: "retention.erase_after_import", Advice: true, Problem: "is less than a day: an import that was a mistake can hardly be noticed in time"})
 	}
 	if has, err := store.HasDueIndex(ctx, pool, orders); err == nil && !has {
 		findings = append(findings, finding{Key: "shop.orders", Advice: true, Problem: "finding due orders reads the whole table; this helps: " + orders.DueIndex()})
+	}
+	return findings
+}
+
+func policyFinding(cfg config.Config, p retention.Problem, advice bool) finding {
+	return finding{Line: policyLine(cfg, p.Table, p.Column), Key: "retention.policy", Problem: p.String(), Advice: advice}
+}
+
+// tryErasure finds what the catalog does not tell, such as triggers.
+func tryErasure(ctx context.Context, cfg config.Config, eraser *jobs.Eraser) []finding {
+	trial, err := eraser.Trial(ctx)
+	if err != nil {
+		return []finding{{Key: "retention.policy", Problem: "try an erasure: " + store.Describe(err)}}
+	}
+	var findings []finding
+	for _, p := range trial.Refused {
+		findings = append(findings, policyFinding(cfg, p, false))
+	}
+	for _, p := range trial.Untried {
+		findings = append(findings, policyFinding(cfg, p, true))
 	}
 	return findings
 }

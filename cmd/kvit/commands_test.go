@@ -144,6 +144,36 @@ func TestRunRefusesAnOldSchemaAndNamesTheCure(t *testing.T) {
 	require.NotContains(t, k.mustCall("migrate", "status"), "kvit migrate up")
 }
 
+// A column that nobody has named is told by every command, and its table waits.
+func TestForgottenColumn(t *testing.T) {
+	t.Parallel()
+	k := install(t, storetest.URL(t), shopYAML)
+	pool := k.pool()
+	_, err := pool.Exec(t.Context(), shopTable+`;
+		insert into orders (number, imported_at, customer_name) values ('E1', now() - interval '31 days', 'Jane');
+		create unique index on orders (imported_at) where erased_at is null`)
+	require.NoError(t, err)
+	k.mustCall("migrate", "up")
+	require.Contains(t, k.mustCall("status"), "policy problems   0")
+	_, err = pool.Exec(t.Context(), `alter table orders add column phone text; alter table orders add check (customer_name is not null)`)
+	require.NoError(t, err)
+	const forgotten = "column public.orders.phone is not named by the policy"
+	require.Contains(t, k.mustCall("status"), forgotten)
+	require.Contains(t, k.mustCall("status", "--json"), `"policy_problems": [`)
+	for _, args := range [][]string{{"check"}, {"check", "--json"}, {"erase"}, {"erase", "--json"}, {"erase", "--dry-run"}} {
+		code, stdout, stderr := k.call(args...)
+		require.Equal(t, 1, code, args)
+		require.Contains(t, stdout, forgotten, "%v %s", args, stderr)
+	}
+	_, err = pool.Exec(t.Context(), `alter table orders drop column phone`)
+	require.NoError(t, err)
+	code, stdout, _ := k.call("check")
+	require.Equal(t, 1, code)
+	require.Contains(t, stdout, "line 10: retention.policy: table public.orders was tried on an order, and cannot be erased as the policy says: "+
+		"database error 23514 constraint orders_customer_name_check schema public table orders")
+	require.NotContains(t, stdout, "Jane")
+}
+
 // An order on hold is not erased; the certificates of the others verify in the database and, by
 // what psql writes of them, without it.
 func TestHoldEraseVerify(t *testing.T) {

@@ -18,6 +18,7 @@ import (
 	"kvit/config"
 	"kvit/jobs"
 	"kvit/migrations"
+	"kvit/retention"
 	"kvit/store"
 	"kvit/web"
 )
@@ -85,6 +86,7 @@ type daemon struct {
 	cfg      config.Config
 	pool     *pgxpool.Pool
 	registry *prometheus.Registry
+	eraser   *jobs.Eraser
 	logger   *slog.Logger
 	started  atomic.Bool
 }
@@ -102,6 +104,11 @@ func (d *daemon) newClient() (*river.Client[pgx.Tx], error) {
 	if err != nil {
 		return nil, err
 	}
+	d.eraser = eraser
+	registry.MustRegister(web.NewPolicyGauge(func(ctx context.Context) (int, error) {
+		problems, err := eraser.Check(ctx)
+		return len(problems), err
+	}, d.logger))
 	return jobs.NewClient(jobs.Options{
 		Pool: d.pool, Lanes: built.lanes, Timeout: d.cfg.Delivery.Timeout, Notify: d.cfg.Database.Notify,
 		Orders: shopOrders(d.cfg), Eraser: eraser, Metrics: metrics, Logger: d.logger,
@@ -141,7 +148,21 @@ func (d *daemon) tryStart(ctx context.Context, client *river.Client[pgx.Tx]) err
 		return fmt.Errorf("start River: %w", err)
 	}
 	d.started.Store(true)
+	d.checkPolicy(ctx)
 	return nil
+}
+
+// checkPolicy says at once what would otherwise be found at the next erasure. It keeps nothing from
+// starting: events are delivered all the same.
+func (d *daemon) checkPolicy(ctx context.Context) {
+	problems, err := d.eraser.Check(ctx)
+	if err != nil {
+		d.logger.Warn("column policy could not be checked", "problem", store.Describe(err))
+		return
+	}
+	if len(problems) > 0 {
+		d.logger.Error("the column policy stops erasures", "err", &retention.PolicyError{Problems: problems})
+	}
 }
 
 // ready tells whether the daemon can work: database, schema, River started.

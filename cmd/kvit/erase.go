@@ -16,6 +16,7 @@ import (
 	"kvit/config"
 	"kvit/jobs"
 	"kvit/retention"
+	"kvit/store"
 )
 
 func (a *app) eraseCommand() *cobra.Command {
@@ -57,7 +58,8 @@ func (a *app) erase(ctx context.Context, dryRun, asJSON bool) error {
 	} else {
 		printReport(a.stdout, report)
 	}
-	if errors.Is(err, jobs.ErrNotErased) {
+	var misfit *retention.PolicyError
+	if errors.Is(err, jobs.ErrNotErased) || errors.As(err, &misfit) {
 		return errReported
 	}
 	return err
@@ -71,6 +73,7 @@ func printReport(w io.Writer, r jobs.Report) {
 	fmt.Fprintf(w, "events erased     %d\n", r.Events)
 	fmt.Fprintf(w, "events purged     %d\n", r.Purged)
 	fmt.Fprintf(w, "held              %d\n", r.Held)
+	fmt.Fprintf(w, "waiting           %d\n", r.Waiting)
 	fmt.Fprintf(w, "locked, skipped   %d\n", r.Skipped)
 	fmt.Fprintf(w, "failed            %d\n", r.Failed)
 	for _, table := range slices.Sorted(maps.Keys(r.Rows)) {
@@ -78,6 +81,11 @@ func printReport(w io.Writer, r jobs.Report) {
 	}
 	for _, p := range r.Problems {
 		fmt.Fprintf(w, "order %s: %s\n", p.OrderRef, p.Problem)
+	}
+	for _, b := range r.Blocked {
+		for _, problem := range b.Problems {
+			fmt.Fprintf(w, "not erased: %s\n", problem)
+		}
 	}
 }
 
@@ -96,6 +104,9 @@ func newEraser(cfg config.Config, pool *pgxpool.Pool, metrics *jobs.Metrics, log
 	if len(cfg.Retention.Policy) > 0 {
 		eraser.Orders = shopOrders(cfg)
 	}
+	if cfg.Retention.HashKey.IsSet() {
+		eraser.HashKey = store.NewHashKey(cfg.Retention.HashKey.Reveal())
+	}
 	if metrics != nil {
 		eraser.OrdersErased = metrics.OrdersErased
 	}
@@ -105,14 +116,23 @@ func newEraser(cfg config.Config, pool *pgxpool.Pool, metrics *jobs.Metrics, log
 func policyOf(tables []config.TablePolicy) retention.Policy {
 	var policy retention.Policy
 	for _, t := range tables {
-		table := retention.Table{Name: t.Table, DeleteRows: t.DeleteRows}
+		table := retention.Table{
+			Name: t.Table, Parent: t.Parent, DeleteRows: t.DeleteRows, KeepRows: t.KeepRows, Columns: columnsOf(t.Columns),
+		}
 		if t.Match != nil {
 			table.Match = &retention.Match{Column: t.Match.Column, OrderColumn: t.Match.OrderColumn}
-		}
-		for _, c := range t.Columns {
-			table.Columns = append(table.Columns, retention.Column{Name: c.Name, Strategy: retention.Strategy(c.Strategy), Text: c.Text})
 		}
 		policy.Tables = append(policy.Tables, table)
 	}
 	return policy
+}
+
+func columnsOf(columns []config.ColumnPolicy) []retention.Column {
+	var list []retention.Column
+	for _, c := range columns {
+		list = append(list, retention.Column{
+			Name: c.Name, Strategy: retention.Strategy(c.Strategy), Text: c.Text, Unit: c.Unit, Length: c.Length, Paths: columnsOf(c.Paths),
+		})
+	}
+	return list
 }

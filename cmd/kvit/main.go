@@ -88,6 +88,7 @@ imported it, and erases the order's personal data when it is due, with proof.`,
 		a.replayCommand(),
 		a.backfillCommand(),
 		a.cancelCommand(),
+		a.policyCommand(),
 	)
 	return root
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"text/tabwriter"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"kvit/config"
+	"kvit/retention"
 	"kvit/store"
 )
 
@@ -21,6 +23,8 @@ type status struct {
 	Outcomes     []store.OutcomeCount      `json:"outcomes"`
 	Orders       *store.OrdersStatus       `json:"orders"` // null: shop.orders is not configured
 	LastErasure  *time.Time                `json:"last_erasure"`
+
+	PolicyProblems []retention.Problem `json:"policy_problems"` // each stops the erasure of its table
 }
 
 func (a *app) statusCommand() *cobra.Command {
@@ -68,7 +72,17 @@ func readStatus(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) (sta
 		}
 		s.Orders = &o
 	}
-	return s, nil
+	s.PolicyProblems, err = policyProblems(ctx, cfg, pool)
+	return s, err
+}
+
+func policyProblems(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) ([]retention.Problem, error) {
+	eraser, err := newEraser(cfg, pool, nil, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, err
+	}
+	problems, err := eraser.Check(ctx)
+	return append([]retention.Problem{}, problems...), err
 }
 
 func (s status) print(w io.Writer, now time.Time) error {
@@ -94,6 +108,10 @@ func (s status) print(w io.Writer, now time.Time) error {
 		fmt.Fprintf(t, "erasures due\t%d\n", s.Orders.ErasuresDue)
 		fmt.Fprintf(t, "erasures overdue\t%d\n", s.Orders.ErasuresOverdue)
 		fmt.Fprintf(t, "held\t%d\n", s.Orders.ErasuresHeld)
+	}
+	fmt.Fprintf(t, "policy problems\t%d\n", len(s.PolicyProblems))
+	for _, p := range s.PolicyProblems {
+		fmt.Fprintf(t, "not erased: %s\n", p)
 	}
 	fmt.Fprintf(t, "last erasure\t%s\n", ago(s.LastErasure, now))
 	return t.Flush()

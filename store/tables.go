@@ -1,0 +1,252 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// TableErasure is what has to be done to one table. Every column that is not named stays.
+type TableErasure struct {
+	Table      string
+	Path       []Link // how its rows find their order; empty for the orders table itself
+	Shared     bool   // several orders may have one row; it goes when the last of them does
+	DeleteRows bool
+	Writes     []Write
+	Key        *HashKey // for Writes that hash
+}
+
+// Link is a step from a row to its order: the row's Column equals Key of a row of Table. The last
+// one's Table is the orders table.
+type Link struct {
+	Column string
+	Table  string // "schema.table"
+	Key    string
+}
+
+// Write is what a column is set to.
+type Write struct {
+	Column   string
+	Type     string // the column's base type as Postgres names it
+	Strategy string // null, text, hash, truncate_date, generalise or json
+	Text     string // of text
+	Unit     string // of truncate_date: month or year
+	Length   int    // of generalise: the number of characters that stay
+	Plan     []byte // of json, as kvit.erase_json reads it
+}
+
+// HashKey is a key for HMAC-SHA256 as Postgres needs it: the two pads of RFC 2104, section 2.
+type HashKey struct {
+	inner, outer []byte
+}
+
+// NewHashKey makes the pads of a secret.
+func NewHashKey(secret string) *HashKey {
+	const innerByte, outerByte = 0x36, 0x5c
+	key := make([]byte, sha256.BlockSize)
+	if len(secret) > len(key) {
+		sum := sha256.Sum256([]byte(secret))
+		copy(key, sum[:])
+	} else {
+		copy(key, secret)
+	}
+	k := &HashKey{inner: make([]byte, len(key)), outer: make([]byte, len(key))}
+	for i, b := range key {
+		k.inner[i], k.outer[i] = b^innerByte, b^outerByte
+	}
+	return k
+}
+
+// EraseTable does it for the orders of the given references and returns the number of rows by
+// reference. In the orders table it also notes that they are erased.
+func EraseTable(ctx context.Context, tx pgx.Tx, o Orders, e TableErasure, refs []string, now time.Time) (map[string]int64, error) {
+	refType, err := o.refType(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	statement := eraseStatement{orders: o, erasure: e, refType: refType, args: []any{refs}}
+	text, err := statement.text(now)
+	if err != nil {
+		return nil, fmt.Errorf("erase %s: %w", e.Table, err)
+	}
+	rows, _ := tx.Query(ctx, `with gone as (`+text+`)
+		select ref, count(*) from gone group by ref`, statement.args...) // ForEachRow reports its error
+	counts := map[string]int64{}
+	var ref string
+	var n int64
+	_, err = pgx.ForEachRow(rows, []any{&ref, &n}, func() error {
+		counts[ref] = n
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("erase %s: %w", e.Table, err)
+	}
+	return counts, nil
+}
+
+// SampleOrder finds an order, not erased yet, that has a row in the table; empty if there is none.
+func SampleOrder(ctx context.Context, tx pgx.Tx, o Orders, e TableErasure) (ref string, err error) {
+	from, where := `{orders} o`, `true`
+	if len(e.Path) > 0 {
+		path, condition := (&eraseStatement{orders: o, erasure: e}).reach("p", "o")
+		from, where = QuoteTable(e.Table)+` t, `+path, condition
+	}
+	err = tx.QueryRow(ctx, o.sql(`select o.{ref}::text from `+from+` where `+where+` and o.{erased_at} is null and o.{ref} is not null limit 1`)).Scan(&ref)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return "", fmt.Errorf("find an order with a row in %s: %w", e.Table, err)
+	}
+	return ref, nil
+}
+
+// eraseStatement builds the statement of one table. In it t is the table, o the orders table.
+type eraseStatement struct {
+	orders  Orders
+	erasure TableErasure
+	refType string
+	args    []any // $1 is the references
+}
+
+// arg adds a parameter and returns its placeholder.
+func (s *eraseStatement) arg(value any) string {
+	s.args = append(s.args, value)
+	return fmt.Sprintf("$%d", len(s.args))
+}
+
+func (s *eraseStatement) text(now time.Time) (string, error) {
+	set, err := s.assignments()
+	if err != nil {
+		return "", err
+	}
+	refs := `{ref} = any ($1::text[]::` + s.refType + `[])`
+	if len(s.erasure.Path) == 0 {
+		set = append(set, QuoteColumn(s.orders.ErasedAt)+" = "+s.arg(now)+"::timestamptz")
+		return s.orders.sql(`update {orders} t set ` + strings.Join(set, ", ") + ` where t.` + refs + ` returning t.{ref}::text as ref`), nil
+	}
+	from, where := s.reach("p", "o")
+	where += " and o." + refs
+	if s.erasure.Shared {
+		where += " and not " + s.otherOrder(`not (`+s.done()+`) and not coalesce(other.`+refs+`, false)`)
+	}
+	table := QuoteTable(s.erasure.Table)
+	if s.erasure.DeleteRows {
+		return s.orders.sql(`delete from ` + table + ` t using ` + from + ` where ` + where + ` returning o.{ref}::text as ref`), nil
+	}
+	return s.orders.sql(`update ` + table + ` t set ` + strings.Join(set, ", ") + ` from ` + from + `
+		where ` + where + ` returning o.{ref}::text as ref`), nil
+}
+
+// reach is what leads from t to the orders table, which gets the alias order: a list for FROM, and the
+// conditions. The tables between get aliases of prefix and a number.
+func (s *eraseStatement) reach(prefix, order string) (from, where string) {
+	var tables, conditions []string
+	left := "t"
+	for i, l := range s.erasure.Path {
+		alias := fmt.Sprintf("%s%d", prefix, i)
+		if i == len(s.erasure.Path)-1 {
+			alias = order
+		}
+		tables = append(tables, QuoteTable(l.Table)+" "+alias)
+		conditions = append(conditions, left+"."+QuoteColumn(l.Column)+" = "+alias+"."+QuoteColumn(l.Key))
+		left = alias
+	}
+	return strings.Join(tables, ", "), strings.Join(conditions, " and ")
+}
+
+// otherOrder tells whether the row t has an order of which the condition is true; there it is "other".
+func (s *eraseStatement) otherOrder(condition string) string {
+	from, where := s.reach("q", "other")
+	return `exists (select from ` + from + ` where ` + where + ` and ` + condition + `)`
+}
+
+// done is whether the table is erased for the order "other": with the order, or ahead of it.
+func (s *eraseStatement) done() string {
+	return `other.{erased_at} is not null or exists (
+		select from kvit.erasure_progress g
+		where g.order_ref = other.{ref}::text and g.tables ? ` + s.arg(s.erasure.Table) + `::text)`
+}
+
+func (s *eraseStatement) assignments() ([]string, error) {
+	var set []string
+	for _, w := range s.erasure.Writes {
+		value, err := s.value(w)
+		if err != nil {
+			return nil, err
+		}
+		set = append(set, QuoteColumn(w.Column)+" = "+value)
+	}
+	return set, nil
+}
+
+var (
+	errNoHashKey = errors.New("no key to hash with")
+	errStrategy  = errors.New("unknown strategy")
+)
+
+func (s *eraseStatement) value(w Write) (string, error) {
+	column := "t." + QuoteColumn(w.Column)
+	switch w.Strategy {
+	case "null":
+		return "null", nil
+	case "text":
+		return s.arg(w.Text), nil
+	case "generalise":
+		return "left(" + column + "::text, " + s.arg(w.Length) + "::integer)", nil
+	case "truncate_date":
+		return s.truncated(w, column), nil
+	case "hash", "json":
+		return s.hashed(w, column)
+	default:
+		return "", fmt.Errorf("set column %s: %w", w.Column, errStrategy)
+	}
+}
+
+// truncated does not depend on the session's time zone.
+func (s *eraseStatement) truncated(w Write, column string) string {
+	unit := s.arg(w.Unit) + "::text"
+	switch w.Type {
+	case "timestamp with time zone":
+		return "date_trunc(" + unit + ", " + column + ", 'UTC')"
+	case "date":
+		return "date_trunc(" + unit + ", " + column + "::timestamp)::date"
+	default:
+		return "date_trunc(" + unit + ", " + column + ")"
+	}
+}
+
+// hashed writes hashes, or a document that may have some in it. A row of which an order was erased
+// before has its hashes already: what looks like one there is left as it is.
+func (s *eraseStatement) hashed(w Write, column string) (string, error) {
+	again := "false"
+	if len(s.erasure.Path) > 0 {
+		again = s.otherOrder("(" + s.done() + ")")
+	}
+	if w.Strategy == "json" {
+		return s.document(w, column, again), nil
+	}
+	if s.erasure.Key == nil {
+		return "", fmt.Errorf("set column %s: %w", w.Column, errNoHashKey)
+	}
+	inner, outer := s.pads()
+	return "kvit.keyed_hash(" + column + "::text, " + inner + ", " + outer + ", " + again + ")", nil
+}
+
+// document leaves an empty one where nothing is left. Without a key it has nulls for hashes.
+func (s *eraseStatement) document(w Write, column, again string) string {
+	inner, outer := s.pads()
+	plan := s.arg(string(w.Plan)) + "::jsonb"
+	return `case when ` + column + ` is not null then coalesce(
+		kvit.erase_json(` + column + `::jsonb, ` + plan + `, ` + inner + `, ` + outer + `, ` + again + `),
+		case when ` + plan + ` ? 'items' then '[]' else '{}' end::jsonb)::` + w.Type + ` end`
+}
+
+func (s *eraseStatement) pads() (inner, outer string) {
+	if s.erasure.Key == nil {
+		return "null::bytea", "null::bytea"
+	}
+	return s.arg(s.erasure.Key.inner) + "::bytea", s.arg(s.erasure.Key.outer) + "::bytea"
+}
