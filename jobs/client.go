@@ -90,12 +90,13 @@ func NewClient(o Options) (*river.Client[pgx.Tx], error) {
 // window is how many jobs of a destination are fetched at a time. The larger, the more events share
 // the round trips before and after their requests: 128 jobs for 16 requests in flight gave 2,900
 // events/s, 512 gave 3,900. It also bounds memory, since each job holds its payload. A provider that
-// takes 1,000 events a request can get them; one with a rate limit gets no more than can go out while
+// takes 1,000 events a request gets more than others; one with a rate limit gets no more than can go out while
 // a job is patient.
 func (l *lane) window() int {
 	jobs := min(max(32*l.Concurrency, 64), 512)
 	if l.sender.limits.Events > jobs {
-		jobs = min(l.sender.limits.Events, 1000)
+		// Half as many again as a request holds: they are loaded while it is under way.
+		jobs = min(l.sender.limits.Events, 1000) * 3 / 2
 	}
 	if l.Rate > 0 {
 		requests := l.Rate * l.sender.patience.Seconds() / 2
