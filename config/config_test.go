@@ -75,7 +75,8 @@ destinations:
 	require.Equal(t, &Shop{Orders: Orders{Table: "public.orders", Ref: "a", PlacedAt: "b", ImportedAt: "c",
 		ERPNumber: "d", ErasedAt: "e", AwaitingImport: "true"}}, cfg.Shop)
 	require.Equal(t, Retention{Schedule: "30 3 * * *", TimeZone: "UTC", EraseAfterImport: 30 * day,
-		EventsAfter: 30 * day, ReceiptsAfter: 400 * day, BatchOrders: 200}, cfg.Retention)
+		AlarmUnimportedAfter: 4 * time.Hour, EventsAfter: 30 * day, ReceiptsAfter: 400 * day, Brake: Brake{MaxOrders: 10_000, MaxShare: 0.2},
+		BatchTime: 200 * time.Millisecond, BatchOrders: 1000, MaxReplicaLag: 10 * time.Second}, cfg.Retention)
 	require.Equal(t, []Destination{
 		{
 			Name: "alpha", Kind: "spread", Enabled: true, Consent: "marketing", Concurrency: 5,
@@ -137,7 +138,24 @@ destinations:
     time_zone: ${ZONE}
     base_url: http://localhost:8081/
     urls: {update_order: "https://other.example.com/UpdateOrder"}
-retention: {schedule: "@every 5m", time_zone: Europe/Copenhagen, erase_after_import: 1s, events_after: 2d, receipts_after: 4d, batch_orders: 1}
+shop:
+  orders: {table: orders, ref: a, placed_at: b, imported_at: c, erp_number: d, erased_at: e, email: f, customer_id: g, awaiting_import: "status = 'paid'"}
+retention:
+  schedule: "@every 5m"
+  time_zone: Europe/Copenhagen
+  erase_after_import: 1s
+  erase_never_imported_after: 2m
+  alarm_unimported_after: 1m
+  clocks:
+    cancelled: {when: "status = 'cancelled'", since: updated_at, erase_after: 14d}
+    cart_2: {when: "${ZONE}", erase_after: 1s}
+  events_after: 2d
+  receipts_after: 4d
+  brake: {max_orders: 5, max_share: 0.05}
+  batch_time: 10ms
+  batch_orders: 1
+  max_replica_lag: 100ms
+  anchor: /var/lib/kvit/anchor.json
 `[1:])
 	require.Equal(t, 7, cfg.Database.MaxConnections)
 	require.False(t, cfg.Database.Notify)
@@ -168,7 +186,32 @@ retention: {schedule: "@every 5m", time_zone: Europe/Copenhagen, erase_after_imp
 	require.Equal(t, "https://other.example.com/UpdateOrder", spread.URLs.UpdateOrder)
 
 	require.Equal(t, Retention{Schedule: "@every 5m", TimeZone: "Europe/Copenhagen", EraseAfterImport: time.Second,
-		EventsAfter: 48 * time.Hour, ReceiptsAfter: 96 * time.Hour, BatchOrders: 1}, cfg.Retention)
+		EraseNeverImportedAfter: 2 * time.Minute, AlarmUnimportedAfter: time.Minute,
+		Clocks: []Clock{
+			{Line: 42, Name: "cancelled", When: "status = 'cancelled'", Since: "updated_at", EraseAfter: 14 * 24 * time.Hour},
+			{Line: 43, Name: "cart_2", When: "Asia/Tokyo", Since: "b", EraseAfter: time.Second},
+		},
+		EventsAfter: 48 * time.Hour, ReceiptsAfter: 96 * time.Hour, Brake: Brake{MaxOrders: 5, MaxShare: 0.05},
+		BatchTime: 10 * time.Millisecond, BatchOrders: 1, MaxReplicaLag: 100 * time.Millisecond, Anchor: "/var/lib/kvit/anchor.json",
+	}, cfg.Retention)
+	require.Equal(t, []string{"f", "g"}, []string{cfg.Shop.Orders.Email, cfg.Shop.Orders.CustomerID})
+}
+
+// TestZeroSwitchesOff shows that a limit can be taken away, whole or in part.
+func TestZeroSwitchesOff(t *testing.T) {
+	t.Parallel()
+	r := parse(t, "retention: {alarm_unimported_after: 0, max_replica_lag: 0, brake: {max_orders: 0, max_share: 0}, erase_never_imported_after: 1s}").Retention
+	require.Equal(t, []any{time.Duration(0), time.Duration(0), Brake{}, time.Second},
+		[]any{r.AlarmUnimportedAfter, r.MaxReplicaLag, r.Brake, r.EraseNeverImportedAfter})
+	require.Equal(t, Brake{MaxOrders: 10_000, MaxShare: 1}, parse(t, "retention: {brake: {max_share: 1}}").Retention.Brake)
+}
+
+// TestWhoPlacedTheOrderMayBeErased shows that the columns by which a person's orders are found are the policy's business.
+func TestWhoPlacedTheOrderMayBeErased(t *testing.T) {
+	t.Parallel()
+	named := strings.Replace(policy, "erased}", "erased, email: email, customer_id: customer}", 1)
+	cfg := parse(t, named+"    - table: orders\n      columns: {email: null, customer: {text: erased}}\n")
+	require.Len(t, cfg.Retention.Policy[0].Columns, 2)
 }
 
 func TestPolicy(t *testing.T) {
@@ -321,4 +364,23 @@ func TestLoad(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, []byte(strings.Repeat("# x\n", maxFileBytes)), 0o600))
 	_, err = Load(path, withDatabase)
 	require.EqualError(t, err, path+":1: the file is larger than 256 KiB")
+}
+
+func TestLoadWithout(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "kvit.yaml")
+	write := func(text string) { require.NoError(t, os.WriteFile(path, []byte(text), 0o600)) }
+	write(shopLines + "log: {level: warn}\ndestinations: {a: {}}\nretention: {schedule: daily, policy: [{table: orders, columns: {name: review}}]}\n")
+	_, err := Load(path, withDatabase)
+	require.Error(t, err)
+	cfg, err := LoadWithout(path, withDatabase, "retention", "destinations")
+	require.NoError(t, err)
+	require.Equal(t, slog.LevelWarn, cfg.Log.Level)
+	require.Equal(t, "public.orders", cfg.Shop.Orders.Table)
+	require.Equal(t, "30 3 * * *", cfg.Retention.Schedule, "a default, for the file's own does not count")
+	require.Empty(t, cfg.Destinations)
+
+	write("retention: {}\nlog: {level: loud}\nretentoin: {}\n")
+	_, err = LoadWithout(path, withDatabase, "retention")
+	require.EqualError(t, err, path+":2: log.level: must be debug, info, warn or error\n"+path+":3: retentoin: is not a known key: did you mean \"retention\"?")
 }

@@ -21,6 +21,7 @@ func exampleEnvironment(name string) string {
 		"KLAVIYO_API_KEY":     "pk_example",
 		"PINTEREST_TOKEN":     "pina_example",
 		"GA4_API_SECRET":      "example-api-secret",
+		"GA4_SERVICE_ACCOUNT": serviceAccountKey,
 		"MICROSOFT_UET_TOKEN": "example-token",
 		"META_TOKEN":          "example-meta-token",
 		"TIKTOK_TOKEN":        "example-tiktok-token",
@@ -59,7 +60,7 @@ func TestExampleFileShowsEveryKey(t *testing.T) {
 	require.NotEqual(t, string(data), full)
 
 	r := newReader(exampleEnvironment)
-	r.config([]byte(full))
+	r.config([]byte(full), nil)
 	require.Empty(t, r.problems)
 
 	const tableList = "retention.policy["

@@ -17,6 +17,12 @@ const maxFileBytes = 256 << 10
 // Load reads the file at path. A missing or unreadable file is an error that names it; mistakes inside
 // are an *Errors. getenv answers for environment variables, as os.Getenv does.
 func Load(path string, getenv func(string) string) (Config, error) {
+	return LoadWithout(path, getenv)
+}
+
+// LoadWithout is Load as if the file did not have some of its sections, for a command that has no use for
+// them and may run before they are finished. The Config holds their defaults.
+func LoadWithout(path string, getenv func(string) string, sections ...string) (Config, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return Config{}, fmt.Errorf("read configuration: %w", err)
@@ -26,21 +32,25 @@ func Load(path string, getenv func(string) string) (Config, error) {
 	if err != nil {
 		return Config{}, fmt.Errorf("read configuration: %w", err)
 	}
-	return Parse(path, data, getenv)
+	return parseWithout(path, data, getenv, sections)
 }
 
 // Parse reads the text of a configuration file; name goes into the errors. It reads the secret files
 // that the text names. Every error is an *Errors with all mistakes.
 func Parse(name string, data []byte, getenv func(string) string) (Config, error) {
+	return parseWithout(name, data, getenv, nil)
+}
+
+func parseWithout(name string, data []byte, getenv func(string) string, sections []string) (Config, error) {
 	r := newReader(getenv)
-	cfg := r.config(data)
+	cfg := r.config(data, sections)
 	if len(r.problems) > 0 {
 		return Config{}, newErrors(name, r.problems)
 	}
 	return cfg, nil
 }
 
-func (r *reader) config(data []byte) Config {
+func (r *reader) config(data []byte, without []string) Config {
 	root, err := document(data)
 	if err != nil {
 		r.syntax(err)
@@ -49,6 +59,9 @@ func (r *reader) config(data []byte) Config {
 	top := r.open("", entry{line: 1, value: root})
 	if top.broken {
 		return Config{}
+	}
+	for _, name := range without {
+		top.drop(name)
 	}
 	var cfg Config
 	cfg.Database = readDatabase(top)
@@ -147,10 +160,12 @@ func readOrders(s *section) Orders {
 		ImportedAt:     s.requiredText("imported_at", identifier),
 		ERPNumber:      s.requiredText("erp_number", identifier),
 		ErasedAt:       s.requiredText("erased_at", identifier),
+		Email:          s.text("email", "", identifier),
+		CustomerID:     s.text("customer_id", "", identifier),
 		AwaitingImport: s.text("awaiting_import", "true"),
 	}
 	first := map[string]string{}
-	for _, c := range o.columns() {
+	for _, c := range append(o.columns(), orderColumn{"email", o.Email}, orderColumn{"customer_id", o.CustomerID}) {
 		if other, taken := first[c.name]; taken && c.name != "" {
 			s.problem(c.key, "names the same column as "+other)
 			continue
@@ -162,7 +177,8 @@ func readOrders(s *section) Orders {
 
 type orderColumn struct{ key, name string }
 
-// columns lists the columns that kvit reads or writes itself, by their key in the file.
+// columns lists the columns that kvit needs as they are, by their key in the file. Those that tell who
+// placed the order are not among them: they are personal, and the policy says how they go.
 func (o Orders) columns() []orderColumn {
 	return []orderColumn{
 		{"ref", o.Ref}, {"placed_at", o.PlacedAt}, {"imported_at", o.ImportedAt},

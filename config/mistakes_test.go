@@ -12,11 +12,15 @@ const (
 	hook        = hookStart + "    url: https://hooks.example.com/x\n    secret: ${HOOK}\n" // up to line 6
 	spread      = "destinations:\n  sp:\n    kind: spread\n    public_key: ${PUBLIC}\n    private_key: ${PRIVATE}\n"
 	shopLines   = "shop:\n  orders: {table: orders, ref: ref, placed_at: placed, imported_at: imported, erp_number: erp, erased_at: erased}\n"
+	clock       = shopLines + "retention:\n  clocks:\n" // up to line 4
 	policy      = shopLines + "retention:\n  policy:\n" // up to line 4
 	ordersTable = "    - table: orders\n      columns: {ref: keep, name: null}\n"
 	notInFile   = "must be ${NAME} as a whole, or file:/path: a secret does not belong into this file"
 	mustBeText  = "must be text (put numbers and true/false in quotes)"
 	badPath     = "is not a path as in customer.email or items[].sku"
+	badClock    = "is not the name of a clock (lower-case letters, digits and _, at most 40, beginning with a letter)"
+	ownClock    = "is the name of a clock of kvit's own: choose another"
+	badAnchor   = "is not the absolute path of a file"
 	badColumn   = "is not a plain column name (letters, digits, _ and $, at most 63, not beginning with a digit)"
 	badTable    = "is not a plain table name, as in orders or public.orders"
 	badDuration = "is not a duration with a unit, as in 30d, 72h, 15m or 90s"
@@ -147,6 +151,51 @@ func TestMistakes(t *testing.T) {
 		"RetryLong":      {hook + "    retry_for: 500d\n", []string{"7: retention.receipts_after: must not be shorter than destinations.hook.retry_for"}},
 		"ReceiptsFaulty": {"retention:\n  events_after: 500d\n  receipts_after: long\n", []string{"3: retention.receipts_after: " + badDuration}},
 
+		"EmailIsRef":        {strings.Replace(shopLines, "erased}", "erased, email: ref}", 1), []string{"2: shop.orders.email: names the same column as ref"}},
+		"CustomerIsEmail":   {strings.Replace(shopLines, "erased}", "erased, email: a, customer_id: a}", 1), []string{"2: shop.orders.customer_id: names the same column as email"}},
+		"CustomerColumn":    {strings.Replace(shopLines, "erased}", "erased, customer_id: a b}", 1), []string{"2: shop.orders.customer_id: " + badColumn}},
+		"NeverImportedUnit": {"retention:\n  erase_never_imported_after: 90\n", []string{"2: retention.erase_never_imported_after: " + badDuration}},
+		"NeverImportedNow":  {"retention:\n  erase_never_imported_after: 500ms\n", []string{"2: retention.erase_never_imported_after: must be 0 or from 1s to 36500d"}},
+		"NeverImportedUnseen": {"retention:\n  erase_never_imported_after: 3h\n", []string{
+			"2: retention.erase_never_imported_after: must not be shorter than retention.alarm_unimported_after, which tells of orders that the ERP lacks"}},
+		"AlarmFaulty":     {"retention:\n  erase_never_imported_after: 3h\n  alarm_unimported_after: soon\n", []string{"3: retention.alarm_unimported_after: " + badDuration}},
+		"AlarmAtOnce":     {"retention:\n  alarm_unimported_after: 1ms\n", []string{"2: retention.alarm_unimported_after: must be 0 or from 1s to 36500d"}},
+		"BatchTimeShort":  {"retention:\n  batch_time: 9ms\n", []string{"2: retention.batch_time: must be from 10ms to 10s"}},
+		"BatchTimeOff":    {"retention:\n  batch_time: 0\n", []string{"2: retention.batch_time: must be from 10ms to 10s"}},
+		"BatchTimeLong":   {"retention:\n  batch_time: 11s\n", []string{"2: retention.batch_time: must be from 10ms to 10s"}},
+		"ReplicaLag":      {"retention:\n  max_replica_lag: 2d\n", []string{"2: retention.max_replica_lag: must be 0 or from 100ms to 1d"}},
+		"ReplicaLagShort": {"retention:\n  max_replica_lag: 10ms\n", []string{"2: retention.max_replica_lag: must be 0 or from 100ms to 1d"}},
+		"AnchorRelative":  {"retention:\n  anchor: anchor.json\n", []string{"2: retention.anchor: " + badAnchor}},
+		"AnchorFolder":    {"retention:\n  anchor: /var/lib/kvit/\n", []string{"2: retention.anchor: " + badAnchor}},
+		"AnchorLines":     {"retention:\n  anchor: \"/a\\nb\"\n", []string{"2: retention.anchor: contains a line break or another control character"}},
+		"AnchorEmpty":     {"retention:\n  anchor:\n", []string{"2: retention.anchor: has no value"}},
+		"BrakeIsANumber":  {"retention:\n  brake: 100\n", []string{"2: retention.brake: must be a mapping of keys to values"}},
+		"BrakeUnknown":    {"retention:\n  brake: {max_order: 1}\n", []string{`2: retention.brake.max_order: is not a known key: did you mean "max_orders"?`}},
+		"BrakeOrders":     {"retention:\n  brake: {max_orders: -1}\n", []string{"2: retention.brake.max_orders: must be from 0 to 1000000000"}},
+		"BrakeShare":      {"retention:\n  brake: {max_share: 1.01}\n", []string{"2: retention.brake.max_share: must be from 0 to 1"}},
+		"BrakePercent":    {"retention:\n  brake: {max_share: 20}\n", []string{"2: retention.brake.max_share: must be from 0 to 1"}},
+		"BrakePercents":   {"retention:\n  brake: {max_share: 20%}\n", []string{"2: retention.brake.max_share: must be a number, without quotes"}},
+		"BrakeNegative":   {"retention:\n  brake: {max_share: -0.1}\n", []string{"2: retention.brake.max_share: must be from 0 to 1"}},
+		"BrakeNoNumber":   {"retention:\n  brake: {max_share: .nan}\n", []string{"2: retention.brake.max_share: must be a number, without quotes"}},
+		"BrakeHuge":       {"retention:\n  brake: {max_share: 18446744073709551615}\n", []string{"2: retention.brake.max_share: must be from 0 to 1"}},
+
+		"ClocksWithoutShop": {"retention:\n  clocks:\n    a: {when: x, since: y, erase_after: 1d}\n", []string{"2: retention.clocks: needs shop.orders, which says what an order is"}},
+		"ClocksAreAList":    {clock + "    - {when: x}\n", []string{"4: retention.clocks: must be a mapping of keys to values"}},
+		"ClockIsText":       {clock + "    cart: 7d\n", []string{"5: retention.clocks.cart: must be a mapping of keys to values"}},
+		"ClockEmpty":        {clock + "    cart: {}\n", []string{"5: retention.clocks.cart.when: is missing", "5: retention.clocks.cart.erase_after: is missing"}},
+		"ClockName":         {clock + "    old-carts: {when: x, erase_after: 1d}\n", []string{"5: retention.clocks.old-carts: " + badClock}},
+		"ClockNameLong":     {clock + "    a" + strings.Repeat("b", 40) + ": {when: x, erase_after: 1d}\n", []string{"5: retention.clocks.a" + strings.Repeat("b", 40) + ": " + badClock}},
+		"ClockTwice":        {clock + "    cart: {when: x, erase_after: 1d}\n    cart: {}\n", []string{"6: retention.clocks.cart: is written twice, first on line 5"}},
+		"ClocksOfKvit": {clock + "    imported: {}\n    never_imported: {}\n    request: {}\n    replay: {}\n", []string{
+			"5: retention.clocks.imported: " + ownClock, "6: retention.clocks.never_imported: " + ownClock,
+			"7: retention.clocks.request: " + ownClock, "8: retention.clocks.replay: " + ownClock}},
+		"ClockWhenEmpty": {clock + "    cart: {when: ' ', erase_after: 1d}\n", []string{"5: retention.clocks.cart.when: is empty"}},
+		"ClockWhenTrue":  {clock + "    cart: {when: true, erase_after: 1d}\n", []string{"5: retention.clocks.cart.when: " + mustBeText}},
+		"ClockSince":     {clock + "    cart: {when: x, since: now(), erase_after: 1d}\n", []string{"5: retention.clocks.cart.since: " + badColumn}},
+		"ClockErased":    {clock + "    cart: {when: x, since: erased, erase_after: 1d}\n", []string{"5: retention.clocks.cart.since: is shop.orders.erased_at, which is empty until an order is erased"}},
+		"ClockAtOnce":    {clock + "    cart: {when: x, erase_after: 0}\n", []string{"5: retention.clocks.cart.erase_after: must be from 1s to 36500d"}},
+		"ClockUnknown":   {clock + "    cart: {when: x, erase_after: 1d, until: y}\n", []string{"5: retention.clocks.cart.until: is not a known key"}},
+
 		"PolicyWithoutShop": {"retention:\n  policy:\n" + ordersTable, []string{"2: retention.policy: needs shop.orders, which says what an order is"}},
 		"PolicyEmpty":       {shopLines + "retention:\n  policy: []\n", []string{"4: retention.policy: is an empty list: leave the key out instead"}},
 		"PolicyIsText":      {policy + "    - orders\n", []string{"5: retention.policy[0]: must be a mapping of keys to values", "4: retention.policy: does not name the table of shop.orders"}},
@@ -191,6 +240,13 @@ func TestMistakes(t *testing.T) {
 			"6: retention.policy[0].columns.name.json.a..b: " + badPath, "6: retention.policy[0].columns.name.json.a[: " + badPath, "6: retention.policy[0].columns.name.json.[]b: " + badPath}},
 		"PathStrategy": {policy + "    - table: orders\n      columns: {name: {json: {a: drop}}}\n", []string{"6: retention.policy[0].columns.name.json.a: " + strategyProblem}},
 		"PathOfPaths":  {policy + "    - table: orders\n      columns: {name: {json: {a: {json: {b: keep}}}}}\n", []string{"6: retention.policy[0].columns.name.json.a: cannot be json again: write the whole path"}},
+		"ColumnReview": {policy + "    - table: orders\n      columns: {name: review}\n", []string{
+			"6: retention.policy[0].columns.name: is review: somebody has to decide, keep it or say how it is erased"}},
+		"PathReview": {policy + "    - table: orders\n      columns: {name: {json: {a: review}}}\n", []string{
+			"6: retention.policy[0].columns.name.json.a: is review: somebody has to decide, keep it or say how it is erased"}},
+		"RowsReview": {policy + ordersTable + "    - table: lines\n      match: review\n      rows: review\n", []string{
+			"8: retention.policy[1].match: is review: somebody has to decide, write {column of this table: column of the orders table}",
+			"9: retention.policy[1].rows: is review: somebody has to decide, delete or keep its rows, or name its columns"}},
 		"OwnColumn": {policy + "    - table: orders\n      columns: {erp: null, name: null}\n", []string{
 			"6: retention.policy[0].columns.erp: is shop.orders.erp_number, which kvit needs: it can only be keep"}},
 	}

@@ -91,7 +91,7 @@ func readPolicy(retention *section, shop *Shop) []TablePolicy {
 func readTable(s *section, orders Orders) TablePolicy {
 	t := TablePolicy{Line: s.line, Table: qualified(s.requiredText("table", tableName))}
 	isOrders := t.Table != "" && t.Table == orders.Table
-	rows := s.choice("rows", "", "delete", "keep")
+	rows := s.text("rows", "", reviewed("delete or keep its rows, or name its columns"), oneOf("delete", "keep"))
 	t.DeleteRows, t.KeepRows = rows == "delete", rows == "keep"
 	t.Match = readMatch(s, orders, isOrders, t.KeepRows)
 	t.Parent = readParent(s, t, orders, isOrders)
@@ -142,6 +142,11 @@ func readParent(s *section, t TablePolicy, orders Orders, isOrders bool) string 
 
 // readMatch needs none of a table that is kept whole.
 func readMatch(s *section, orders Orders, isOrders, kept bool) *Match {
+	if text, _ := plainText(s.entries["match"].value); text == reviewWord {
+		s.take("match")
+		s.problem("match", reviewed("write {column of this table: column of the orders table}")(text))
+		return nil
+	}
 	m := s.section("match")
 	switch {
 	case isOrders && m.present:
@@ -167,6 +172,20 @@ func readMatchPair(m *section, column string) *Match {
 	}
 	return &Match{Column: column, OrderColumn: orderColumn}
 }
+
+// reviewWord is what kvit policy draft writes where it cannot tell.
+const reviewWord = "review"
+
+func reviewed(decide string) check {
+	return func(text string) string {
+		if text == reviewWord {
+			return "is review: somebody has to decide, " + decide
+		}
+		return ""
+	}
+}
+
+var reviewedColumn = reviewed("keep it or say how it is erased")
 
 const strategyProblem = "must be keep, null, hash, truncate_date, generalise, {text: ...} or {json: {path: ...}}"
 
@@ -198,7 +217,11 @@ func readStrategy(columns *section, name string, c *ColumnPolicy) bool {
 		c.Length = 2
 		return true
 	}
-	columns.problem(name, unexpected(e.value, strategyProblem))
+	problem := reviewedColumn(c.Strategy)
+	if problem == "" {
+		problem = unexpected(e.value, strategyProblem)
+	}
+	columns.problem(name, problem)
 	return false
 }
 

@@ -12,14 +12,38 @@ import (
 
 // Retention says when personal data goes and how (key "retention").
 type Retention struct {
-	Schedule         string        // five cron fields or a descriptor as @every 5m; default "30 3 * * *"
-	TimeZone         string        // of the schedule; default UTC
-	EraseAfterImport time.Duration // from marking an order as imported to its erasure; default 30d
-	EventsAfter      time.Duration // an event without an order loses its payload; default 30d
-	ReceiptsAfter    time.Duration // receipts of deliveries are kept that long; default 400d
-	BatchOrders      int           // orders erased in one transaction; default 200, 1 to 5000
-	HashKey          Secret        // for columns that become a hash; 32 characters at least
-	Policy           []TablePolicy // empty: no table of the shop is erased
+	Schedule                string        // five cron fields or a descriptor as @every 5m; default "30 3 * * *"
+	TimeZone                string        // of the schedule; default UTC
+	EraseAfterImport        time.Duration // from marking an order as imported to its erasure; default 30d
+	EraseNeverImportedAfter time.Duration // from placing an order without ERP evidence to its erasure; default 0: never
+	AlarmUnimportedAfter    time.Duration // an order expected in the ERP for longer raises an alarm; default 4h, 0: none
+	Clocks                  []Clock       // further reasons to erase, in the order of the file
+	EventsAfter             time.Duration // an event without an order loses its payload; default 30d
+	ReceiptsAfter           time.Duration // receipts of deliveries are kept that long; default 400d
+	Brake                   Brake         // what one run may erase without being told
+	BatchTime               time.Duration // what one transaction of the erasure shall take; default 200ms, 10ms to 10s
+	BatchOrders             int           // orders erased in one transaction at most; default 1000, 1 to 5000
+	MaxReplicaLag           time.Duration // the erasure pauses while a replica is further behind; default 10s, 0: not looked at
+	Anchor                  string        // absolute path of a file that remembers the last certificate; default none
+	HashKey                 Secret        // for columns that become a hash; 32 characters at least
+	Policy                  []TablePolicy // empty: no table of the shop is erased
+}
+
+// Clock makes orders due for a reason of the shop's own, whether the ERP has them or not (one key under
+// "retention.clocks").
+type Clock struct {
+	Line       int
+	Name       string        // lower case, at most 40 characters; certificates hold it
+	When       string        // SQL predicate over the orders table: which orders it counts for
+	Since      string        // column of the orders table, a time; default Orders.PlacedAt
+	EraseAfter time.Duration // from Since to the erasure
+}
+
+// Brake stops a run before its first row if more orders are due than one night explains (key
+// "retention.brake"). Either half is enough.
+type Brake struct {
+	MaxOrders int     // due orders; default 10000, 0: not looked at
+	MaxShare  float64 // due orders by all orders, 0 to 1; default 0.2, 0: not looked at
 }
 
 func readRetention(top *section, shop *Shop) Retention {
@@ -27,20 +51,49 @@ func readRetention(top *section, shop *Shop) Retention {
 	s := top.section("retention")
 	defer s.finish()
 	r := Retention{
-		Schedule:         s.text("schedule", "30 3 * * *", cronSchedule),
-		TimeZone:         s.text("time_zone", "UTC", timeZone),
-		EraseAfterImport: s.duration("erase_after_import", 30*day, time.Second, aCentury),
-		EventsAfter:      s.duration("events_after", 30*day, time.Second, aCentury),
-		ReceiptsAfter:    s.duration("receipts_after", 400*day, time.Second, aCentury),
-		BatchOrders:      s.integer("batch_orders", 200, 1, 5000),
-		HashKey:          s.secret("hash_key", hashKey),
-		Policy:           readPolicy(s, shop),
+		Schedule:                s.text("schedule", "30 3 * * *", cronSchedule),
+		TimeZone:                s.text("time_zone", "UTC", timeZone),
+		EraseAfterImport:        s.duration("erase_after_import", 30*day, time.Second, aCentury),
+		EraseNeverImportedAfter: s.durationOrOff("erase_never_imported_after", 0, time.Second, aCentury),
+		AlarmUnimportedAfter:    s.durationOrOff("alarm_unimported_after", 4*time.Hour, time.Second, aCentury),
+		Clocks:                  readClocks(s, shop),
+		EventsAfter:             s.duration("events_after", 30*day, time.Second, aCentury),
+		ReceiptsAfter:           s.duration("receipts_after", 400*day, time.Second, aCentury),
+		Brake:                   readBrake(s.section("brake")),
+		BatchTime:               s.duration("batch_time", 200*time.Millisecond, 10*time.Millisecond, 10*time.Second),
+		BatchOrders:             s.integer("batch_orders", 1000, 1, 5000),
+		MaxReplicaLag:           s.durationOrOff("max_replica_lag", 10*time.Second, 100*time.Millisecond, day),
+		Anchor:                  s.text("anchor", "", absolutePath),
+		HashKey:                 s.secret("hash_key", hashKey),
+		Policy:                  readPolicy(s, shop),
 	}
+	s.checkHashKey(r)
+	s.checkNeverImported(r)
+	return r
+}
+
+func (s *section) checkHashKey(r Retention) {
 	hashes := slices.ContainsFunc(r.Policy, func(t TablePolicy) bool { return slices.ContainsFunc(t.Columns, ColumnPolicy.Hashes) })
 	if hashes && !s.has("hash_key") {
 		s.problem("hash_key", "is missing, and the policy has a column that becomes a hash")
 	}
-	return r
+}
+
+// checkNeverImported keeps an order that the ERP lacks from going before anybody is told that it lacks it.
+func (s *section) checkNeverImported(r Retention) {
+	const erase, alarm = "erase_never_imported_after", "alarm_unimported_after"
+	if r.EraseNeverImportedAfter == 0 || r.EraseNeverImportedAfter >= r.AlarmUnimportedAfter || s.reader.faulty(s.path(alarm)) {
+		return
+	}
+	s.problem(erase, "must not be shorter than "+s.path(alarm)+", which tells of orders that the ERP lacks")
+}
+
+func readBrake(s *section) Brake {
+	defer s.finish()
+	return Brake{
+		MaxOrders: s.integer("max_orders", 10_000, 0, 1_000_000_000),
+		MaxShare:  s.share("max_share", 0.2),
+	}
 }
 
 // hashKey keeps the key from being guessed by trying: whoever has it can find the values by trying, too.

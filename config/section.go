@@ -78,6 +78,12 @@ func (s *section) add(key ast.MapKeyNode, value ast.Node) {
 	s.names = append(s.names, name)
 }
 
+// drop makes the section one that does not have the key.
+func (s *section) drop(name string) {
+	delete(s.entries, name)
+	s.names = slices.DeleteFunc(s.names, func(n string) bool { return n == name })
+}
+
 func keyName(key ast.MapKeyNode) (string, bool) {
 	switch n := key.(type) {
 	case *ast.StringNode:
@@ -169,6 +175,17 @@ func (s *section) choice(name, fallback string, options ...string) string {
 }
 
 func (s *section) duration(name string, fallback, least, most time.Duration) time.Duration {
+	limits := fmt.Sprintf("from %s to %s", formatDuration(least), formatDuration(most))
+	return s.durationWhere(name, fallback, func(d time.Duration) bool { return d >= least && d <= most }, limits)
+}
+
+// durationOrOff is duration where 0 switches something off.
+func (s *section) durationOrOff(name string, fallback, least, most time.Duration) time.Duration {
+	limits := fmt.Sprintf("0 or from %s to %s", formatDuration(least), formatDuration(most))
+	return s.durationWhere(name, fallback, func(d time.Duration) bool { return d == 0 || d >= least && d <= most }, limits)
+}
+
+func (s *section) durationWhere(name string, fallback time.Duration, within func(time.Duration) bool, limits string) time.Duration {
 	e, ok := s.take(name)
 	if !ok {
 		return fallback
@@ -178,8 +195,8 @@ func (s *section) duration(name string, fallback, least, most time.Duration) tim
 		return fallback
 	}
 	d, problem := parseDuration(text)
-	if problem == "" && (d < least || d > most) {
-		problem = fmt.Sprintf("must be from %s to %s", formatDuration(least), formatDuration(most))
+	if problem == "" && !within(d) {
+		problem = "must be " + limits
 	}
 	if problem != "" {
 		s.problem(name, problem)
@@ -219,6 +236,33 @@ func (s *section) integer(name string, fallback, least, most int) int {
 	value, ok := wholeNumber(n)
 	if !ok || value < least || value > most {
 		s.problem(name, fmt.Sprintf("must be from %d to %d", least, most))
+		return fallback
+	}
+	return value
+}
+
+// share reads a part of a whole, from 0 to 1.
+func (s *section) share(name string, fallback float64) float64 {
+	e, ok := s.take(name)
+	if !ok {
+		return fallback
+	}
+	var value float64
+	switch n := e.value.(type) {
+	case *ast.FloatNode:
+		value = n.Value
+	case *ast.IntegerNode:
+		whole, ok := wholeNumber(n)
+		if !ok {
+			whole = -1
+		}
+		value = float64(whole)
+	default:
+		s.problem(name, unexpected(e.value, "must be a number, without quotes"))
+		return fallback
+	}
+	if value < 0 || value > 1 {
+		s.problem(name, "must be from 0 to 1")
 		return fallback
 	}
 	return value

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -74,6 +75,13 @@ var (
 	technicalName = matches(`[A-Za-z0-9_.-]{1,100}`,
 		"is not a technical name (letters, digits and _.- only, at most 100)")
 )
+
+func absolutePath(text string) string {
+	if !filepath.IsAbs(text) || strings.HasSuffix(text, "/") {
+		return "is not the absolute path of a file"
+	}
+	return oneLine(text)
+}
 
 func timeZone(text string) string {
 	// LoadLocation also takes Local, which would make the same file mean different times on two machines.

@@ -247,7 +247,7 @@ func TestDryRunTellsWhatWaits(t *testing.T) {
 	require.Equal(t, before, s.dump())
 	wet, wetErr := s.Run(t.Context())
 	require.Equal(t, wetErr, dryErr)
-	dry.DryRun = false
+	dry.DryRun, dry.Columns = false, nil
 	require.Equal(t, wet, dry)
 }
 

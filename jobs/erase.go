@@ -31,8 +31,7 @@ func (a *EraseArgs) UnmarshalJSON(data []byte) error {
 }
 
 // InsertOpts keep runs from piling up behind a long one. Uniqueness goes by the args too, since a
-// catch-up that finds nothing to do must not swallow a scheduled run. Two runs at once do no harm:
-// each batch takes the erasure's lock and looks for itself what is due.
+// catch-up that finds nothing to do must not swallow a scheduled run.
 func (EraseArgs) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{
 		Queue:       maintenanceQueue,
@@ -48,6 +47,7 @@ const (
 	eraseTimeout = 10 * time.Minute
 	eraseBudget  = 8 * time.Minute // a run begins no batch after this, and goes on in a second one
 	lockedAgain  = time.Minute     // until orders that the shop had locked are tried again
+	runningAgain = time.Minute     // until a run looks again whether another one has ended
 )
 
 // erasePeriodic schedules the runs. River keeps its ticks in the leader's memory, so whoever becomes
@@ -95,9 +95,11 @@ func (w *eraseWorker) Work(ctx context.Context, job *river.Job[EraseArgs]) (err 
 			return nil
 		}
 	}
-	report, err := w.eraser.runUntil(ctx, time.Now().Add(eraseBudget))
+	report, err := w.eraser.newRun(time.Now().Add(eraseBudget)).do(ctx)
 	switch {
-	case errors.Is(err, ErrNotErased):
+	case errors.Is(err, store.ErrRunning):
+		return river.JobSnooze(runningAgain)
+	case errors.Is(err, ErrNotErased), errors.Is(err, ErrBraked):
 		return river.JobCancel(err)
 	case err != nil && !isMisfit(err):
 		return err

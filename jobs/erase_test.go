@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -234,7 +235,11 @@ func TestErasesWhatIsDueAlone(t *testing.T) {
 	}
 	require.Equal(t, Report{
 		Orders: 3, Events: 3, Held: 1, Problems: []OrderProblem{}, Blocked: []retention.Blocked{},
-		Rows: map[string]int64{"public.orders": 3, "public.order_lines": 6, "public.payments": 3, "public.customers": 0, "kvit.event": 3},
+		Rows:    map[string]int64{"public.orders": 3, "public.order_lines": 6, "public.payments": 3, "public.customers": 0, "kvit.event": 3},
+		Samples: []string{"long-due", "hold-expired", "due"},
+		Holds: []store.HeldOrder{{
+			OrderRef: "held", Reason: "audit", ExpiresAt: new(value[time.Time](s, `select expires_at from kvit.legal_hold where order_ref = 'held'`)),
+		}},
 	}, report)
 	s.requireChain(3)
 }
@@ -493,18 +498,34 @@ func TestDryRunChangesNothingAndCountsTheSame(t *testing.T) {
 	wet, wetErr := s.Run(t.Context())
 	require.Equal(t, dryErr, wetErr)
 	require.True(t, dry.DryRun)
-	dry.DryRun = false
+	require.Equal(t, map[string]map[string]int64{
+		"public.orders":    {"customer_name": 4, "email": 4, "street": 4},
+		"public.payments":  {"holder": 4},
+		"public.customers": {"name": 0},
+	}, dry.Columns)
+	dry.DryRun, dry.Columns = false, nil
 	require.Equal(t, wet, dry)
 	require.Equal(t, 4, wet.Orders)
 	require.Equal(t, 1, wet.Purged)
 }
 
-func TestConcurrentRunsShareTheWork(t *testing.T) {
+func TestOneRunAtATime(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	for i := range 20 {
 		s.order(fmt.Sprintf("E%d", i), 31*day)
 	}
+	within, err := s.db.Begin(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, store.LockErasureRun(t.Context(), within))
+	for _, run := range []func(context.Context) (Report, error){s.Run, s.RunConfirmed, s.DryRun} {
+		_, err := run(t.Context())
+		require.ErrorIs(t, err, store.ErrRunning)
+	}
+	require.True(t, s.untouched("E1"))
+	require.Zero(t, value[int](s, `select count(*) from kvit.erasure_run`))
+	require.NoError(t, within.Rollback(t.Context()))
+
 	var wg sync.WaitGroup
 	reports, errs := make([]Report, 3), make([]error, 3)
 	for i := range reports {
@@ -513,8 +534,9 @@ func TestConcurrentRunsShareTheWork(t *testing.T) {
 	wg.Wait()
 	total := 0
 	for i, r := range reports {
-		require.NoError(t, errs[i])
-		require.Zero(t, r.Skipped)
+		if !errors.Is(errs[i], store.ErrRunning) {
+			require.NoError(t, errs[i])
+		}
 		total += r.Orders
 	}
 	require.Equal(t, 20, total)
@@ -670,10 +692,11 @@ func TestDeferredConstraintIsFoundByBoth(t *testing.T) {
 		begin if new.order_number = 'E1' then raise check_violation using constraint = 'stays'; end if; return null; end $$;
 		create constraint trigger refuse after update on public.orders deferrable initially deferred
 		    for each row execute function public.refuse()`)
-	_, err := s.DryRun(t.Context())
-	require.ErrorContains(t, err, "stays")
+	dry, err := s.DryRun(t.Context())
+	require.ErrorIs(t, err, ErrNotErased)
 	report, err := s.Run(t.Context())
 	require.ErrorIs(t, err, ErrNotErased)
+	require.Equal(t, report.Problems, dry.Problems)
 	require.Equal(t, "E1", report.Problems[0].OrderRef)
 	require.True(t, s.untouched("E1"))
 	require.True(t, s.erased("E2"))
@@ -773,7 +796,7 @@ func TestRunStopsWhenTimeIsUp(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	s.order("E1", 31*day)
-	report, err := s.runUntil(t.Context(), time.Now().Add(-time.Second))
+	report, err := s.newRun(time.Now().Add(-time.Second)).do(t.Context())
 	require.NoError(t, err)
 	require.True(t, report.More)
 	require.True(t, s.untouched("E1"))

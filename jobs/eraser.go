@@ -12,18 +12,25 @@ import (
 	"kvit/store"
 )
 
-// ErrNotErased says that the run went through, but left orders that cannot be erased as they are.
-var ErrNotErased = errors.New("orders could not be erased")
+var (
+	// ErrNotErased says that the run went through, but left orders that cannot be erased as they are.
+	ErrNotErased = errors.New("orders could not be erased")
+	// ErrBraked says that more is due than the brake lets pass, and nothing was erased.
+	ErrBraked = errors.New("the brake stopped the erasure before the first row")
+)
 
 // Eraser erases personal data that is due: of orders, of events that no order takes along, and, long
 // after that, the events' rows themselves with their receipts.
 type Eraser struct {
 	DB            store.DB
-	Orders        *store.Orders     // nil: no shop is configured
-	Policy        retention.Policy  // its Orders is filled in from the Orders above
-	EventsAfter   time.Duration     // since they were received
-	ReceiptsAfter time.Duration     // since the event was received and the receipt written
-	BatchOrders   int               // orders a transaction
+	Orders        *store.Orders    // nil: no shop is configured
+	Policy        retention.Policy // its Orders is filled in from the Orders above
+	EventsAfter   time.Duration    // since they were received
+	ReceiptsAfter time.Duration    // since the event was received and the receipt written
+	BatchOrders   int              // orders a transaction, at most
+	BatchTime     time.Duration    // that a transaction shall take; 0: BatchOrders alone decide
+	Brake         Brake
+	MaxReplicaLag time.Duration     // the run waits for replicas that are further behind; 0: for none
 	HashKey       *store.HashKey    // nil: the policy hashes nothing
 	Schedule      cron.Schedule     // nil: only when asked
 	Now           func() time.Time  // nil: time.Now
@@ -31,6 +38,15 @@ type Eraser struct {
 	RunSucceeded  func(t time.Time) // told after every run without a problem; may be nil
 	Logger        *slog.Logger
 }
+
+// Brake stops a run before its first row if more is due than is to be believed.
+type Brake struct {
+	MaxOrders int     // due orders; 0: as many as there are
+	MaxShare  float64 // due orders among all, looked at from brakeFrom due orders on; 0: any share
+}
+
+// brakeFrom keeps Brake.MaxShare from stopping shops that have a few orders.
+const brakeFrom = 100
 
 // batchEvents is how many events one transaction erases or deletes.
 const batchEvents = 1000
@@ -40,22 +56,35 @@ const maxProblems = 1000
 
 // Report is what a run did, or a dry run would do. It holds no personal data.
 type Report struct {
-	DryRun   bool             `json:"dry_run"`
-	Orders   int              `json:"orders"`   // erased
-	Events   int              `json:"events"`   // erased, with their order or without one
-	Purged   int              `json:"purged"`   // events deleted with their receipts
-	Rows     map[string]int64 `json:"rows"`     // overwritten or deleted, by table
-	Held     int              `json:"held"`     // orders that would be due but for a hold
-	Skipped  int              `json:"skipped"`  // due orders that another transaction had locked
-	Failed   int              `json:"failed"`   // due orders that the database refuses to erase
-	Problems []OrderProblem   `json:"problems"` // why, for the first 1,000 of them
+	DryRun   bool              `json:"dry_run"`
+	Orders   int               `json:"orders"`   // erased
+	Events   int               `json:"events"`   // erased, with their order or without one
+	Purged   int               `json:"purged"`   // events deleted with their receipts
+	Rows     map[string]int64  `json:"rows"`     // overwritten or deleted, by table
+	Samples  []string          `json:"samples"`  // references of the first orders erased
+	Held     int               `json:"held"`     // orders that would be due but for a hold
+	Holds    []store.HeldOrder `json:"holds"`    // of these, the first 1,000
+	Skipped  int               `json:"skipped"`  // due orders that another transaction had locked
+	Failed   int               `json:"failed"`   // due orders that the database refuses to erase
+	Problems []OrderProblem    `json:"problems"` // why, for the first 1,000 of them
 
 	// Blocked tables are left alone, because the column policy does not fit them. Waiting orders are due
 	// and erased but for these tables.
 	Blocked []retention.Blocked `json:"blocked"`
 	Waiting int                 `json:"waiting"`
 
+	// Columns are the values overwritten that were not null, by table and column; of a dry run alone.
+	Columns map[string]map[string]int64 `json:"columns,omitempty"`
+
+	Brake *Braking `json:"brake"` // nil: the brake lets the run pass
+
 	More bool `json:"more"` // time was up before everything due was done
+}
+
+// Braking is why the brake stops a run.
+type Braking struct {
+	Due    int    `json:"due"` // orders
+	Reason string `json:"reason"`
 }
 
 // OrderProblem is why an order could not be erased.
@@ -66,37 +95,37 @@ type OrderProblem struct {
 
 // Run erases everything that is due. The report counts what was done even if there is an error: a
 // *retention.PolicyError if the column policy does not fit (what it does fit is erased all the same),
-// ErrNotErased if the report has problems.
+// ErrNotErased if the report has problems, ErrBraked and store.ErrRunning if nothing was done.
 func (e *Eraser) Run(ctx context.Context) (Report, error) {
-	return e.runUntil(ctx, time.Time{})
+	return e.newRun(time.Time{}).do(ctx)
+}
+
+// RunConfirmed is Run without the brake: somebody has looked.
+func (e *Eraser) RunConfirmed(ctx context.Context) (Report, error) {
+	r := e.newRun(time.Time{})
+	r.confirmed = true
+	return r.do(ctx)
 }
 
 // DryRun runs the statements of Run in one transaction and rolls it back. Until then it keeps the
-// orders that are due locked.
+// orders that are due locked. The brake does not stop it; the report tells whether it would stop a run.
 func (e *Eraser) DryRun(ctx context.Context) (Report, error) {
 	r := e.newRun(time.Time{})
 	r.report.DryRun = true
+	r.report.Columns = map[string]map[string]int64{}
 	tx, err := e.DB.Begin(ctx)
 	if err != nil {
 		return r.report, failure("begin dry run", err)
 	}
-	defer func() {
-		// A cancelled context must not keep the locks until the connection is found dead.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		_ = tx.Rollback(ctx)
-	}()
+	defer rollBack(ctx, tx)
+	if err := lockRun(ctx, tx); err != nil {
+		return r.report, err
+	}
 	if err := store.LockErasure(ctx, tx); err != nil {
 		return r.report, failure("begin dry run", err)
 	}
 	r.db = tx
-	if err := r.everything(ctx); err != nil {
-		return r.report, err
-	}
-	if err := store.CheckConstraints(ctx, tx); err != nil {
-		return r.report, failure("check deferred constraints", err)
-	}
-	return r.report, nil
+	return r.report, r.everything(ctx)
 }
 
 // Check tells where the column policy and the database do not fit; empty means that erasing is safe.
@@ -154,7 +183,7 @@ func readDatabase(ctx context.Context, db store.DB, tables []string) (retention.
 func (e *Eraser) statements(policy retention.Policy, database retention.Database) []store.TableErasure {
 	var list []store.TableErasure
 	for _, t := range policy.Erasures(database) {
-		erasure := store.TableErasure{Table: t.Table, Shared: t.Shared, DeleteRows: t.DeleteRows, Key: e.HashKey}
+		erasure := store.TableErasure{Table: t.Table, Shared: t.Shared, Cut: t.Cut, DeleteRows: t.DeleteRows, Key: e.HashKey}
 		for _, l := range t.Path {
 			erasure.Path = append(erasure.Path, store.Link(l))
 		}
@@ -191,28 +220,13 @@ func (e *Eraser) now() time.Time {
 	return e.Now()
 }
 
-// runUntil begins no batch after stopAt; the zero time means no limit.
-func (e *Eraser) runUntil(ctx context.Context, stopAt time.Time) (Report, error) {
-	r := e.newRun(stopAt)
-	id, err := store.StartErasureRun(ctx, e.DB, r.now, r.now.Add(-e.ReceiptsAfter))
-	if err != nil {
-		return r.report, failure("start erasure", err)
-	}
-	err = r.everything(ctx)
-	if noteErr := r.note(ctx, id, err); err == nil {
-		err = noteErr
-	}
-	r.log(err)
-	if err == nil && !r.report.More && e.RunSucceeded != nil {
-		e.RunSucceeded(r.now)
-	}
-	return r.report, err
-}
-
 func (e *Eraser) newRun(stopAt time.Time) *eraseRun {
 	return &eraseRun{
 		Eraser: e, db: e.DB, stopAt: stopAt,
-		now:    e.now().UTC().Truncate(time.Microsecond), // as Postgres keeps it, so that hashes stay true
-		report: Report{Rows: map[string]int64{}, Problems: []OrderProblem{}, Blocked: []retention.Blocked{}},
+		now: e.now().UTC().Truncate(time.Microsecond), // as Postgres keeps it, so that hashes stay true
+		report: Report{
+			Rows: map[string]int64{}, Samples: []string{}, Holds: []store.HeldOrder{}, Problems: []OrderProblem{}, Blocked: []retention.Blocked{},
+		},
+		size: newBatchSize(e.BatchOrders, e.BatchTime),
 	}
 }

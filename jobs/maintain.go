@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -25,9 +26,14 @@ type maintainWorker struct {
 	db     store.DB
 	orders *store.Orders
 	logger *slog.Logger
+
+	alarmed atomic.Pointer[time.Time] // when late imports were last logged; nil: there were none
 }
 
-const maintainEvery = time.Minute
+const (
+	maintainEvery = time.Minute
+	alarmEvery    = time.Hour // late imports are logged once an hour while there are any
+)
 
 // Work does one round.
 func (w *maintainWorker) Work(ctx context.Context, job *river.Job[MaintainArgs]) (err error) {
@@ -47,6 +53,29 @@ func (w *maintainWorker) Work(ctx context.Context, job *river.Job[MaintainArgs])
 		if err := markOrders(ctx, w.db, w.orders, ids); err != nil {
 			return w.problem(err)
 		}
+	}
+	if err := w.alarm(ctx); err != nil {
+		return w.problem(err)
+	}
+	return nil
+}
+
+// alarm tells of orders that the ERP should have by now. Metrics and kvit status tell it too.
+func (w *maintainWorker) alarm(ctx context.Context) error {
+	if w.orders == nil {
+		return nil
+	}
+	late, err := store.LateImports(ctx, w.db, *w.orders)
+	if err != nil {
+		return err
+	}
+	last := w.alarmed.Load()
+	switch {
+	case late == 0:
+		w.alarmed.Store(nil)
+	case last == nil || time.Since(*last) >= alarmEvery:
+		w.alarmed.Store(new(time.Now()))
+		w.logger.Error("the ERP does not have orders that it should have by now", "orders", late, "after", w.orders.AlarmAfter.String())
 	}
 	return nil
 }

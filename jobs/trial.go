@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -30,11 +29,7 @@ func (e *Eraser) Trial(ctx context.Context) (Trial, error) {
 	if err != nil {
 		return Trial{}, err
 	}
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		_ = tx.Rollback(ctx)
-	}()
+	defer rollBack(ctx, tx)
 	if err := store.LimitWaiting(ctx, tx); err != nil {
 		return Trial{}, err
 	}

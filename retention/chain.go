@@ -16,13 +16,21 @@ type Certificate struct {
 	Number         int64            `json:"number"` // 1, 2, 3, ... without a gap
 	OrderRef       string           `json:"order_ref"`
 	ErasedAt       time.Time        `json:"erased_at"`
-	ERPImportedAt  time.Time        `json:"erp_imported_at"`
+	Clock          string           `json:"clock,omitempty"` // why it was due; empty in old certificates
+	ERPImportedAt  *time.Time       `json:"erp_imported_at"` // nil: the ERP never had it
 	ERPOrderNumber *string          `json:"erp_order_number"`
-	PolicyHash     string           `json:"policy_hash"` // Policy.Hash of the policy that was applied
-	RowCounts      map[string]int64 `json:"row_counts"`  // rows deleted or overwritten, by table
+	PolicyHash     string           `json:"policy_hash"`            // Policy.Hash of the policy that was applied
+	RowCounts      map[string]int64 `json:"row_counts"`             // rows deleted or overwritten, by table
+	Verification   map[string]int64 `json:"verification,omitempty"` // Left and Shared; nil in old certificates
 	PreviousHash   string           `json:"previous_hash"`
 	Hash           string           `json:"hash"`
 }
+
+// What Certificate.Verification tells: the result of looking for what should be gone.
+const (
+	Left   = "left"   // rows that still hold it: 0, or there would be no certificate
+	Shared = "shared" // rows that were left, since orders that are not erased have them, too
+)
 
 // genesis stands where the first certificate's predecessor would.
 var genesis = strings.Repeat("0", 2*sha256.Size)
@@ -81,25 +89,32 @@ func (c *Chain) last() string {
 	return c.Hash
 }
 
-// microseconds is how exactly Postgres keeps times.
-const microseconds = "2006-01-02T15:04:05.000000Z"
+// canonicalTime is as exact as Postgres keeps times.
+func canonicalTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000Z") }
 
 // sum is the certificate's hash: SHA-256, in hex, of its canonical JSON followed by the hash of the
-// certificate before it. The form never changes, or old certificates could not be verified.
+// certificate before it. The form never changes, or old certificates could not be verified: what is
+// new is left out where it is empty.
 func (c Certificate) sum() string {
 	counts := map[string]int64{} // none is {}, as in the database
 	maps.Copy(counts, c.RowCounts)
+	var imported *string
+	if c.ERPImportedAt != nil {
+		imported = new(canonicalTime(*c.ERPImportedAt))
+	}
 	form := canonicalJSON(struct {
 		Number         int64            `json:"number"`
 		OrderRef       string           `json:"order_ref"`
 		ErasedAt       string           `json:"erased_at"`
-		ERPImportedAt  string           `json:"erp_imported_at"`
+		ERPImportedAt  *string          `json:"erp_imported_at"`
 		ERPOrderNumber *string          `json:"erp_order_number"`
 		PolicyHash     string           `json:"policy_hash"`
 		RowCounts      map[string]int64 `json:"row_counts"` // encoded in the order of its keys
+		Clock          string           `json:"clock,omitempty"`
+		Verification   map[string]int64 `json:"verification,omitempty"`
 	}{
-		c.Number, c.OrderRef, c.ErasedAt.UTC().Format(microseconds), c.ERPImportedAt.UTC().Format(microseconds),
-		c.ERPOrderNumber, c.PolicyHash, counts,
+		c.Number, c.OrderRef, canonicalTime(c.ErasedAt), imported,
+		c.ERPOrderNumber, c.PolicyHash, counts, c.Clock, c.Verification,
 	})
 	sum := sha256.Sum256(append(form, c.PreviousHash...))
 	return hex.EncodeToString(sum[:])

@@ -22,13 +22,16 @@ func randomChain(random *rand.Rand, n int) []retention.Certificate {
 		cert := retention.Certificate{
 			OrderRef:      fmt.Sprintf("E%d<&>\"æ", random.IntN(1000)),
 			ErasedAt:      time.UnixMicro(random.Int64N(2e15)).UTC(),
-			ERPImportedAt: time.UnixMicro(random.Int64N(2e15)).UTC(),
+			ERPImportedAt: new(time.UnixMicro(random.Int64N(2e15)).UTC()),
 			PolicyHash:    fmt.Sprintf("%064x", random.Uint64()),
 			RowCounts:     map[string]int64{"public.orders": 1, "kvit.event": random.Int64N(9)},
 		}
 		if random.IntN(2) == 0 {
 			number := fmt.Sprintf("SO-%d", random.IntN(1000))
 			cert.ERPOrderNumber = &number
+		}
+		if random.IntN(2) == 0 { // those of version 0.1 have neither
+			cert.Clock, cert.Verification = "imported", map[string]int64{retention.Left: 0, retention.Shared: random.Int64N(3)}
 		}
 		list[i] = chain.Seal(cert)
 	}
@@ -68,11 +71,18 @@ func TestHashOfACertificate(t *testing.T) {
 	erpNumber := "SO-1"
 	zone := time.FixedZone("", 7200)
 	cert := new(retention.Chain).Seal(retention.Certificate{
-		OrderRef: "E1<&", ErasedAt: time.Date(2026, 2, 3, 6, 5, 6, 7000, zone), ERPImportedAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+		OrderRef: "E1<&", ErasedAt: time.Date(2026, 2, 3, 6, 5, 6, 7000, zone), ERPImportedAt: new(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)),
 		ERPOrderNumber: &erpNumber, PolicyHash: "p", RowCounts: map[string]int64{"b": 2, "a": 1},
 	})
 	// printf '%s%064d' '{"number":1,"order_ref":"E1<&","erased_at":"2026-02-03T04:05:06.000007Z","erp_imported_at":"2026-01-02T03:04:05.000000Z","erp_order_number":"SO-1","policy_hash":"p","row_counts":{"a":1,"b":2}}' 0 | sha256sum
 	require.Equal(t, "880ff497f4495a3a154463901220130ad437319538e6cc7e1223364f99e79487", cert.Hash)
+
+	cert = new(retention.Chain).Seal(retention.Certificate{
+		OrderRef: "E2", ErasedAt: cert.ErasedAt, Clock: "never_imported", PolicyHash: "p", RowCounts: map[string]int64{"a": 1},
+		Verification: map[string]int64{retention.Shared: 1, retention.Left: 0},
+	})
+	// printf '%s%064d' '{"number":1,"order_ref":"E2","erased_at":"2026-02-03T04:05:06.000007Z","erp_imported_at":null,"erp_order_number":null,"policy_hash":"p","row_counts":{"a":1},"clock":"never_imported","verification":{"left":0,"shared":1}}' 0 | sha256sum
+	require.Equal(t, "10cdc35d55e560c70a641ae414e284bcde1cded236d2ab0af86c5fc710e11fbc", cert.Hash)
 }
 
 // Whatever is done to one certificate of a random chain, the first one that is wrong is named.
@@ -85,7 +95,10 @@ func TestTamperingIsNamed(t *testing.T) {
 	changes := []func(*retention.Certificate){
 		func(c *retention.Certificate) { c.OrderRef += "x" },
 		func(c *retention.Certificate) { c.ErasedAt = c.ErasedAt.Add(time.Microsecond) },
-		func(c *retention.Certificate) { c.ERPImportedAt = c.ERPImportedAt.Add(-time.Microsecond) },
+		func(c *retention.Certificate) { c.ERPImportedAt = new(c.ERPImportedAt.Add(-time.Microsecond)) },
+		func(c *retention.Certificate) { c.ERPImportedAt = nil },
+		func(c *retention.Certificate) { c.Clock += "x" },
+		func(c *retention.Certificate) { c.Verification = map[string]int64{"left": 1} },
 		func(c *retention.Certificate) { c.ERPOrderNumber = &other },
 		func(c *retention.Certificate) { c.PolicyHash = "x" },
 		func(c *retention.Certificate) { c.RowCounts = map[string]int64{"public.orders": 2} },

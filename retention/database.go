@@ -19,6 +19,7 @@ type DatabaseColumn struct {
 	NotNull   bool
 	Generated bool // Postgres alone writes it: a generated or "always" identity column
 	Unique    bool // no two rows have the same value in it
+	Checked   bool // a CHECK constraint looks at it, the table's or its domain's
 	MaxLength int  // in characters; 0: no limit
 
 	// What kvit's database role may not do.
@@ -43,6 +44,7 @@ type UniqueIndex struct {
 	Name       string
 	Table      string   // "schema.table"
 	Columns    []string // for an index on an expression, those that it reads
+	Primary    bool     // the primary key's
 	NullsEqual bool     // two nulls count as equal (NULLS NOT DISTINCT)
 }
 

@@ -12,34 +12,75 @@ import (
 	"kvit/retention"
 )
 
-func textual(name string) retention.CatalogColumn {
-	return retention.CatalogColumn{Name: name, Type: "text", Base: "text", Family: "S"}
+// catalogTable is a table of a draft's source, and what its keys and indexes say of each column.
+type catalogTable struct {
+	name    string
+	asked   bool
+	columns []catalogColumn
+	keys    []retention.ForeignKey
 }
 
-func column(name, base, family string) retention.CatalogColumn {
-	return retention.CatalogColumn{Name: name, Type: base, Base: base, Family: family}
+type catalogColumn struct {
+	retention.DatabaseColumn
+	primary, inUnique, referenced bool
+}
+
+// source is the catalog of tables, the first of which is the orders table.
+func source(tables ...catalogTable) retention.DraftSource {
+	s := retention.DraftSource{Orders: orders}
+	for _, t := range tables {
+		s.Tables = append(s.Tables, t.name)
+		if t.asked {
+			s.Asked = append(s.Asked, t.name)
+		}
+		for _, k := range t.keys {
+			k.Table = t.name
+			s.Database.ForeignKeys = append(s.Database.ForeignKeys, k)
+		}
+		for _, c := range t.columns {
+			addColumn(&s.Database, t.name, c)
+		}
+	}
+	return s
+}
+
+func addColumn(d *retention.Database, table string, c catalogColumn) {
+	c.Table = table
+	d.Columns = append(d.Columns, c.DatabaseColumn)
+	if c.primary || c.inUnique {
+		d.UniqueIndexes = append(d.UniqueIndexes, retention.UniqueIndex{Table: table, Columns: []string{"other", c.Name}, Primary: c.primary})
+	}
+	if c.referenced {
+		d.ForeignKeys = append(d.ForeignKeys, retention.ForeignKey{Table: "public.elsewhere", Columns: []string{"x"}, References: table, Keys: []string{c.Name}})
+	}
+}
+
+func textual(name string) catalogColumn { return column(name, "text", "S") }
+
+func column(name, base, family string) catalogColumn {
+	return catalogColumn{DatabaseColumn: retention.DatabaseColumn{Name: name, Type: base, Base: base, Family: family}}
 }
 
 // like returns the column as the edits change it.
-func like(c retention.CatalogColumn, edits ...func(*retention.CatalogColumn)) retention.CatalogColumn {
+func like(c catalogColumn, edits ...func(*catalogColumn)) catalogColumn {
 	for _, edit := range edits {
 		edit(&c)
 	}
 	return c
 }
 
-func must(c *retention.CatalogColumn)     { c.NotNull = true }
-func single(c *retention.CatalogColumn)   { c.Unique = true }
-func short(c *retention.CatalogColumn)    { c.MaxLength = 3 }
-func checked(c *retention.CatalogColumn)  { c.Checked = true }
-func computed(c *retention.CatalogColumn) { c.Generated = true }
-func primary(c *retention.CatalogColumn)  { c.PrimaryKey, c.NotNull, c.Unique = true, true, true }
-func aim(c *retention.CatalogColumn)      { c.Referenced = true }
+func must(c *catalogColumn)     { c.NotNull = true }
+func single(c *catalogColumn)   { c.inUnique = true }
+func short(c *catalogColumn)    { c.MaxLength = 3 }
+func checked(c *catalogColumn)  { c.Checked = true }
+func computed(c *catalogColumn) { c.Generated = true }
+func primary(c *catalogColumn)  { c.primary, c.NotNull = true, true }
+func aim(c *catalogColumn)      { c.referenced = true }
 
 // draftOf is what the draft says of a column of the orders table.
-func draftOf(t *testing.T, c retention.CatalogColumn) (strategy, why string) {
+func draftOf(t *testing.T, c catalogColumn) (strategy, why string) {
 	t.Helper()
-	draft := retention.DraftPolicy(orders, []retention.CatalogTable{{Name: "public.orders", Columns: []retention.CatalogColumn{c}}})
+	draft := retention.DraftPolicy(source(catalogTable{name: "public.orders", columns: []catalogColumn{c}}))
 	require.Len(t, draft.Tables, 1)
 	require.Len(t, draft.Tables[0].Columns, 1)
 	require.Equal(t, c.Name, draft.Tables[0].Columns[0].Name)
@@ -93,7 +134,7 @@ func TestDraftLeavesOtherNamesToReview(t *testing.T) {
 func TestDraftOfColumns(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		column        retention.CatalogColumn
+		column        catalogColumn
 		strategy, why string
 	}{
 		"Nullable":           {textual("email"), "null", "an e-mail address"},
@@ -107,23 +148,23 @@ func TestDraftOfColumns(t *testing.T) {
 		"PersonalReferenced": {like(textual("email"), aim), "review", "an e-mail address, and part of a key"},
 		"Generated":          {like(column("total", "numeric", "N"), computed), "keep", "the database writes it"},
 		"GeneratedPersonal":  {like(textual("full_name"), computed), "keep", "a name of a person or company, which the database computes: erase the columns it is made from"},
-		"PrimaryKey":         {like(column("id", "int8", "N"), primary), "keep", "primary key"},
-		"Boolean":            {column("newsletter", "bool", "B"), "keep", "true or false"},
-		"BooleanByName":      {column("email_ok", "bool", "B"), "keep", "true or false"},
-		"CreatedAt":          {column("created_at", "timestamptz", "D"), "keep", "when the row was made or changed"},
-		"UpdatedAt":          {column("opdateret", "timestamp", "D"), "keep", "when the row was made or changed"},
+		"PrimaryKey":         {like(column("id", "bigint", "N"), primary), "keep", "primary key"},
+		"Boolean":            {column("newsletter", "boolean", "B"), "keep", "true or false"},
+		"BooleanByName":      {column("email_ok", "boolean", "B"), "keep", "true or false"},
+		"CreatedAt":          {column("created_at", "timestamp with time zone", "D"), "keep", "when the row was made or changed"},
+		"UpdatedAt":          {column("opdateret", "timestamp without time zone", "D"), "keep", "when the row was made or changed"},
 		"CreatedBy":          {textual("created_by"), "review", ""},
-		"OtherTime":          {column("shipped_at", "timestamptz", "D"), "review", ""},
+		"OtherTime":          {column("shipped_at", "timestamp with time zone", "D"), "review", ""},
 		"NameAsTime":         {column("name_day", "date", "D"), "review", ""},
-		"TimeOfAMail":        {column("email_sent_at", "timestamptz", "D"), "review", ""},
+		"TimeOfAMail":        {column("email_sent_at", "timestamp with time zone", "D"), "review", ""},
 		"Birth":              {like(column("birth_date", "date", "D"), must), "{truncate_date: year}", "a date of birth"},
 		"BirthAsText":        {textual("birthday"), "null", "a date of birth"},
 		"DeliveryDate":       {column("delivery_date", "date", "D"), "null", "a delivery date"},
 		"DeliveryDateMust":   {like(column("delivery_date", "date", "D"), must), "truncate_date", "a delivery date; NOT NULL"},
 		"PostalCode":         {like(textual("zip"), must), "generalise", "a postal code"},
-		"PostalCodeNumber":   {column("zip", "int4", "N"), "null", "a postal code"},
-		"PhoneNumberMust":    {like(column("phone", "int8", "N"), must), "review", "a telephone number; NOT NULL, and no text"},
-		"NameAsNumber":       {column("name", "int4", "N"), "review", ""},
+		"PostalCodeNumber":   {column("zip", "integer", "N"), "null", "a postal code"},
+		"PhoneNumberMust":    {like(column("phone", "bigint", "N"), must), "review", "a telephone number; NOT NULL, and no text"},
+		"NameAsNumber":       {column("name", "integer", "N"), "review", ""},
 		"VATAmount":          {column("vat_amount", "numeric", "N"), "review", ""},
 		"PaymentEnum":        {column("payment_type", "pay", "E"), "null", "how it is paid"},
 		"PaymentEnumMust":    {like(column("payment_type", "pay", "E"), must), "review", "how it is paid; NOT NULL, and no text"},
@@ -132,7 +173,7 @@ func TestDraftOfColumns(t *testing.T) {
 		"JSON":               {column("extra", "jsonb", "U"), "review", "a document: {json: {path: keep}} leaves what a path names and takes the rest out"},
 		"JSONAddress":        {column("shipping_address", "jsonb", "U"), "null", "an address"},
 		"JSONAddressMust":    {like(column("shipping_address", "json", "U"), must), "review", "an address; NOT NULL; a document: {json: {path: keep}} leaves what a path names and takes the rest out"},
-		"Array":              {column("phones_phone", "_text", "A"), "null", "a telephone number"},
+		"Array":              {column("phones_phone", "text[]", "A"), "null", "a telephone number"},
 		"AnythingElse":       {textual("status"), "review", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -144,31 +185,31 @@ func TestDraftOfColumns(t *testing.T) {
 	}
 }
 
-func key(column, other, otherColumn string) retention.CatalogKey {
-	return retention.CatalogKey{Columns: []string{column}, Other: other, OtherColumns: []string{otherColumn}}
+func key(column, other, otherColumn string) retention.ForeignKey {
+	return retention.ForeignKey{Columns: []string{column}, References: other, Keys: []string{otherColumn}}
 }
 
-func shop(more ...retention.CatalogTable) []retention.CatalogTable {
-	id := like(column("id", "int8", "N"), primary)
-	return append([]retention.CatalogTable{
-		{Name: "public.orders", Columns: []retention.CatalogColumn{
-			id, textual("ref"), column("placed", "timestamptz", "D"), column("imported", "timestamptz", "D"), textual("erp"),
-			column("erased", "timestamptz", "D"), textual("email"), column("customer_id", "int8", "N"), column("agent_id", "int8", "N"),
-		}, Keys: []retention.CatalogKey{key("agent_id", "public.agents", "id")}},
-	}, more...)
+func shop(more ...catalogTable) retention.DraftSource {
+	id := like(column("id", "bigint", "N"), primary)
+	return source(append([]catalogTable{
+		{name: "public.orders", columns: []catalogColumn{
+			id, textual("ref"), column("placed", "timestamp with time zone", "D"), column("imported", "timestamp with time zone", "D"), textual("erp"),
+			column("erased", "timestamp with time zone", "D"), textual("email"), column("customer_id", "bigint", "N"), column("agent_id", "bigint", "N"),
+		}, keys: []retention.ForeignKey{key("agent_id", "public.agents", "id")}},
+	}, more...)...)
 }
 
 // table is a table of the shop, with those columns and keys.
-func table(name string, columns []string, keys ...retention.CatalogKey) retention.CatalogTable {
-	t := retention.CatalogTable{Name: name, Keys: keys}
+func table(name string, columns []string, keys ...retention.ForeignKey) catalogTable {
+	t := catalogTable{name: name, keys: keys}
 	for _, c := range columns {
-		t.Columns = append(t.Columns, column(c, "int8", "N"))
+		t.columns = append(t.columns, column(c, "bigint", "N"))
 	}
 	return t
 }
 
-func asked(t retention.CatalogTable) retention.CatalogTable {
-	t.Asked = true
+func asked(t catalogTable) catalogTable {
+	t.asked = true
 	return t
 }
 
@@ -177,9 +218,9 @@ func TestDraftOfTables(t *testing.T) {
 	payments := table("public.payments", []string{"order_id"}, key("order_id", "public.orders", "id"))
 	refunds := table("public.refunds", []string{"payment_id"}, key("payment_id", "public.payments", "id"))
 	people := asked(table("public.people", []string{"customer_id"}))
-	letters := asked(retention.CatalogTable{Name: "public.letters", Columns: []retention.CatalogColumn{textual("email")}})
+	letters := asked(catalogTable{name: "public.letters", columns: []catalogColumn{textual("email")}})
 	for name, c := range map[string]struct {
-		catalog                  []retention.CatalogTable
+		source                   retention.DraftSource
 		table                    string
 		match, parent, rows, why string
 	}{
@@ -197,7 +238,7 @@ func TestDraftOfTables(t *testing.T) {
 			"public.swaps", `"review"`, "", "", "one of (old) to public.orders (id), (new) to public.orders (id)",
 		},
 		"WideKey": {
-			shop(table("public.parts", []string{"a", "b"}, retention.CatalogKey{Columns: []string{"a", "b"}, Other: "public.orders", OtherColumns: []string{"id", "shop"}})),
+			shop(table("public.parts", []string{"a", "b"}, retention.ForeignKey{Columns: []string{"a", "b"}, References: "public.orders", Keys: []string{"id", "shop"}})),
 			"public.parts", `"review"`, "", "", "its foreign key has several columns, and match takes one: (a, b) to public.orders (id, shop)",
 		},
 		"Cart": {
@@ -205,16 +246,20 @@ func TestDraftOfTables(t *testing.T) {
 			"public.order_lines", `{"order_id":"id"}`, "", "review", "",
 		},
 		"NoColumns":  {shop(asked(table("public.void", nil))), "public.void", `"review"`, "", "review", "no foreign key, e-mail address or customer number ties it to the orders: write {column of it: column of the orders table}"},
-		"ByCustomer": {shop(people), "public.people", `{"customer_id":"customer_id"}`, "", "", "the same customer"},
-		"ByEmail":    {shop(letters), "public.letters", `{"email":"email"}`, "", "", "the same e-mail address"},
+		"ByCustomer": {shop(people), "public.people", `{"customer_id":"customer_id"}`, "", "review", "the same customer"},
+		"ByEmail":    {shop(letters), "public.letters", `{"email":"email"}`, "", "review", "the same e-mail address; upper and lower case count"},
 		"EmailOfOtherType": {
 			shop(asked(table("public.odd", []string{"email"}))), "public.odd", `"review"`, "", "",
 			"no foreign key, e-mail address or customer number ties it to the orders: write {column of it: column of the orders table}",
 		},
-		"TheOrdersReferToIt": {shop(asked(table("public.agents", []string{"id"}))), "public.agents", `{"id":"agent_id"}`, "", "", "the orders refer to it"},
+		"TheOrdersReferToIt": {shop(asked(table("public.agents", []string{"id"}))), "public.agents", `{"id":"agent_id"}`, "", "review", "the orders refer to it"},
 		"BehindAPerson": {
 			shop(people, table("public.wishes", []string{"person"}, key("person", "public.people", "customer_id"))),
-			"public.wishes", `{"person":"customer_id"}`, "public.people", "", "",
+			"public.wishes", `{"person":"customer_id"}`, "public.people", "review", "",
+		},
+		"OrdersBeforePeople": {
+			shop(people, payments, table("public.debts", []string{"person", "payment"}, key("person", "public.people", "customer_id"), key("payment", "public.payments", "order_id"))),
+			"public.debts", `{"payment":"order_id"}`, "public.payments", "", "",
 		},
 		"TooFar": {
 			shop(payments, refunds, table("public.c", []string{"x"}, key("x", "public.refunds", "id")), table("public.d", []string{"x"}, key("x", "public.c", "id"))),
@@ -223,7 +268,7 @@ func TestDraftOfTables(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for _, got := range retention.DraftPolicy(orders, c.catalog).Tables {
+			for _, got := range retention.DraftPolicy(c.source).Tables {
 				if got.Table != c.table {
 					continue
 				}
@@ -240,15 +285,36 @@ func TestDraftOfTables(t *testing.T) {
 func TestDraftLeavesOutWhatIsKvitsOwn(t *testing.T) {
 	t.Parallel()
 	var names []string
-	for _, c := range retention.DraftPolicy(orders, shop()).Tables[0].Columns {
+	for _, c := range retention.DraftPolicy(shop()).Tables[0].Columns {
 		names = append(names, c.Name)
 	}
 	require.Equal(t, []string{"id", "email", "customer_id", "agent_id"}, names)
 }
 
+// The configuration knows by which columns an order tells its customer, whatever they are called.
+func TestDraftKnowsTheConfiguredColumns(t *testing.T) {
+	t.Parallel()
+	ordersTable := catalogTable{name: "public.orders", columns: []catalogColumn{
+		textual("reach"), textual("email"), like(column("buyer", "bigint", "N"), must), column("customer_id", "bigint", "N"),
+	}}
+	letters := asked(catalogTable{name: "public.letters", columns: []catalogColumn{textual("email")}})
+	people := asked(table("public.people", []string{"customer_id"}))
+	s := source(ordersTable, letters, people)
+	s.Email, s.CustomerID = "reach", "buyer"
+	draft := retention.DraftPolicy(s)
+	require.Equal(t, []retention.DraftColumn{
+		{Name: "reach", Type: "text", Strategy: retention.DraftStrategy{Word: "null"}, Why: "an e-mail address"},
+		{Name: "email", Type: "text", Strategy: retention.DraftStrategy{Word: "null"}, Why: "an e-mail address"},
+		{Name: "buyer", Type: "bigint", Strategy: retention.DraftStrategy{Word: "review"}, Why: "the customer's id; NOT NULL, and no text"},
+		{Name: "customer_id", Type: "bigint", Strategy: retention.DraftStrategy{Word: "review"}},
+	}, draft.Tables[0].Columns)
+	require.Equal(t, retention.DraftMatch{Column: "email", OtherColumn: "reach"}, *draft.Tables[1].Match)
+	require.Equal(t, retention.DraftMatch{Column: "customer_id", OtherColumn: "buyer"}, *draft.Tables[2].Match)
+}
+
 func TestDraftOfForeignKeys(t *testing.T) {
 	t.Parallel()
-	tables := retention.DraftPolicy(orders, shop(table("public.payments", []string{"order_id"}, key("order_id", "public.orders", "id")))).Tables
+	tables := retention.DraftPolicy(shop(table("public.payments", []string{"order_id"}, key("order_id", "public.orders", "id")))).Tables
 	agent := tables[0].Columns[3]
 	require.Equal(t, []string{"review", "refers to public.agents, which is not in this draft"}, []string{agent.Strategy.String(), agent.Why})
 	order := tables[1].Columns[0]
@@ -281,13 +347,14 @@ retention:
         "null": review
         "a: b": review # kvit takes names of letters, digits, _ and $ alone: rename it, or decide on whole rows
         "two\nlines": review # kvit takes names of letters, digits, _ and $ alone: rename it, or decide on whole rows
-`, retention.DraftPolicy(orders, shop(lines, odd)).YAML())
+`, retention.DraftPolicy(shop(lines, odd)).YAML())
 }
 
 func TestDraftAsJSON(t *testing.T) {
 	t.Parallel()
-	catalog := []retention.CatalogTable{{Name: "public.orders", Columns: []retention.CatalogColumn{like(textual("email"), must), textual("status")}}}
-	got, err := json.Marshal(retention.DraftPolicy(orders, catalog))
+	got, err := json.Marshal(retention.DraftPolicy(source(catalogTable{
+		name: "public.orders", columns: []catalogColumn{like(textual("email"), must), textual("status")},
+	})))
 	require.NoError(t, err)
 	require.JSONEq(t, `{"policy": [{"table": "public.orders", "columns": [
 		{"name": "email", "type": "text", "strategy": {"text": "erased"}, "why": "an e-mail address; NOT NULL"},
@@ -307,11 +374,11 @@ func FuzzDraftYAML(f *testing.F) {
 		if !exists(columnName) || !exists(tableName) || tableName == orders.Name {
 			return // Postgres has no such names
 		}
-		named := retention.CatalogTable{
-			Name: tableName, Columns: []retention.CatalogColumn{textual(columnName)},
-			Keys: []retention.CatalogKey{key(columnName, "public.orders", "id"), key(columnName, "public.orders", columnName)},
+		named := catalogTable{
+			name: tableName, columns: []catalogColumn{textual(columnName)},
+			keys: []retention.ForeignKey{key(columnName, "public.orders", "id"), key(columnName, "public.orders", columnName)},
 		}
-		draft := retention.DraftPolicy(orders, shop(named))
+		draft := retention.DraftPolicy(shop(named))
 		var parsed struct {
 			Retention struct {
 				Policy []struct {

@@ -35,11 +35,13 @@ var things = strings.Fields(`product item file status method country currency ca
 	job queue carrier provider sku variant coupon discount warehouse role display vare produkt artikel marke type class column
 	schema database host server article produit market channel website site`)
 
+const anEmail = "an e-mail address"
+
 // meanings are tried in order; the first that matches counts. Words are English, Danish, Norwegian, Swedish,
 // German and French.
 var meanings = []meaning{
 	{is: "an IP address", fits: fits{ids: true}, words: strings.Fields(`ip ipaddress ipaddr ipadresse ipadress`), parts: []string{"remoteaddr"}},
-	{is: "an e-mail address", words: []string{"email", "mail", "epost", "mejl", "courriel"}, parts: []string{"email", "mailadress"}, whole: []string{"epost"}},
+	{is: anEmail, words: []string{"email", "mail", "epost", "mejl", "courriel"}, parts: []string{"email", "mailadress"}, whole: []string{"epost"}},
 	{
 		is: "a delivery date", fits: fits{dates: true},
 		parts: strings.Fields(`deliverydate deliveryday deliverytime deliveryslot deliverywindow preferreddelivery desireddelivery

@@ -13,6 +13,7 @@ type TableErasure struct {
 	Table      string
 	Path       []Link // how its rows find their order; empty for the orders table itself
 	Shared     bool   // several orders may have one row; it goes when the last of them does
+	Cut        bool   // erasing this table, or those after it, takes away what its rows are found by
 	DeleteRows bool
 	Writes     []Write
 }
@@ -49,7 +50,8 @@ func (p Policy) Erasures(database Database) []TableErasure {
 			continue
 		}
 		list = append(list, TableErasure{
-			Table: t.Name, Path: path, Shared: isShared(database, path), DeleteRows: t.DeleteRows && !isOrders, Writes: writes,
+			Table: t.Name, Path: path, Shared: isShared(database, path), Cut: p.isCut(t),
+			DeleteRows: t.DeleteRows && !isOrders, Writes: writes,
 		})
 	}
 	return list
@@ -221,6 +223,22 @@ func (p Policy) ancestors(t Table) []Table {
 		t = parent
 	}
 	return list
+}
+
+// isCut tells whether a table's rows cannot be found any more when the policy is done.
+func (p Policy) isCut(t Table) bool {
+	if t.Name == p.Orders.Name || t.Match == nil {
+		return false
+	}
+	if t.strategyOf(t.Match.Column) != Keep {
+		return true
+	}
+	below := t
+	return slices.ContainsFunc(p.ancestors(t), func(ancestor Table) bool {
+		cut := ancestor.cuts(below.Match.OrderColumn, p)
+		below = ancestor
+		return cut
+	})
 }
 
 // cuts tells whether the table's erasure takes away what a child finds it by, or what leads from it to

@@ -14,10 +14,12 @@ type Certificate struct {
 	Number         int64
 	OrderRef       string
 	ErasedAt       time.Time
-	ERPImportedAt  time.Time
+	Clock          string
+	ERPImportedAt  *time.Time
 	ERPOrderNumber *string
 	PolicyHash     string
 	RowCounts      map[string]int64
+	Verification   map[string]int64
 	PreviousHash   string
 	Hash           string
 }
@@ -36,12 +38,12 @@ func LastCertificate(ctx context.Context, db DB) (number int64, hash string, err
 // AppendCertificates writes sealed certificates.
 func AppendCertificates(ctx context.Context, tx pgx.Tx, list []Certificate) error {
 	_, err := tx.CopyFrom(ctx, pgx.Identifier{"kvit", "erasure_certificate"},
-		[]string{"number", "order_ref", "erased_at", "erp_imported_at", "erp_order_number",
-			"policy_hash", "row_counts", "previous_hash", "hash"},
+		[]string{"number", "order_ref", "erased_at", "clock", "erp_imported_at", "erp_order_number",
+			"policy_hash", "row_counts", "verification", "previous_hash", "hash"},
 		pgx.CopyFromSlice(len(list), func(i int) ([]any, error) {
 			c := list[i]
-			return []any{c.Number, c.OrderRef, c.ErasedAt, c.ERPImportedAt, c.ERPOrderNumber,
-				c.PolicyHash, c.RowCounts, c.PreviousHash, c.Hash}, nil
+			return []any{c.Number, c.OrderRef, c.ErasedAt, nullIfEmpty(c.Clock), c.ERPImportedAt, c.ERPOrderNumber,
+				c.PolicyHash, c.RowCounts, c.Verification, c.PreviousHash, c.Hash}, nil
 		}))
 	if err != nil {
 		return fmt.Errorf("append certificates: %w", err)
@@ -49,11 +51,19 @@ func AppendCertificates(ctx context.Context, tx pgx.Tx, list []Certificate) erro
 	return nil
 }
 
+func nullIfEmpty(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
+}
+
 // EachCertificate calls do for every certificate in the order of their numbers, without holding them
-// all in memory. An error of do ends it and is returned as it is.
+// all in memory, with times in UTC. An error of do ends it and is returned as it is.
 func EachCertificate(ctx context.Context, db DB, do func(Certificate) error) error {
 	rows, err := db.Query(ctx, `
-		select number, order_ref, erased_at, erp_imported_at, erp_order_number, policy_hash, row_counts, previous_hash, hash
+		select number, order_ref, erased_at, coalesce(clock, '') as clock, erp_imported_at, erp_order_number,
+		       policy_hash, row_counts, verification, previous_hash, hash
 		from kvit.erasure_certificate
 		order by number`)
 	if err != nil {
@@ -64,6 +74,10 @@ func EachCertificate(ctx context.Context, db DB, do func(Certificate) error) err
 		c, err := pgx.RowToStructByName[Certificate](rows)
 		if err != nil {
 			return fmt.Errorf("read certificate: %w", err)
+		}
+		c.ErasedAt = c.ErasedAt.UTC()
+		if c.ERPImportedAt != nil {
+			c.ERPImportedAt = new(c.ERPImportedAt.UTC())
 		}
 		if err := do(c); err != nil {
 			return err

@@ -25,12 +25,13 @@ func TestCertificates(t *testing.T) {
 	var list []store.Certificate
 	for i := range 3 {
 		list = append(list, store.Certificate{
-			Number: int64(i + 1), OrderRef: fmt.Sprintf("E%d", i), ErasedAt: at, ERPImportedAt: at.Add(-time.Hour),
+			Number: int64(i + 1), OrderRef: fmt.Sprintf("E%d", i), ErasedAt: at, Clock: "imported", ERPImportedAt: new(at.Add(-time.Hour)), Verification: map[string]int64{"left": 0},
 			PolicyHash: "policy", RowCounts: map[string]int64{"public.orders": 1, "kvit.event": 0},
 			PreviousHash: fmt.Sprintf("h%d", i), Hash: fmt.Sprintf("h%d", i+1),
 		})
 	}
 	list[1].ERPOrderNumber = &erpNumber
+	list[2].Clock, list[2].ERPImportedAt, list[2].Verification = "", nil, nil // an old one, but for the time
 	require.NoError(t, store.AppendCertificates(t.Context(), tx, list))
 
 	number, hash, err = store.LastCertificate(t.Context(), tx)
@@ -43,7 +44,6 @@ func TestCertificates(t *testing.T) {
 
 	var got []store.Certificate
 	require.NoError(t, store.EachCertificate(t.Context(), tx, func(c store.Certificate) error {
-		c.ErasedAt, c.ERPImportedAt = c.ErasedAt.UTC(), c.ERPImportedAt.UTC()
 		got = append(got, c)
 		return nil
 	}))

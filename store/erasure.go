@@ -10,8 +10,9 @@ import (
 )
 
 // LockErasure makes the transaction the only one that erases or places holds, and tells it to give
-// up rather than make the shop wait: locks that the shop holds for longer than 2 seconds are an
-// error. Call it first in the transaction.
+// up rather than make the shop wait: locks that the shop holds for longer than half a second are an
+// error, since what the transaction has locked already, others wait for. Call it first in the
+// transaction.
 func LockErasure(ctx context.Context, tx pgx.Tx) error {
 	// Under a stricter isolation, which the database may have as its default, the statements after
 	// the wait would not see what was committed meanwhile, such as a hold.
@@ -21,10 +22,18 @@ func LockErasure(ctx context.Context, tx pgx.Tx) error {
 	if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock(hashtext('kvit.erasure'))`); err != nil {
 		return fmt.Errorf("lock erasure: %w", err)
 	}
-	if _, err := tx.Exec(ctx, `set local lock_timeout = '2s'`); err != nil {
+	if _, err := tx.Exec(ctx, `set local lock_timeout = '500ms'`); err != nil {
 		return fmt.Errorf("limit waiting of erasure: %w", err)
 	}
 	return nil
+}
+
+// BackendPID is the server's process behind a transaction, also where a pool stands between.
+func BackendPID(ctx context.Context, tx pgx.Tx) (pid uint32, err error) {
+	if err := tx.QueryRow(ctx, `select pg_backend_pid()`).Scan(&pid); err != nil {
+		return 0, fmt.Errorf("read backend pid: %w", err)
+	}
+	return pid, nil
 }
 
 // LimitWaiting makes the transaction give up, with an error, where the shop would have to wait for it or
@@ -39,56 +48,84 @@ func LimitWaiting(ctx context.Context, tx pgx.Tx) error {
 	return nil
 }
 
-// Due says which orders are due: those imported at Now less the orders' EraseAfter or before, not
-// erased, and under no hold at Now.
+// ErrRunning says that an erasure is under way, in this process or another.
+var ErrRunning = errors.New("another erasure is under way")
+
+// LockErasureRun makes the transaction's run the only one of all processes, until the transaction ends
+// or its connection does. It returns ErrRunning if there is one. The transaction may wait while its
+// run works in others: at this isolation it keeps nothing from being vacuumed.
+func LockErasureRun(ctx context.Context, tx pgx.Tx) error {
+	if _, err := tx.Exec(ctx, `set transaction isolation level read committed`); err != nil {
+		return fmt.Errorf("set isolation of erasure run: %w", err)
+	}
+	if _, err := tx.Exec(ctx, `set local idle_in_transaction_session_timeout = 0`); err != nil {
+		return fmt.Errorf("let erasure run wait: %w", err)
+	}
+	var locked bool
+	if err := tx.QueryRow(ctx, `select pg_try_advisory_xact_lock(hashtext('kvit.erasure_run'))`).Scan(&locked); err != nil {
+		return fmt.Errorf("lock erasure run: %w", err)
+	}
+	if !locked {
+		return ErrRunning
+	}
+	return nil
+}
+
+// Due says which orders are due: those that go by Clock at Now, are not erased, and are under no hold.
 type Due struct {
 	Now   time.Time
+	Clock Clock
 	After DueOrder // go on after this one; the zero value: from the start
-	Refs  []string // nil: all
+	Refs  []string // nil: all; needed by clocks without Since
 	Limit int
 }
 
 // DueOrder is an order that has to be erased, and the ERP's evidence for it.
 type DueOrder struct {
 	Ref        string
-	ImportedAt time.Time // 1970 for anything earlier
+	Since      time.Time  // when the clock began; 1970 for anything earlier, and for clocks without Since
+	ImportedAt *time.Time // 1970 for anything earlier; nil: the ERP does not have it
 	ERPNumber  *string
 }
 
-// due is the condition; its parameters are $1 the latest imported_at and $2 now. An order without a
-// reference is none yet.
-const due = `
-	o.{imported_at} <= $1::timestamptz and o.{erased_at} is null and o.{ref} is not null`
+// An order without a reference is none yet.
+const alive = `o.{erased_at} is null and o.{ref} is not null`
 
-const held = `
-	exists (select from kvit.legal_hold h
-	        where h.order_ref = o.{ref}::text and (h.expires_at is null or h.expires_at > $2))`
+// held takes now as its parameter.
+func held(now string) string {
+	return `exists (select from kvit.legal_hold h
+	        where h.order_ref = o.{ref}::text and (h.expires_at is null or h.expires_at > ` + now + `))`
+}
 
-// LockDueOrders reads orders that are due, those imported first, and locks them. Orders that another
-// transaction has locked are left out.
+// LockDueOrders reads orders that are due, those whose clock began first, and locks them. Orders that
+// another transaction has locked are left out.
 func LockDueOrders(ctx context.Context, tx pgx.Tx, o Orders, d Due) ([]DueOrder, error) {
 	refType, err := o.refType(ctx, tx)
 	if err != nil {
 		return nil, err
 	}
-	args := []any{d.Now.Add(-o.EraseAfter), d.Now, d.Limit}
-	where := due + ` and not ` + held
-	if d.Refs != nil {
-		args = append(args, d.Refs)
-		where += ` and o.{ref} = any ($4::text[]::` + refType + `[])`
-	} else if d.After.Ref != "" {
-		args = append(args, d.After.ImportedAt, d.After.Ref)
-		// The first line is for the index, the second passes over orders of the same time.
-		where += ` and o.{imported_at} >= $4::timestamptz
-			and (o.{imported_at}::timestamptz, o.{ref}) > ($4::timestamptz, $5::text::` + refType + `)`
+	var args arguments
+	since := "null"
+	if d.Clock.Since != "" {
+		since = "o." + QuoteColumn(d.Clock.Since)
+	}
+	where := o.sql(alive+` and not `+held(args.add(d.Now))) + ` and ` + o.goesBy(d.Clock, d.Now, args.add)
+	switch {
+	case d.Refs != nil:
+		where += o.sql(` and o.{ref} = any (` + args.add(d.Refs) + `::text[]::` + refType + `[])`)
+	case d.After.Ref != "":
+		at, ref := args.add(d.After.Since)+"::timestamptz", args.add(d.After.Ref)+"::text::"+refType
+		// The first condition is for the index, the second passes over orders of the same time.
+		where += ` and ` + since + ` >= ` + at + o.sql(` and (`+since+`::timestamptz, o.{ref}) > (`+at+`, `+ref+`)`)
 	}
 	rows, _ := tx.Query(ctx, o.sql(`
 		select o.{ref}::text as ref, o.{erp_number}::text as erp_number,
-		       greatest(o.{imported_at}::timestamptz, '1970-01-01 00:00:00+00') as imported_at
+		       greatest(o.{imported_at}::timestamptz, case when o.{imported_at} is not null then timestamptz '1970-01-01 00:00:00+00' end) as imported_at,
+		       greatest(`+since+`::timestamptz, '1970-01-01 00:00:00+00') as since
 		from {orders} o
-		where `+where+`
-		order by o.{imported_at}, o.{ref}
-		limit $3
+		where `)+where+o.sql(`
+		order by `+since+`, o.{ref}
+		limit `+args.add(d.Limit)+`
 		for update of o skip locked`), args...) // Collect reports its error
 	orders, err := pgx.CollectRows(rows, pgx.RowToStructByName[DueOrder])
 	if err != nil {
@@ -99,13 +136,58 @@ func LockDueOrders(ctx context.Context, tx pgx.Tx, o Orders, d Due) ([]DueOrder,
 
 // CountDueOrders tells how many orders are due, and how many would be if no hold were on them.
 func CountDueOrders(ctx context.Context, db DB, o Orders, now time.Time) (dueNow, onHold int, err error) {
+	var args arguments
+	due := o.isUp(o.AllClocks(), now, args.add)
 	err = db.QueryRow(ctx, o.sql(`
 		select count(*) filter (where not held), count(*) filter (where held)
-		from (select `+held+` as held from {orders} o where `+due+`) t`), now.Add(-o.EraseAfter), now).Scan(&dueNow, &onHold)
+		from (select `+held(args.add(now))+` as held from {orders} o where `+alive)+` and `+due+`) t`, args...).Scan(&dueNow, &onHold)
 	if err != nil {
 		return 0, 0, fmt.Errorf("count due orders: %w", err)
 	}
 	return dueNow, onHold, nil
+}
+
+// CountOrders counts the rows of the orders table.
+func CountOrders(ctx context.Context, db DB, o Orders) (int, error) {
+	var n int
+	if err := db.QueryRow(ctx, o.sql(`select count(*) from {orders}`)).Scan(&n); err != nil {
+		return 0, fmt.Errorf("count orders: %w", err)
+	}
+	return n, nil
+}
+
+// HeldOrder is an order that would be due, but for a hold.
+type HeldOrder struct {
+	OrderRef  string     `json:"order_ref"`
+	Reason    string     `json:"reason"`
+	ExpiresAt *time.Time `json:"expires_at"` // nil: when it is released
+}
+
+// HeldOrders lists orders that would be due, in the order of their references, limit of them at most.
+func HeldOrders(ctx context.Context, db DB, o Orders, now time.Time, limit int) ([]HeldOrder, error) {
+	rows, _ := db.Query(ctx, `
+		select order_ref from kvit.legal_hold where expires_at is null or expires_at > $1`, now) // Collect reports its error
+	refs, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("find holds: %w", err)
+	}
+	refs, cast, err := o.castRefs(ctx, db, refs)
+	if err != nil || len(refs) == 0 {
+		return nil, err
+	}
+	args := arguments{refs}
+	due := o.isUp(o.AllClocks(), now, args.add)
+	rows, _ = db.Query(ctx, o.sql(`
+		select h.order_ref, h.reason, h.expires_at
+		from (select o.{ref}::text as ref from {orders} o where o.{ref} = any ($1::text[]::`+cast+`) and `+alive)+` and `+due+`) t
+		join kvit.legal_hold h on h.order_ref = t.ref
+		order by h.order_ref
+		limit `+args.add(limit), args...) // Collect reports its error
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[HeldOrder])
+	if err != nil {
+		return nil, fmt.Errorf("find held orders: %w", err)
+	}
+	return list, nil
 }
 
 // EraseOrderEvents erases the events of orders, ends those of their deliveries that are pending as
@@ -278,10 +360,13 @@ func PurgeEvents(ctx context.Context, tx pgx.Tx, before time.Time, limit int) (i
 	return int(tag.RowsAffected()), nil
 }
 
-// CheckConstraints lets deferred constraints, which Postgres checks at commit, speak now.
+// CheckConstraints lets deferred constraints, which Postgres checks at commit, speak now. Later statements
+// of the transaction defer all that can be.
 func CheckConstraints(ctx context.Context, tx pgx.Tx) error {
-	if _, err := tx.Exec(ctx, `set constraints all immediate`); err != nil {
-		return fmt.Errorf("check deferred constraints: %w", err)
+	for _, mode := range []string{"immediate", "deferred"} {
+		if _, err := tx.Exec(ctx, `set constraints all `+mode); err != nil {
+			return fmt.Errorf("check deferred constraints: %w", err)
+		}
 	}
 	return nil
 }
@@ -293,6 +378,7 @@ type ErasureRun struct {
 	Orders     int
 	Events     int
 	Problem    *string // why something is left undone; nil: all is well
+	BrakedAt   *int    // orders that were due when the brake stopped it before the first; nil: it did not
 }
 
 // StartErasureRun notes that a run begins, and forgets runs that began before forget.
@@ -307,11 +393,11 @@ func StartErasureRun(ctx context.Context, db DB, now, forget time.Time) (id int6
 	return id, nil
 }
 
-// FinishErasureRun notes how a run ended; of run it reads FinishedAt, Orders, Events and Problem.
+// FinishErasureRun notes how a run ended; of run it reads all but StartedAt.
 func FinishErasureRun(ctx context.Context, db DB, id int64, run ErasureRun) error {
 	_, err := db.Exec(ctx, `
-		update kvit.erasure_run set finished_at = $2, orders = $3, events = $4, problem = $5 where id = $1`,
-		id, run.FinishedAt, run.Orders, run.Events, run.Problem)
+		update kvit.erasure_run set finished_at = $2, orders = $3, events = $4, problem = $5, braked_at = $6 where id = $1`,
+		id, run.FinishedAt, run.Orders, run.Events, run.Problem, run.BrakedAt)
 	if err != nil {
 		return fmt.Errorf("finish erasure run: %w", err)
 	}
@@ -321,7 +407,7 @@ func FinishErasureRun(ctx context.Context, db DB, id int64, run ErasureRun) erro
 // LastErasureRun is the run that began last of those that finished; ErrNotFound if there is none.
 func LastErasureRun(ctx context.Context, db DB) (ErasureRun, error) {
 	rows, _ := db.Query(ctx, `
-		select started_at, finished_at, orders, events, problem
+		select started_at, finished_at, orders, events, problem, braked_at
 		from kvit.erasure_run
 		where finished_at is not null
 		order by started_at desc

@@ -37,14 +37,14 @@ func TestLockDueOrders(t *testing.T) {
 		    ('same-time-b', 'audit', 'ops', '2026-03-31 12:00:00Z')`)
 	require.NoError(t, err)
 
-	all, err := store.LockDueOrders(t.Context(), tx, o, store.Due{Now: now, Limit: 10})
+	all, err := store.LockDueOrders(t.Context(), tx, o, store.Due{Clock: o.AllClocks()[0], Now: now, Limit: 10})
 	require.NoError(t, err)
 	require.Equal(t, []string{"minus-infinity", "same-time-a", "same-time-b", "exactly"}, refs(all))
 	require.Equal(t, "SO-1", *all[3].ERPNumber)
 	require.Equal(t, time.Unix(0, 0).UTC(), all[0].ImportedAt.UTC())
 
 	var stepwise []string
-	due := store.Due{Now: now, Limit: 1}
+	due := store.Due{Clock: o.AllClocks()[0], Now: now, Limit: 1}
 	for {
 		batch, err := store.LockDueOrders(t.Context(), tx, o, due)
 		require.NoError(t, err)
@@ -56,11 +56,11 @@ func TestLockDueOrders(t *testing.T) {
 	}
 	require.Equal(t, refs(all), stepwise)
 
-	some, err := store.LockDueOrders(t.Context(), tx, o, store.Due{Now: now, Limit: 10, Refs: []string{"exactly", "too-early", "erased"}})
+	some, err := store.LockDueOrders(t.Context(), tx, o, store.Due{Clock: o.AllClocks()[0], Now: now, Limit: 10, Refs: []string{"exactly", "too-early", "erased"}})
 	require.NoError(t, err)
 	require.Equal(t, []string{"exactly"}, refs(some))
 
-	earlier, err := store.LockDueOrders(t.Context(), tx, o, store.Due{Now: now.Add(-time.Microsecond), Limit: 10})
+	earlier, err := store.LockDueOrders(t.Context(), tx, o, store.Due{Clock: o.AllClocks()[0], Now: now.Add(-time.Microsecond), Limit: 10})
 	require.NoError(t, err)
 	require.Equal(t, []string{"minus-infinity", "same-time-a"}, refs(earlier), "the hold has not expired yet")
 
@@ -81,15 +81,15 @@ func TestDueByColumnsWithoutAZone(t *testing.T) {
 				insert into public.orders (ref, imported) values ('E1', '2026-03-01'), ('E2', '2026-03-02')`)
 			require.NoError(t, err)
 			now := time.Date(2026, 3, 31, 0, 0, 0, 0, time.UTC)
-			due, err := store.LockDueOrders(t.Context(), tx, shopOrders(), store.Due{Now: now, Limit: 10})
+			due, err := store.LockDueOrders(t.Context(), tx, shopOrders(), store.Due{Clock: shopOrders().AllClocks()[0], Now: now, Limit: 10})
 			require.NoError(t, err)
 			require.Equal(t, []string{"E1"}, refs(due))
-			next, err := store.LockDueOrders(t.Context(), tx, shopOrders(), store.Due{Now: now, Limit: 10, After: due[0]})
+			next, err := store.LockDueOrders(t.Context(), tx, shopOrders(), store.Due{Clock: shopOrders().AllClocks()[0], Now: now, Limit: 10, After: due[0]})
 			require.NoError(t, err)
 			require.Empty(t, next)
 			_, err = store.EraseTable(t.Context(), tx, shopOrders(), store.TableErasure{Table: "public.orders"}, []string{"E1"}, now)
 			require.NoError(t, err)
-			due, err = store.LockDueOrders(t.Context(), tx, shopOrders(), store.Due{Now: now, Limit: 10})
+			due, err = store.LockDueOrders(t.Context(), tx, shopOrders(), store.Due{Clock: shopOrders().AllClocks()[0], Now: now, Limit: 10})
 			require.NoError(t, err)
 			require.Empty(t, due)
 		})
@@ -106,7 +106,7 @@ func TestDueOrdersComeFromTheIndex(t *testing.T) {
 		insert into public.orders (ref, imported, erased)
 		select 'E' || i, now() - i * interval '1 minute', case when i > 43210 then now() end from generate_series(1, 60000) i`)
 	require.NoError(t, err)
-	_, err = db.Exec(t.Context(), o.DueIndex())
+	_, err = db.Exec(t.Context(), o.DueIndex(o.AllClocks()[0]))
 	require.NoError(t, err)
 	_, err = db.Exec(t.Context(), `analyze public.orders`)
 	require.NoError(t, err)
@@ -119,7 +119,7 @@ func TestDueOrdersComeFromTheIndex(t *testing.T) {
 		return n
 	}
 	before := reads()
-	due, err := store.LockDueOrders(t.Context(), tx, o, store.Due{Now: time.Now(), Limit: 200})
+	due, err := store.LockDueOrders(t.Context(), tx, o, store.Due{Clock: o.AllClocks()[0], Now: time.Now(), Limit: 200})
 	require.NoError(t, err)
 	require.Len(t, due, 11)
 	require.Equal(t, before, reads(), "rows read by scanning the table")

@@ -10,7 +10,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Orders names the shop's table of orders and the columns that kvit reads and writes.
+// Orders names the shop's table of orders and the columns that kvit reads and writes, and says when
+// orders are due for erasure.
 type Orders struct {
 	Table          string // "schema.table"
 	Ref            string
@@ -18,8 +19,14 @@ type Orders struct {
 	ImportedAt     string
 	ERPNumber      string
 	ErasedAt       string
+	Email          string // empty: the table has no such column
+	CustomerID     string // empty: the same
 	AwaitingImport string // SQL predicate over the table's columns: orders the ERP should get
-	EraseAfter     time.Duration
+
+	EraseAfter           time.Duration // since the import
+	EraseUnimportedAfter time.Duration // since the order was placed, if the ERP never got it; 0: never
+	Clocks               []Clock       // more reasons to erase an order
+	AlarmAfter           time.Duration // since the order was placed: the ERP should have it by then; 0: no alarm
 }
 
 // QuoteTable quotes "schema.table" as an SQL identifier.
@@ -42,7 +49,7 @@ func (o Orders) sql(statement string) string {
 		"{erp_number}", QuoteColumn(o.ERPNumber),
 		"{erased_at}", QuoteColumn(o.ErasedAt),
 		"{awaiting_import}", "("+o.AwaitingImport+")",
-		"{erase_after}", fmt.Sprintf("interval '%d seconds'", int64(o.EraseAfter/time.Second)),
+		"{due_at}", o.dueAt(),
 	).Replace(statement)
 }
 
@@ -175,7 +182,7 @@ func SyncOrderStatus(ctx context.Context, db DB, o Orders) error {
 	definition := o.sql(`
 		select o.{ref}::text as order_ref, o.{placed_at}::timestamptz as placed_at,
 		       o.{imported_at}::timestamptz as erp_imported_at, o.{erp_number}::text as erp_order_number,
-		       o.{imported_at}::timestamptz + {erase_after} as erase_due_at,
+		       {due_at} as erase_due_at,
 		       exists (select from kvit.legal_hold h
 		               where h.order_ref = o.{ref}::text and (h.expires_at is null or h.expires_at > now())) as held,
 		       o.{erased_at}::timestamptz as erased_at

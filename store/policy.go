@@ -19,6 +19,7 @@ type TableColumn struct {
 	NotNull   bool
 	Generated bool // Postgres alone writes it: a generated or "always" identity column
 	Unique    bool // a unique index holds this column alone
+	Checked   bool // a CHECK constraint looks at it, the table's or its domain's
 	MaxLength int  // in characters; 0: no limit
 
 	// What kvit's database role may not do.
@@ -40,6 +41,10 @@ func TableColumns(ctx context.Context, db DB, tables []string) ([]TableColumn, e
 		           where i.indrelid = c.oid and i.indisunique and i.indisvalid and i.indpred is null
 		             and i.indnkeyatts = 1 and i.indkey[0] = a.attnum
 		       ) as unique,
+		       exists (
+		           select from pg_constraint k
+		           where k.contype = 'c' and (k.conrelid = c.oid and a.attnum = any (k.conkey) or k.contypid = t.oid)
+		       ) as checked,
 		       case
 		           when base.oid = 'name'::regtype then 63
 		           when base.oid in ('varchar'::regtype, 'bpchar'::regtype) and m.typmod > 4 then m.typmod - 4
@@ -116,6 +121,7 @@ type UniqueIndex struct {
 	Name       string
 	Table      string   // as it was asked for, "schema.table"
 	Columns    []string // for an index on an expression, those that it reads
+	Primary    bool     // the primary key's
 	NullsEqual bool     // two nulls count as equal (NULLS NOT DISTINCT)
 }
 
@@ -125,6 +131,7 @@ func UniqueIndexes(ctx context.Context, db DB, tables []string) ([]UniqueIndex, 
 	// expression is 0 in indkey; what it reads is among the index's dependencies.
 	rows, _ := db.Query(ctx, `
 		select x.relname::text as name, n.name as table, array_agg(a.attname::text order by a.attnum) as columns,
+		       bool_or(i.indisprimary) as primary,
 		       bool_or(coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false)) as nulls_equal
 		from unnest($1::text[], $2::text[]) as n (name, quoted)
 		join pg_index i on i.indrelid = to_regclass(n.quoted) and i.indisunique
@@ -173,28 +180,4 @@ func quoteTables(tables []string) []string {
 		quoted[i] = QuoteTable(t)
 	}
 	return quoted
-}
-
-// HasDueIndex tells whether the shop's orders table has an index that leads to the orders that are
-// due without reading the whole table: one that begins with the imported_at column.
-func HasDueIndex(ctx context.Context, db DB, o Orders) (bool, error) {
-	var found bool
-	err := db.QueryRow(ctx, `
-		select exists (
-		    select from pg_index i
-		    join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
-		    where i.indrelid = to_regclass($1) and i.indisvalid and a.attname = $2
-		      and (i.indpred is null
-		           or pg_get_expr(i.indpred, i.indrelid) in (format('(%I IS NULL)', $3::text), format('(%I IS NOT NULL)', $2::text)))
-		)`, QuoteTable(o.Table), o.ImportedAt, o.ErasedAt).Scan(&found)
-	if err != nil {
-		return false, fmt.Errorf("look for an index on %s.%s: %w", o.Table, o.ImportedAt, err)
-	}
-	return found, nil
-}
-
-// DueIndex is the statement that makes the index HasDueIndex looks for. kvit does not run it: the
-// table is the shop's. Only orders that are not yet erased are in it, so it stays small.
-func (o Orders) DueIndex() string {
-	return o.sql(`create index concurrently on {orders} ({imported_at}) where {erased_at} is null`)
 }

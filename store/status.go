@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -72,6 +73,7 @@ func OutcomeCounts(ctx context.Context, db DB) ([]OutcomeCount, error) {
 type OrdersStatus struct {
 	AwaitingImport  int64      `json:"awaiting_import"`
 	OldestAwaiting  *time.Time `json:"oldest_awaiting"`
+	ImportsLate     int64      `json:"imports_late"` // of those awaiting, for longer than the orders' AlarmAfter
 	ErasuresDue     int64      `json:"erasures_due"`
 	ErasuresOverdue int64      `json:"erasures_overdue"` // due for more than the grace
 	ErasuresHeld    int64      `json:"erasures_held"`    // due, but on legal hold
@@ -81,28 +83,63 @@ type OrdersStatus struct {
 // are those due for longer than grace. Both conditions fit the index that `kvit check` advises, since
 // metrics ask this with each scrape.
 func ReadOrdersStatus(ctx context.Context, db DB, o Orders, grace time.Duration) (OrdersStatus, error) {
+	now := time.Now()
+	args := arguments{now.Add(-grace)}
+	due := o.isUp(o.AllClocks(), now, args.add)
+	alarm := "false"
+	if o.AlarmAfter > 0 {
+		alarm = "{placed_at} < " + args.add(now.Add(-o.AlarmAfter)) + "::timestamptz"
+	}
 	rows, _ := db.Query(ctx, o.sql(`
 		with waiting as (
-		    select count(*) as awaiting_import, min({placed_at}::timestamptz) as oldest_awaiting
+		    select count(*) as awaiting_import, min({placed_at}::timestamptz) as oldest_awaiting,
+		           count(*) filter (where `+alarm+`) as imports_late
 		    from {orders}
 		    where {imported_at} is null and {erased_at} is null and {awaiting_import}
 		), due as (
-		    select o.{imported_at}::timestamptz + {erase_after} as due_at,
-		           exists (select from kvit.legal_hold h
-		                   where h.order_ref = o.{ref}::text and (h.expires_at is null or h.expires_at > now())) as held
+		    select {due_at} as due_at, `+held("now()")+` as held
 		    from {orders} o
-		    where o.{erased_at} is null and o.{imported_at} <= now() - {erase_after}
+		    where `+alive+` and `)+due+`
 		)
-		select awaiting_import, oldest_awaiting,
+		select awaiting_import, oldest_awaiting, imports_late,
 		       (select count(*) from due where not held) as erasures_due,
-		       (select count(*) from due where not held and due_at < now() - $1::interval) as erasures_overdue,
+		       (select count(*) from due where not held and due_at < $1) as erasures_overdue,
 		       (select count(*) from due where held) as erasures_held
-		from waiting`), grace) // Collect reports its error
+		from waiting`, args...) // Collect reports its error
 	status, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[OrdersStatus])
 	if err != nil {
 		return OrdersStatus{}, fmt.Errorf("read status of orders: %w", err)
 	}
 	return status, nil
+}
+
+// LateImports counts the orders that wait for the ERP for longer than the orders' AlarmAfter.
+func LateImports(ctx context.Context, db DB, o Orders) (int64, error) {
+	if o.AlarmAfter == 0 {
+		return 0, nil
+	}
+	var n int64
+	err := db.QueryRow(ctx, o.sql(`
+		select count(*)
+		from {orders}
+		where {imported_at} is null and {erased_at} is null and {placed_at} < $1::timestamptz and {awaiting_import}`),
+		time.Now().Add(-o.AlarmAfter)).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("count late imports: %w", err)
+	}
+	return n, nil
+}
+
+// Braked is how many orders were due when the brake stopped the last run of the erasure; 0: it did not.
+func Braked(ctx context.Context, db DB) (int, error) {
+	last, err := LastErasureRun(ctx, db)
+	if errors.Is(err, ErrNotFound) || err == nil && last.BrakedAt == nil {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return *last.BrakedAt, nil
 }
 
 // LastErasureSuccess is when an erasure last ran to its end without a problem; nil: never yet.

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -16,6 +17,7 @@ type TableErasure struct {
 	Table      string
 	Path       []Link // how its rows find their order; empty for the orders table itself
 	Shared     bool   // several orders may have one row; it goes when the last of them does
+	Cut        bool   // once this table and those after it are erased, its rows are not found any more
 	DeleteRows bool
 	Writes     []Write
 	Key        *HashKey // for Writes that hash
@@ -69,7 +71,7 @@ func EraseTable(ctx context.Context, tx pgx.Tx, o Orders, e TableErasure, refs [
 	if err != nil {
 		return nil, err
 	}
-	statement := eraseStatement{orders: o, erasure: e, refType: refType, args: []any{refs}}
+	statement := eraseStatement{orders: o, erasure: e, refType: refType, args: arguments{refs}}
 	text, err := statement.text(now)
 	if err != nil {
 		return nil, fmt.Errorf("erase %s: %w", e.Table, err)
@@ -108,13 +110,8 @@ type eraseStatement struct {
 	orders  Orders
 	erasure TableErasure
 	refType string
-	args    []any // $1 is the references
-}
-
-// arg adds a parameter and returns its placeholder.
-func (s *eraseStatement) arg(value any) string {
-	s.args = append(s.args, value)
-	return fmt.Sprintf("$%d", len(s.args))
+	args    arguments // $1 is the references
+	again   string    // condition: the row may have been erased before; empty: as its orders tell
 }
 
 func (s *eraseStatement) text(now time.Time) (string, error) {
@@ -122,15 +119,14 @@ func (s *eraseStatement) text(now time.Time) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	refs := `{ref} = any ($1::text[]::` + s.refType + `[])`
 	if len(s.erasure.Path) == 0 {
-		set = append(set, QuoteColumn(s.orders.ErasedAt)+" = "+s.arg(now)+"::timestamptz")
-		return s.orders.sql(`update {orders} t set ` + strings.Join(set, ", ") + ` where t.` + refs + ` returning t.{ref}::text as ref`), nil
+		set = append(set, QuoteColumn(s.orders.ErasedAt)+" = "+s.args.add(now)+"::timestamptz")
+		return s.orders.sql(`update {orders} t set ` + strings.Join(set, ", ") + ` where t.` + s.refs() + ` returning t.{ref}::text as ref`), nil
 	}
 	from, where := s.reach("p", "o")
-	where += " and o." + refs
+	where += " and o." + s.refs()
 	if s.erasure.Shared {
-		where += " and not " + s.otherOrder(`not (`+s.done()+`) and not coalesce(other.`+refs+`, false)`)
+		where += " and not " + s.needed()
 	}
 	table := QuoteTable(s.erasure.Table)
 	if s.erasure.DeleteRows {
@@ -163,11 +159,21 @@ func (s *eraseStatement) otherOrder(condition string) string {
 	return `exists (select from ` + from + ` where ` + where + ` and ` + condition + `)`
 }
 
+// refs tells the orders that are erased, behind the alias of the orders table.
+func (s *eraseStatement) refs() string {
+	return `{ref} = any ($1::text[]::` + s.refType + `[])`
+}
+
+// needed tells whether the row t has an order that is not erased, so that it must stay.
+func (s *eraseStatement) needed() string {
+	return s.otherOrder(`not (` + s.done() + `) and not coalesce(other.` + s.refs() + `, false)`)
+}
+
 // done is whether the table is erased for the order "other": with the order, or ahead of it.
 func (s *eraseStatement) done() string {
 	return `other.{erased_at} is not null or exists (
 		select from kvit.erasure_progress g
-		where g.order_ref = other.{ref}::text and g.tables ? ` + s.arg(s.erasure.Table) + `::text)`
+		where g.order_ref = other.{ref}::text and g.tables ? ` + s.args.add(s.erasure.Table) + `::text)`
 }
 
 func (s *eraseStatement) assignments() ([]string, error) {
@@ -193,9 +199,9 @@ func (s *eraseStatement) value(w Write) (string, error) {
 	case "null":
 		return "null", nil
 	case "text":
-		return s.arg(w.Text), nil
+		return s.args.add(w.Text), nil
 	case "generalise":
-		return "left(" + column + "::text, " + s.arg(w.Length) + "::integer)", nil
+		return "left(" + column + "::text, " + s.args.add(w.Length) + "::integer)", nil
 	case "truncate_date":
 		return s.truncated(w, column), nil
 	case "hash", "json":
@@ -207,7 +213,7 @@ func (s *eraseStatement) value(w Write) (string, error) {
 
 // truncated does not depend on the session's time zone.
 func (s *eraseStatement) truncated(w Write, column string) string {
-	unit := s.arg(w.Unit) + "::text"
+	unit := s.args.add(w.Unit) + "::text"
 	switch w.Type {
 	case "timestamp with time zone":
 		return "date_trunc(" + unit + ", " + column + ", 'UTC')"
@@ -221,8 +227,8 @@ func (s *eraseStatement) truncated(w Write, column string) string {
 // hashed writes hashes, or a document that may have some in it. A row of which an order was erased
 // before has its hashes already: what looks like one there is left as it is.
 func (s *eraseStatement) hashed(w Write, column string) (string, error) {
-	again := "false"
-	if len(s.erasure.Path) > 0 {
+	again := cmp.Or(s.again, "false")
+	if s.again == "" && len(s.erasure.Path) > 0 {
 		again = s.otherOrder("(" + s.done() + ")")
 	}
 	if w.Strategy == "json" {
@@ -238,7 +244,7 @@ func (s *eraseStatement) hashed(w Write, column string) (string, error) {
 // document leaves an empty one where nothing is left. Without a key it has nulls for hashes.
 func (s *eraseStatement) document(w Write, column, again string) string {
 	inner, outer := s.pads()
-	plan := s.arg(string(w.Plan)) + "::jsonb"
+	plan := s.args.add(string(w.Plan)) + "::jsonb"
 	return `case when ` + column + ` is not null then coalesce(
 		kvit.erase_json(` + column + `::jsonb, ` + plan + `, ` + inner + `, ` + outer + `, ` + again + `),
 		case when ` + plan + ` ? 'items' then '[]' else '{}' end::jsonb)::` + w.Type + ` end`
@@ -248,5 +254,5 @@ func (s *eraseStatement) pads() (inner, outer string) {
 	if s.erasure.Key == nil {
 		return "null::bytea", "null::bytea"
 	}
-	return s.arg(s.erasure.Key.inner) + "::bytea", s.arg(s.erasure.Key.outer) + "::bytea"
+	return s.args.add(s.erasure.Key.inner) + "::bytea", s.args.add(s.erasure.Key.outer) + "::bytea"
 }

@@ -223,9 +223,9 @@ func TestReferencesAndUniqueIndexes(t *testing.T) {
 	indexes, err := store.UniqueIndexes(t.Context(), tx, []string{"public.sales", "public.lines"})
 	require.NoError(t, err)
 	require.Equal(t, []store.UniqueIndex{
-		{Name: "lines_pkey", Table: "public.lines", Columns: []string{"no"}},
+		{Name: "lines_pkey", Table: "public.lines", Columns: []string{"no"}, Primary: true},
 		{Name: "wide", Table: "public.lines", Columns: []string{"no"}},
 		{Name: "code_of_mail", Table: "public.sales", Columns: []string{"part", "mail", "code"}},
-		{Name: "sales_pkey", Table: "public.sales", Columns: []string{"id", "part"}},
+		{Name: "sales_pkey", Table: "public.sales", Columns: []string{"id", "part"}, Primary: true},
 	}, indexes)
 }

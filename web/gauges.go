@@ -35,6 +35,8 @@ var (
 	disabled       = describe("kvit_destination_disabled", "1 if the receiver has answered that it wants no more events.", "destination")
 	awaitingImport = describe("kvit_orders_awaiting_import", "Orders that the ERP does not have yet.")
 	oldestAwaiting = describe("kvit_oldest_unimported_order_seconds", "Age of the oldest order that the ERP does not have yet.")
+	importsLate    = describe("kvit_orders_import_late", "Orders that the ERP should have had by now (retention.alarm_unimported_after).")
+	braked         = describe("kvit_erasure_braked", "Orders that were due when the brake stopped the last erasure; 0 if it did not.")
 	overdue        = describe("kvit_erasures_overdue", "Orders whose erasure is overdue.")
 	due            = describe("kvit_erasures_due", "Orders that the next erasure will take.")
 	policyProblems = describe("kvit_policy_problems", "Tables and columns that the column policy does not fit. What they hold is not erased.")
@@ -106,6 +108,11 @@ func (g *Gauges) shop(ctx context.Context) ([]prometheus.Metric, error) {
 	if last != nil {
 		metrics = append(metrics, gauge(lastErasure, float64(last.UnixMilli())/1000))
 	}
+	stopped, err := store.Braked(ctx, g.db)
+	if err != nil {
+		return metrics, err
+	}
+	metrics = append(metrics, gauge(braked, float64(stopped)))
 	if g.orders == nil {
 		return metrics, nil
 	}
@@ -116,6 +123,7 @@ func (g *Gauges) shop(ctx context.Context) ([]prometheus.Metric, error) {
 	return append(metrics,
 		gauge(awaitingImport, float64(status.AwaitingImport)),
 		gauge(oldestAwaiting, age(status.OldestAwaiting)),
+		gauge(importsLate, float64(status.ImportsLate)),
 		gauge(due, float64(status.ErasuresDue)),
 		gauge(overdue, float64(status.ErasuresOverdue))), nil
 }

@@ -227,8 +227,15 @@ func checkRetention(ctx context.Context, cfg config.Config, pool *pgxpool.Pool, 
 	if cfg.Retention.EraseAfterImport < 24*time.Hour {
 		findings = append(findings, finding{Key: "retention.erase_after_import", Advice: true, Problem: "is less than a day: an import that was a mistake can hardly be noticed in time"})
 	}
-	if has, err := store.HasDueIndex(ctx, pool, orders); err == nil && !has {
-		findings = append(findings, finding{Key: "shop.orders", Advice: true, Problem: "finding due orders reads the whole table; this helps: " + orders.DueIndex()})
+	return append(findings, checkDueIndexes(ctx, pool, orders)...)
+}
+
+func checkDueIndexes(ctx context.Context, pool *pgxpool.Pool, orders store.Orders) []finding {
+	var findings []finding
+	for _, clock := range orders.AllClocks() {
+		if has, err := store.HasDueIndex(ctx, pool, orders, clock); err == nil && !has {
+			findings = append(findings, finding{Key: "shop.orders", Advice: true, Problem: "finding due orders reads the whole table; this helps: " + orders.DueIndex(clock)})
+		}
 	}
 	return findings
 }

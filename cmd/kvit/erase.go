@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/robfig/cron/v3"
@@ -20,23 +22,32 @@ import (
 )
 
 func (a *app) eraseCommand() *cobra.Command {
-	var dryRun, asJSON bool
+	var o eraseOptions
 	cmd := &cobra.Command{
 		Use: "erase", Short: "Erase now what is due, or preview it",
 		Long: `Erases what is due now instead of at the next scheduled run. A dry run executes the same statements
-in one transaction and rolls it back; until then the due orders are locked.`,
-		Example: "  kvit erase --dry-run\n  kvit erase --json",
+in one transaction and rolls it back; until then the due orders are locked. If more is due than
+retention.brake lets pass, nothing is erased without --confirm.`,
+		Example: "  kvit erase --dry-run\n  kvit erase --confirm\n  kvit erase --json",
 		Args:    usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.erase(cmd.Context(), dryRun, asJSON)
+			if o.dryRun && o.confirm {
+				return fmt.Errorf("%w: --dry-run and --confirm exclude each other", errUsage)
+			}
+			return a.erase(cmd.Context(), o)
 		},
 	}
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "run the real statements and roll them back")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "run the real statements and roll them back")
+	cmd.Flags().BoolVar(&o.confirm, "confirm", false, "erase even if retention.brake would stop the run")
+	cmd.Flags().BoolVar(&o.json, "json", false, "print JSON")
 	return cmd
 }
 
-func (a *app) erase(ctx context.Context, dryRun, asJSON bool) error {
+type eraseOptions struct {
+	dryRun, confirm, json bool
+}
+
+func (a *app) erase(ctx context.Context, o eraseOptions) error {
 	cfg, pool, logger, err := a.open(ctx)
 	if err != nil {
 		return err
@@ -47,11 +58,17 @@ func (a *app) erase(ctx context.Context, dryRun, asJSON bool) error {
 		return err
 	}
 	erase := eraser.Run
-	if dryRun {
+	switch {
+	case o.dryRun:
 		erase = eraser.DryRun
+	case o.confirm:
+		erase = eraser.RunConfirmed
 	}
 	report, err := erase(ctx)
-	if asJSON {
+	if errors.Is(err, store.ErrRunning) {
+		return err
+	}
+	if o.json {
 		if err := printJSON(a.stdout, report); err != nil {
 			return err
 		}
@@ -69,6 +86,9 @@ func printReport(w io.Writer, r jobs.Report) {
 	if r.DryRun {
 		fmt.Fprintln(w, "dry run: everything below was done and rolled back")
 	}
+	if r.Brake != nil && r.DryRun {
+		fmt.Fprintf(w, "the brake would stop this: %s\n", r.Brake.Reason)
+	}
 	fmt.Fprintf(w, "orders erased     %d\n", r.Orders)
 	fmt.Fprintf(w, "events erased     %d\n", r.Events)
 	fmt.Fprintf(w, "events purged     %d\n", r.Purged)
@@ -78,6 +98,17 @@ func printReport(w io.Writer, r jobs.Report) {
 	fmt.Fprintf(w, "failed            %d\n", r.Failed)
 	for _, table := range slices.Sorted(maps.Keys(r.Rows)) {
 		fmt.Fprintf(w, "rows of %s: %d\n", table, r.Rows[table])
+	}
+	for _, table := range slices.Sorted(maps.Keys(r.Columns)) {
+		for _, column := range slices.Sorted(maps.Keys(r.Columns[table])) {
+			fmt.Fprintf(w, "values of %s.%s: %d\n", table, column, r.Columns[table][column])
+		}
+	}
+	if len(r.Samples) > 0 {
+		fmt.Fprintf(w, "for example: %s\n", strings.Join(r.Samples, ", "))
+	}
+	for _, h := range r.Holds {
+		fmt.Fprintf(w, "on hold %s: order %s: %s\n", holdEnd(h), h.OrderRef, h.Reason)
 	}
 	for _, p := range r.Problems {
 		fmt.Fprintf(w, "order %s: %s\n", p.OrderRef, p.Problem)
@@ -89,6 +120,14 @@ func printReport(w io.Writer, r jobs.Report) {
 	}
 }
 
+// holdEnd tells when a hold lets the order go.
+func holdEnd(h store.HeldOrder) string {
+	if h.ExpiresAt == nil {
+		return "until it is released"
+	}
+	return "until " + h.ExpiresAt.UTC().Format(time.DateTime)
+}
+
 // newEraser makes the eraser of the configuration. metrics may be nil.
 func newEraser(cfg config.Config, pool *pgxpool.Pool, metrics *jobs.Metrics, logger *slog.Logger) (*jobs.Eraser, error) {
 	schedule, err := cron.ParseStandard("CRON_TZ=" + cfg.Retention.TimeZone + " " + cfg.Retention.Schedule)
@@ -98,7 +137,9 @@ func newEraser(cfg config.Config, pool *pgxpool.Pool, metrics *jobs.Metrics, log
 	eraser := &jobs.Eraser{
 		DB: pool, Policy: policyOf(cfg.Retention.Policy),
 		EventsAfter: cfg.Retention.EventsAfter, ReceiptsAfter: cfg.Retention.ReceiptsAfter,
-		BatchOrders: cfg.Retention.BatchOrders, Schedule: schedule, Logger: logger,
+		BatchOrders: cfg.Retention.BatchOrders, BatchTime: cfg.Retention.BatchTime, MaxReplicaLag: cfg.Retention.MaxReplicaLag,
+		Brake:    jobs.Brake{MaxOrders: cfg.Retention.Brake.MaxOrders, MaxShare: cfg.Retention.Brake.MaxShare},
+		Schedule: schedule, Logger: logger,
 	}
 	// Without a policy nothing of the shop is erased: kvit then only looks after its own events.
 	if len(cfg.Retention.Policy) > 0 {

@@ -15,8 +15,9 @@ import (
 	"kvit/store"
 )
 
-// load reads the configuration: --config, else $KVIT_CONFIG, else ./kvit.yaml.
-func (a *app) load() (config.Config, error) {
+// load reads the configuration: --config, else $KVIT_CONFIG, else ./kvit.yaml; some of its sections may be
+// left out.
+func (a *app) load(without ...string) (config.Config, error) {
 	path := a.configPath
 	if path == "" {
 		path = a.getenv("KVIT_CONFIG")
@@ -24,7 +25,7 @@ func (a *app) load() (config.Config, error) {
 	if path == "" {
 		path = "kvit.yaml"
 	}
-	return config.Load(path, a.getenv)
+	return config.LoadWithout(path, a.getenv, without...)
 }
 
 // open reads the configuration and makes the pool, for commands that need both at once.

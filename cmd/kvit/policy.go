@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"kvit/config"
+	"kvit/jobs"
 	"kvit/retention"
 	"kvit/store"
 )
@@ -30,7 +31,8 @@ func (a *app) policyDraftCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "draft", Short: "Write a first retention.policy from the database's catalog",
 		Long: `Writes a first column policy for the orders table, for every table that refers to it by foreign key, directly or through up to
-two others, and for the tables that you name. It goes by names, types and keys: no row is read, and nothing is changed.
+two others, and for the tables that you name. It goes by names, types and keys: no row is read, and nothing is changed. Of the
+configuration it needs database and shop alone: retention and destinations may be unfinished.
 
 Columns that look personal get a strategy and the reason for it, keys and the like are kept, and everything else says review,
 which kvit check refuses until somebody has decided. Read every line: what no name gives away, kvit cannot see.`,
@@ -54,7 +56,12 @@ which kvit check refuses until somebody has decided. Read every line: what no na
 }
 
 func (a *app) draftPolicy(ctx context.Context, tables []string) (retention.Draft, error) {
-	cfg, pool, _, err := a.open(ctx)
+	// These two may be waiting for what the draft says; "kvit check" finds what is wrong with them.
+	cfg, err := a.load("retention", "destinations")
+	if err != nil {
+		return retention.Draft{}, err
+	}
+	pool, err := openPool(ctx, cfg)
 	if err != nil {
 		return retention.Draft{}, err
 	}
@@ -68,11 +75,18 @@ func (a *app) draftPolicy(ctx context.Context, tables []string) (retention.Draft
 	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	related, err := store.RelatedTables(ctx, pool, cfg.Shop.Orders.Table, more, retention.DraftDepth)
+	orders := cfg.Shop.Orders
+	related, err := store.RelatedTables(ctx, pool, orders.Table, more, retention.DraftDepth)
 	if err != nil {
 		return retention.Draft{}, err
 	}
-	return retention.DraftPolicy(ordersTable(cfg.Shop.Orders), catalogOf(related, more)), nil
+	database, err := jobs.ReadDatabase(ctx, pool, related)
+	if err != nil {
+		return retention.Draft{}, err
+	}
+	return retention.DraftPolicy(retention.DraftSource{
+		Orders: ordersTable(orders), Email: orders.Email, CustomerID: orders.CustomerID, Tables: related, Asked: more, Database: database,
+	}), nil
 }
 
 // furtherTables are the tables of the command line, each once and with its schema. kvit's own are not
@@ -97,22 +111,4 @@ func ordersTable(o config.Orders) retention.OrdersTable {
 	return retention.OrdersTable{
 		Name: o.Table, Ref: o.Ref, PlacedAt: o.PlacedAt, ImportedAt: o.ImportedAt, ERPNumber: o.ERPNumber, ErasedAt: o.ErasedAt,
 	}
-}
-
-// catalogOf copies what the store found into the form that the rules of erasure want.
-func catalogOf(tables []store.CatalogTable, asked []string) []retention.CatalogTable {
-	catalog := make([]retention.CatalogTable, len(tables))
-	for i, t := range tables {
-		catalog[i] = retention.CatalogTable{Name: t.Name, Asked: slices.Contains(asked, t.Name)}
-		for _, c := range t.Columns {
-			catalog[i].Columns = append(catalog[i].Columns, retention.CatalogColumn{
-				Name: c.Name, Type: c.Type, Base: c.Base, Family: c.Family, NotNull: c.NotNull, Generated: c.Generated,
-				PrimaryKey: c.PrimaryKey, Unique: c.Unique, Checked: c.Checked, Referenced: c.Referenced, MaxLength: c.MaxLength,
-			})
-		}
-		for _, k := range t.Keys {
-			catalog[i].Keys = append(catalog[i].Keys, retention.CatalogKey{Columns: k.Columns, Other: k.Other, OtherColumns: k.OtherColumns})
-		}
-	}
-	return catalog
 }

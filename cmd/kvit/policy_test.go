@@ -87,6 +87,37 @@ retention:
 `, draft(t, exampleShop(t)))
 }
 
+// Rows without a foreign key are tied to the orders by what both say of a person.
+func TestPolicyDraftOfANewsletter(t *testing.T) {
+	t.Parallel()
+	const newsletter = `
+		create table public.newsletter (email text primary key, name text, opted_in_at timestamptz not null);
+		create table public.club (id bigint primary key, user_id bigint not null, level text, email text not null)`
+	k := install(t, storetest.URL(t), strings.Replace(exampleYAML, "orders: {", "orders: {customer_id: buyer, ", 1))
+	_, err := k.pool().Exec(t.Context(), exampleShop(t)+newsletter+`; alter table public.orders add column buyer bigint`)
+	require.NoError(t, err)
+	got := k.mustCall("policy", "draft", "--table", "public.newsletter", "--table", "public.club")
+	require.Contains(t, got, "        buyer: null # the customer's id\n")
+	_, tables, found := strings.Cut(got, "    - table: public.club\n")
+	require.True(t, found)
+	tables, _, _ = strings.Cut(tables, "    - table: public.order_lines\n")
+	require.Equal(t, `      match: {user_id: buyer} # the same customer
+      rows: review # a person may be in it for more than orders: write delete or keep, or the columns below instead
+      # columns:
+      #   id: keep # primary key
+      #   user_id: review
+      #   level: review
+      #   email: {text: erased} # an e-mail address; NOT NULL
+    - table: public.newsletter
+      match: {email: email} # the same e-mail address; upper and lower case count
+      rows: review # a person may be in it for more than orders: write delete or keep, or the columns below instead
+      # columns:
+      #   email: review # an e-mail address, and part of a key
+      #   name: null # a name
+      #   opted_in_at: review
+`, tables)
+}
+
 func TestPolicyDraftOfAMessyShop(t *testing.T) {
 	t.Parallel()
 	got := draft(t, messyShop, "--table", "customers", "--table", "crm.newsletter", "--table", "crm.stock", "--table", "public.orders")
@@ -109,23 +140,25 @@ retention:
         gift: keep # true or false
         "null": review
     - table: crm.newsletter
-      match: {email: contact_email} # the same e-mail address
-      columns:
-        email: review # an e-mail address, and part of a key
-        name: null # a name
-        token: review
+      match: {email: contact_email} # the same e-mail address; upper and lower case count
+      rows: review # a person may be in it for more than orders: write delete or keep, or the columns below instead
+      # columns:
+      #   email: review # an e-mail address, and part of a key
+      #   name: null # a name
+      #   token: review
     - table: crm.stock
       match: review # no foreign key, e-mail address or customer number ties it to the orders: write {column of it: column of the orders table}
       columns:
         sku: review
     - table: public.customers
       match: {id: customer_id} # the orders refer to it
-      columns:
-        id: keep # primary key
-        eMail: hash # an e-mail address; unique
-        Fornavn: null # a name of a person or company
-        efternavn: {text: x} # a name of a person or company; NOT NULL
-        birth_date: {truncate_date: year} # a date of birth
+      rows: review # a person may be in it for more than orders: write delete or keep, or the columns below instead
+      # columns:
+      #   id: keep # primary key
+      #   eMail: hash # an e-mail address; unique
+      #   Fornavn: null # a name of a person or company
+      #   efternavn: {text: x} # a name of a person or company; NOT NULL
+      #   birth_date: {truncate_date: year} # a date of birth
     - table: public.order_rader
       match: {order_number: order_number}
       rows: review # cart content, by its name: write delete or keep, or the columns below instead
@@ -147,9 +180,10 @@ retention:
     - table: public.addresses
       match: {customer_id: id}
       parent: public.customers
-      columns:
-        customer_id: keep # refers to public.customers
-        street: null # an address
+      rows: review # a person may be in it for more than orders: write delete or keep, or the columns below instead
+      # columns:
+      #   customer_id: keep # refers to public.customers
+      #   street: null # an address
     - table: public.rad_comments
       match: {rad_id: id}
       parent: public.order_rader
@@ -161,6 +195,12 @@ retention:
 }
 
 var reviews = regexp.MustCompile(`(?m)^( +[A-Za-z_"]+: )review\b`)
+
+// byColumns takes the columns that a draft proposes where it leaves whole rows to review.
+func byColumns(draft string) string {
+	draft = regexp.MustCompile(`(?m)^      rows: review.*\n`).ReplaceAllString(draft, "")
+	return regexp.MustCompile(`(?m)^      # (columns:|  \S)`).ReplaceAllString(draft, "      $1")
+}
 
 // What is left to decide is refused by line; once it is decided, the configuration loads.
 func TestPolicyDraftLoads(t *testing.T) {
@@ -177,9 +217,7 @@ func TestPolicyDraftLoads(t *testing.T) {
 	require.Len(t, cfg.Retention.Policy, 2)
 	require.Len(t, cfg.Retention.Policy[0].Columns, 9)
 
-	decided = strings.Replace(decided, "      rows: keep", "      # rows: keep", 1)
-	decided = regexp.MustCompile(`(?m)^      # (columns:|  \w)`).ReplaceAllString(decided, "      $1")
-	cfg, err = config.Parse("kvit.yaml", []byte(reviews.ReplaceAllString(decided, "${1}keep")), getenv)
+	cfg, err = config.Parse("kvit.yaml", []byte(reviews.ReplaceAllString(byColumns(yaml), "${1}keep")), getenv)
 	require.NoError(t, err, "the columns of order lines load too")
 	require.Len(t, cfg.Retention.Policy[1].Columns, 6)
 }
@@ -196,10 +234,10 @@ func TestPolicyDraftOfAMessyShopLoads(t *testing.T) {
 		return config.Parse("kvit.yaml", []byte(exampleYAML+policy), getenv)
 	}
 	_, err := parse(drafted)
-	for _, key := range []string{"policy[2].match", "policy[4].rows", "columns.token"} {
+	for _, key := range []string{"policy[2].match", "policy[4].rows", "columns.sku"} {
 		require.ErrorContains(t, err, key)
 	}
-	decided := regexp.MustCompile(`match: review\b`).ReplaceAllString(drafted, "match: {decided: id}")
+	decided := regexp.MustCompile(`match: review\b`).ReplaceAllString(byColumns(drafted), "match: {decided: id}")
 	decided = regexp.MustCompile(`(?m)^.*ønsket.*\n`).ReplaceAllString(reviews.ReplaceAllString(decided, "${1}keep"), "")
 	cfg, err := parse(decided)
 	require.NoError(t, err)
@@ -213,10 +251,32 @@ func TestPolicyDraftPassesTheCheck(t *testing.T) {
 	_, err := k.pool().Exec(t.Context(), messyShop+`; alter table public.orders drop column ønsket`)
 	require.NoError(t, err)
 	drafted := k.mustCall("policy", "draft", "--table", "customers", "--table", "crm.newsletter")
-	decided := strings.Replace(drafted, "match: review", "match: {new_id: id}", 1)
+	decided := strings.Replace(byColumns(drafted), "match: review", "match: {new_id: id}", 1)
 	decided = reviews.ReplaceAllString(decided, "${1}keep")
 	k.write(exampleYAML + strings.Replace(decided, "retention:\n", "retention:\n  hash_key: ${CRM_SECRET}\n", 1))
 	require.Contains(t, k.mustCall("check", "--offline"), "ok")
+}
+
+// A second draft, for a table that was added, can be had while the first is not decided.
+func TestPolicyDraftBesideAnUnfinishedPolicy(t *testing.T) {
+	t.Parallel()
+	k := install(t, storetest.URL(t), exampleYAML)
+	_, err := k.pool().Exec(t.Context(), messyShop)
+	require.NoError(t, err)
+	drafted := k.mustCall("policy", "draft", "--table", "public.customers")
+	unfinished := strings.Replace(drafted, "ip: null", "ip: hash", 1)
+	k.write(exampleYAML + "destinations: {crm: {kind: webhook, secret: \"${NOT_SET_YET}\"}}\n" + unfinished)
+	code, stdout, _ := k.call("check", "--offline")
+	require.Equal(t, 1, code)
+	for _, problem := range []string{
+		"retention.hash_key: is missing, and the policy has a column that becomes a hash",
+		"retention.policy[0].columns.status: is review: somebody has to decide, keep it or say how it is erased",
+		"retention.policy[2].rows: is review: somebody has to decide, delete or keep its rows, or name its columns",
+		"retention.policy[4].match: is review: somebody has to decide, write {column of this table: column of the orders table}",
+	} {
+		require.Contains(t, stdout, problem)
+	}
+	require.Equal(t, drafted, k.mustCall("policy", "draft", "--table", "public.customers"))
 }
 
 func TestPolicyDraftForMachines(t *testing.T) {

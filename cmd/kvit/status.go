@@ -23,6 +23,7 @@ type status struct {
 	Outcomes     []store.OutcomeCount      `json:"outcomes"`
 	Orders       *store.OrdersStatus       `json:"orders"` // null: shop.orders is not configured
 	LastErasure  *time.Time                `json:"last_erasure"`
+	Braked       int                       `json:"braked"` // orders that were due when the brake stopped the last run; 0: it did not
 
 	PolicyProblems []retention.Problem `json:"policy_problems"` // each stops the erasure of its table
 }
@@ -65,6 +66,9 @@ func readStatus(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) (sta
 	if s.LastErasure, err = store.LastErasureSuccess(ctx, pool); err != nil {
 		return s, err
 	}
+	if s.Braked, err = store.Braked(ctx, pool); err != nil {
+		return s, err
+	}
 	if orders := shopOrders(cfg); orders != nil {
 		o, err := store.ReadOrdersStatus(ctx, pool, *orders, overdueGrace)
 		if err != nil {
@@ -105,6 +109,7 @@ func (s status) print(w io.Writer, now time.Time) error {
 	if s.Orders != nil {
 		fmt.Fprintf(t, "\nORDERS\t\n")
 		fmt.Fprintf(t, "awaiting import\t%d\toldest %s\n", s.Orders.AwaitingImport, ago(s.Orders.OldestAwaiting, now))
+		fmt.Fprintf(t, "imports late\t%d\n", s.Orders.ImportsLate)
 		fmt.Fprintf(t, "erasures due\t%d\n", s.Orders.ErasuresDue)
 		fmt.Fprintf(t, "erasures overdue\t%d\n", s.Orders.ErasuresOverdue)
 		fmt.Fprintf(t, "held\t%d\n", s.Orders.ErasuresHeld)
@@ -114,6 +119,9 @@ func (s status) print(w io.Writer, now time.Time) error {
 		fmt.Fprintf(t, "not erased: %s\n", p)
 	}
 	fmt.Fprintf(t, "last erasure\t%s\n", ago(s.LastErasure, now))
+	if s.Braked > 0 {
+		fmt.Fprintf(t, "BRAKED\t%d orders were due: kvit erase --dry-run, then kvit erase --confirm\n", s.Braked)
+	}
 	return t.Flush()
 }
 

@@ -148,7 +148,6 @@ func exportTo(ctx context.Context, pool *pgxpool.Pool, w io.Writer) (chain reten
 	snapshot := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err = pgx.BeginTxFunc(ctx, pool, snapshot, func(tx pgx.Tx) error {
 		chain, err = verifyDatabase(ctx, tx, func(c retention.Certificate) error {
-			c.ErasedAt, c.ERPImportedAt = c.ErasedAt.UTC(), c.ERPImportedAt.UTC()
 			return encoder.Encode(c)
 		})
 		return err
@@ -162,31 +161,38 @@ func exportTo(ctx context.Context, pool *pgxpool.Pool, w io.Writer) (chain reten
 	return chain, nil
 }
 
-// exportFile leaves no half of a file, and nothing that others may read: a temporary file, in the same
+func exportFile(ctx context.Context, pool *pgxpool.Pool, name string, force bool) (chain retention.Chain, err error) {
+	err = writeFile(name, force, func(w io.Writer) error {
+		chain, err = exportTo(ctx, pool, w)
+		return err
+	})
+	return chain, err
+}
+
+// writeFile leaves no half of a file, and nothing that others may read: a temporary file, in the same
 // folder so that it can be renamed, has mode 0600 from the start.
-func exportFile(ctx context.Context, pool *pgxpool.Pool, name string, force bool) (retention.Chain, error) {
+func writeFile(name string, force bool, write func(io.Writer) error) error {
 	if err := mayWrite(name, force); err != nil {
-		return retention.Chain{}, err
+		return err
 	}
 	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
 	if err != nil {
-		return retention.Chain{}, fmt.Errorf("create file: %w", err)
+		return fmt.Errorf("create file: %w", err)
 	}
 	defer func() {
 		_ = f.Close()
 		_ = os.Remove(f.Name()) // gone already if all went well
 	}()
-	chain, err := exportTo(ctx, pool, f)
-	if err != nil {
-		return chain, err
+	if err := write(f); err != nil {
+		return err
 	}
 	if err := errors.Join(f.Sync(), f.Close()); err != nil {
-		return chain, fmt.Errorf("write file: %w", err)
+		return fmt.Errorf("write file: %w", err)
 	}
 	if err := mayWrite(name, force); err != nil { // it took a while
-		return chain, err
+		return err
 	}
-	return chain, os.Rename(f.Name(), name)
+	return os.Rename(f.Name(), name)
 }
 
 // mayWrite refuses what is there, unless it is a plain file and force is given: a renamed file would take

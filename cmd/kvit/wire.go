@@ -109,10 +109,16 @@ func shopOrders(cfg config.Config) *store.Orders {
 		return nil
 	}
 	o := cfg.Shop.Orders
-	return &store.Orders{
+	orders := &store.Orders{
 		Table: o.Table, Ref: o.Ref, PlacedAt: o.PlacedAt, ImportedAt: o.ImportedAt, ERPNumber: o.ERPNumber,
-		ErasedAt: o.ErasedAt, AwaitingImport: o.AwaitingImport, EraseAfter: cfg.Retention.EraseAfterImport,
+		ErasedAt: o.ErasedAt, Email: o.Email, CustomerID: o.CustomerID, AwaitingImport: o.AwaitingImport,
+		EraseAfter: cfg.Retention.EraseAfterImport, EraseUnimportedAfter: cfg.Retention.EraseNeverImportedAfter,
+		AlarmAfter: cfg.Retention.AlarmUnimportedAfter,
 	}
+	for _, c := range cfg.Retention.Clocks {
+		orders.Clocks = append(orders.Clocks, store.Clock{Name: c.Name, When: c.When, Since: c.Since, After: c.EraseAfter})
+	}
+	return orders
 }
 
 // overdueGrace is how long after its due date an order's erasure counts as overdue: the time

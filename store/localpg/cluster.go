@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -52,20 +53,31 @@ func (s *Server) initdb(ctx context.Context, dir, passwordFile string) error {
 	cmd := s.account.command(s.home.dir, filepath.Join(s.binDir, "initdb"),
 		"--pgdata", dir, "--username", superuser, "--pwfile", passwordFile, "--auth", "scram-sha-256",
 		"--encoding", "UTF8", "--locale", "C", "--no-sync", "--no-instructions")
+	if err := runTool(ctx, cmd); err != nil {
+		return fmt.Errorf("make database cluster: %w", err)
+	}
+	return nil
+}
+
+// runTool runs one of Postgres' programs to its end, or until ctx ends. What it printed is part of the
+// error.
+func runTool(ctx context.Context, cmd *exec.Cmd) error {
+	name := filepath.Base(cmd.Path)
 	var output strings.Builder
 	cmd.Stdout, cmd.Stderr = &output, &output
 	dieWithParent(cmd.SysProcAttr, syscall.SIGTERM)
 	p, err := startProcess(cmd)
 	if err != nil {
-		return fmt.Errorf("start initdb: %w", err)
+		return fmt.Errorf("start %s: %w", name, err)
 	}
 	select {
 	case <-p.done:
 	case <-ctx.Done():
-		return errors.Join(fmt.Errorf("make database cluster: %w", ctx.Err()), p.end(context.WithoutCancel(ctx), syscall.SIGTERM, syscall.SIGKILL))
+		err := p.end(context.WithoutCancel(ctx), syscall.SIGTERM, syscall.SIGKILL)
+		return errors.Join(fmt.Errorf("run %s: %w", name, ctx.Err()), err)
 	}
 	if p.err != nil {
-		return fmt.Errorf("make database cluster: initdb: %w\n%s", p.err, strings.TrimSpace(output.String()))
+		return fmt.Errorf("run %s: %w\n%s", name, p.err, strings.TrimSpace(output.String()))
 	}
 	return nil
 }

@@ -164,3 +164,17 @@ func TestTakenPortIsTriedNoMore(t *testing.T) {
 	require.Empty(t, ports)
 	require.Equal(t, free, s.port)
 }
+
+// Fetched binaries are without pg_basebackup.
+func TestReplicaWithoutItsProgram(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	a, err := unprivileged()
+	require.NoError(t, err)
+	fetched := &Server{account: a, binDir: t.TempDir()}
+
+	_, err = fetched.Replica(ctx, nil)
+	require.ErrorContains(t, err, "pg_basebackup is not beside postgres")
+	require.ErrorContains(t, err, "install Postgres")
+}

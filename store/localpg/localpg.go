@@ -59,6 +59,7 @@ type Options struct {
 // may be called from several goroutines.
 type Server struct {
 	options  Options
+	primary  *Server // nil: it is no replica
 	account  account
 	home     *home
 	binDir   string
@@ -76,8 +77,10 @@ type Server struct {
 // most 30 seconds, until it answers. ctx bounds the start alone, not the life
 // of the server. An error leaves nothing running; if Postgres did not start it
 // holds the end of the server's log.
-func Start(ctx context.Context, o Options) (*Server, error) {
-	s := &Server{options: o, port: o.Port, logger: o.Logger}
+func Start(ctx context.Context, o Options) (*Server, error) { return start(ctx, o, nil) }
+
+func start(ctx context.Context, o Options, primary *Server) (*Server, error) {
+	s := &Server{options: o, primary: primary, port: o.Port, logger: o.Logger}
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
 	}
@@ -103,8 +106,9 @@ func (s *Server) URL(database string) string {
 	return u.String()
 }
 
-// BinDir is the directory of the server's programs. pg_dump is among them where
-// Postgres was found on the system; fetched binaries hold only the server.
+// BinDir is the directory of the server's programs. pg_dump and pg_basebackup are
+// among them where Postgres was found on the system; fetched binaries hold only
+// the server.
 func (s *Server) BinDir() string { return s.binDir }
 
 // Stop shuts the server down for good: it disconnects the clients, waits until
@@ -162,7 +166,7 @@ func (s *Server) Restart(ctx context.Context) error {
 	return s.StartAgain(ctx)
 }
 
-// prepare finds a user, a home and binaries, and makes the cluster.
+// prepare finds a user, a home and binaries, and makes the cluster; a replica has those of its primary.
 func (s *Server) prepare(ctx context.Context) error {
 	var err error
 	if s.account, err = unprivileged(); err != nil {
@@ -170,6 +174,10 @@ func (s *Server) prepare(ctx context.Context) error {
 	}
 	if s.home, err = enterHome(ctx, s.options.Dir, s.account, s.logger); err != nil {
 		return err
+	}
+	if s.primary != nil {
+		s.binDir, s.password = s.primary.binDir, s.primary.password
+		return s.copyPrimary(ctx)
 	}
 	if s.binDir, err = findBinaries(ctx, s.account, s.home.dir, s.logger); err != nil {
 		return err

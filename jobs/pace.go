@@ -1,0 +1,100 @@
+package jobs
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"kvit/store"
+)
+
+// batchSize is how many orders the next transaction erases, so that each takes about the same time,
+// whatever an order's rows cost.
+type batchSize struct {
+	orders int
+	most   int
+	aim    time.Duration // 0: always most
+}
+
+// firstBatch is small, since nothing is known yet.
+const firstBatch = 20
+
+func newBatchSize(most int, aim time.Duration) batchSize {
+	most = max(most, 1)
+	if aim == 0 {
+		return batchSize{orders: most, most: most}
+	}
+	return batchSize{orders: min(firstBatch, most), most: most, aim: aim}
+}
+
+// took adapts the size to how long a batch of so many orders took, by half or the double at most: one
+// slow moment says little.
+func (b *batchSize) took(orders int, elapsed time.Duration) {
+	if b.aim == 0 || orders == 0 {
+		return
+	}
+	fits := int(float64(orders) * float64(b.aim) / float64(max(elapsed, time.Millisecond)))
+	b.orders = min(max(fits, b.orders/2, 1), 2*b.orders, b.most)
+}
+
+// halve makes room for somebody who waits.
+func (b *batchSize) halve() { b.orders = max(b.orders/2, 1) }
+
+const (
+	waiterRest = time.Second // after a batch on which others waited
+	replicaAsk = time.Second // between looks at replicas that are behind
+)
+
+// lookout is the connection that keeps the run the only one, and looks around for it meanwhile.
+type lookout struct {
+	tx  pgx.Tx // nil in a dry run
+	lag time.Duration
+
+	waited bool // others waited for the last batch
+}
+
+// waiters asks, while a batch still holds its locks, whether anybody waits for them.
+func (w *lookout) waiters(ctx context.Context, batch pgx.Tx) error {
+	w.waited = false
+	pid, err := store.BackendPID(ctx, batch)
+	if err != nil {
+		return err
+	}
+	n, err := store.WaitersOn(ctx, w.tx, pid)
+	w.waited = n > 0
+	return err
+}
+
+// calm waits until the replicas have caught up, and after a batch on which others waited.
+func (r *eraseRun) calm(ctx context.Context) error {
+	if r.lookout.waited {
+		r.size.halve()
+		r.lookout.waited = false
+		if err := rest(ctx, waiterRest); err != nil {
+			return err
+		}
+	}
+	for told := false; r.lookout.lag > 0 && r.lookout.tx != nil && !r.late(); told = true {
+		lag, known, err := store.ReplicaLag(ctx, r.lookout.tx)
+		if err != nil || !known || lag <= r.lookout.lag {
+			return err
+		}
+		if !told {
+			r.Logger.Warn("erasure waits for a replica", "lag", lag.String(), "max_replica_lag", r.lookout.lag.String())
+		}
+		if err := rest(ctx, replicaAsk); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func rest(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

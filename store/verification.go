@@ -1,0 +1,169 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Remains is what a look at an erased table found, in rows by order reference.
+type Remains struct {
+	Left   map[string]int64 // rows that still hold what should be gone
+	Shared map[string]int64 // rows that stay, because other orders have them, too
+}
+
+// FindRemains looks for what EraseTable should have erased of orders.
+func FindRemains(ctx context.Context, tx pgx.Tx, o Orders, e TableErasure, refs []string) (Remains, error) {
+	found := Remains{Left: map[string]int64{}, Shared: map[string]int64{}}
+	refType, err := o.refType(ctx, tx)
+	if err != nil {
+		return found, err
+	}
+	statement := eraseStatement{orders: o, erasure: e, refType: refType, args: arguments{refs}}
+	text, err := statement.remains()
+	if err != nil {
+		return found, fmt.Errorf("verify %s: %w", e.Table, err)
+	}
+	rows, _ := tx.Query(ctx, text, statement.args...) // ForEachRow reports its error
+	var ref string
+	var left, shared int64
+	_, err = pgx.ForEachRow(rows, []any{&ref, &left, &shared}, func() error {
+		found.Left[ref], found.Shared[ref] = left, shared
+		return nil
+	})
+	if err != nil {
+		return found, fmt.Errorf("verify %s: %w", e.Table, err)
+	}
+	return found, nil
+}
+
+func (s *eraseStatement) remains() (string, error) {
+	what, err := s.remaining()
+	if err != nil {
+		return "", err
+	}
+	if len(s.erasure.Path) == 0 {
+		return s.orders.sql(`
+			select t.{ref}::text, count(*), 0
+			from {orders} t
+			where t.` + s.refs() + ` and (t.{erased_at} is null or ` + what + `)
+			group by 1`), nil
+	}
+	needed := "false"
+	if s.erasure.Shared {
+		needed = s.needed()
+	}
+	from, where := s.reach("p", "o")
+	return s.orders.sql(`
+		select found.ref, count(*) filter (where not found.needed), count(*) filter (where found.needed)
+		from (
+		    select o.{ref}::text as ref, ` + needed + ` as needed
+		    from ` + QuoteTable(s.erasure.Table) + ` t, ` + from + `
+		    where ` + where + ` and o.` + s.refs() + ` and (` + what + `)
+		) found
+		group by 1`), nil
+}
+
+// remaining is true of a row that still holds what should be gone.
+func (s *eraseStatement) remaining() (string, error) {
+	if s.erasure.DeleteRows {
+		return "true", nil
+	}
+	conditions := []string{"false"}
+	for _, w := range s.erasure.Writes {
+		condition, err := s.remainder(w)
+		if err != nil {
+			return "", err
+		}
+		conditions = append(conditions, condition)
+	}
+	return strings.Join(conditions, " or "), nil
+}
+
+func (s *eraseStatement) remainder(w Write) (string, error) {
+	column := "t." + QuoteColumn(w.Column)
+	switch w.Strategy {
+	case "null":
+		return column + " is not null", nil
+	case "text":
+		return column + " is distinct from " + s.args.add(w.Text), nil
+	case "generalise":
+		return "char_length(" + column + "::text) > " + s.args.add(w.Length) + "::integer", nil
+	case "truncate_date":
+		return column + " is distinct from " + s.truncated(w, column), nil
+	case "hash":
+		return column + "::text !~ '^[0-9a-f]{64}$'", nil
+	case "json":
+		// Erasing it once more must change nothing.
+		return column + "::jsonb is distinct from (" + s.document(w, column, "true") + ")::jsonb", nil
+	default:
+		return "", fmt.Errorf("look at column %s: %w", w.Column, errStrategy)
+	}
+}
+
+// CountValues counts what EraseTable is going to overwrite of orders: the values that are not null, by
+// column.
+func CountValues(ctx context.Context, tx pgx.Tx, o Orders, e TableErasure, refs []string) (map[string]int64, error) {
+	if len(e.Writes) == 0 {
+		return nil, nil
+	}
+	refType, err := o.refType(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	statement := eraseStatement{orders: o, erasure: e, refType: refType, args: arguments{refs}}
+	counts := make([]int64, len(e.Writes))
+	into := make([]any, len(e.Writes))
+	for i := range counts {
+		into[i] = &counts[i]
+	}
+	if err := tx.QueryRow(ctx, statement.values(), statement.args...).Scan(into...); err != nil {
+		return nil, fmt.Errorf("count values of %s: %w", e.Table, err)
+	}
+	byColumn := map[string]int64{}
+	for i, w := range e.Writes {
+		byColumn[w.Column] = counts[i]
+	}
+	return byColumn, nil
+}
+
+// values counts a row once, however many orders it has.
+func (s *eraseStatement) values() string {
+	counts := make([]string, len(s.erasure.Writes))
+	for i, w := range s.erasure.Writes {
+		counts[i] = "count(t." + QuoteColumn(w.Column) + ")"
+	}
+	list := strings.Join(counts, ", ")
+	if len(s.erasure.Path) == 0 {
+		return s.orders.sql(`select ` + list + ` from {orders} t where t.` + s.refs())
+	}
+	from, where := s.reach("p", "o")
+	where += " and o." + s.refs()
+	if s.erasure.Shared {
+		where += " and not " + s.needed()
+	}
+	return s.orders.sql(`select ` + list + ` from ` + QuoteTable(s.erasure.Table) + ` t
+		where exists (select from ` + from + ` where ` + where + `)`)
+}
+
+// EventsLeft counts events of orders that still hold what should be gone, by order reference.
+func EventsLeft(ctx context.Context, tx pgx.Tx, refs []string) (map[string]int64, error) {
+	rows, _ := tx.Query(ctx, `
+		select order_ref, count(*)
+		from kvit.event
+		where order_ref = any ($1) and (payload is not null or consent <> '{}' or stream is not null)
+		group by order_ref`, refs) // ForEachRow reports its error
+	counts := map[string]int64{}
+	var ref string
+	var n int64
+	_, err := pgx.ForEachRow(rows, []any{&ref, &n}, func() error {
+		counts[ref] = n
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("verify events: %w", err)
+	}
+	return counts, nil
+}
