@@ -22,7 +22,7 @@ demo: prerequisites build
 	./kvit demo
 
 test: prerequisites
-	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 15m ./...
+	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 10m ./...
 
 lint: $(LINT)
 	@unformatted="$$(gofmt -l .)"; if [ -n "$$unformatted" ]; then \

@@ -263,16 +263,15 @@ func build(b *testing.B) string {
 	return binary
 }
 
-// kvitCommand returns what runs kvit's commands with these destinations.
-func kvitCommand(b *testing.B, binary, url, destinations string) func(args ...string) *exec.Cmd {
+// kvitCommand returns what runs kvit's commands with these sections of the configuration.
+func kvitCommand(b *testing.B, binary, url, sections string) func(args ...string) *exec.Cmd {
 	b.Helper()
 	config := filepath.Join(b.TempDir(), "kvit.yaml")
 	require.NoError(b, os.WriteFile(config, []byte(`
 database: {url: "${DATABASE_URL}"}
 log: {level: error}
 ops: {listen: "off"}
-destinations:
-`+destinations), 0o600))
+`+sections), 0o600))
 	return func(args ...string) *exec.Cmd {
 		cmd := exec.CommandContext(b.Context(), binary, args...)
 		cmd.Env = append(os.Environ(), "KVIT_CONFIG="+config, "DATABASE_URL="+url, "CRM_SECRET="+secret, "META_TOKEN=example-token")
@@ -289,7 +288,7 @@ func kvitRun(b *testing.B, binary, url, destination string) (rate, peakMB float6
 		eventsIn = eventsInMeta
 	}
 	receiver, address := listen(b, eventsIn)
-	command := kvitCommand(b, binary, url, fmt.Sprintf("  crm: "+destination+"\n", address))
+	command := kvitCommand(b, binary, url, fmt.Sprintf("destinations:\n  crm: "+destination+"\n", address))
 	require.NoError(b, command("migrate", "up").Run())
 	for from := 0; from < events; from += 1000 {
 		var keys, payloads []string

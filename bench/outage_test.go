@@ -51,7 +51,7 @@ func latency(b *testing.B, binary, url string, waiting int) float64 {
 	if waiting > 0 {
 		other = "http://" + closedPort(b)
 	}
-	command := kvitCommand(b, binary, url, fmt.Sprintf("  crm: "+webhook+"\n  other: "+webhook+"\n", healthy, other))
+	command := kvitCommand(b, binary, url, fmt.Sprintf("destinations:\n  crm: "+webhook+"\n  other: "+webhook+"\n", healthy, other))
 	require.NoError(b, command("migrate", "up").Run())
 	_, err := pool.Exec(b.Context(), `update kvit.destination set enabled = name = 'other'`)
 	require.NoError(b, err)

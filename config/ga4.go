@@ -1,6 +1,9 @@
 package config
 
-import "fmt"
+import (
+	"encoding/json"
+	"fmt"
+)
 
 // GA4 is a web data stream of Google Analytics 4
 // (https://developers.google.com/analytics/devguides/collection/protocol/ga4).
@@ -13,6 +16,15 @@ type GA4 struct {
 	WithoutClientID string            // skip or derive: events without client.ga_client_id; default skip
 	Params          map[string]string // name of a parameter at Google -> dotted path into the payload's custom
 	BaseURL         string            // no slash at the end; empty: the region's own
+	Deletion        GA4Deletion       // zero: Google is not told of a person who asks for erasure
+}
+
+// GA4Deletion is what it takes to have Google delete the data of a person
+// (https://developers.google.com/analytics/devguides/config/admin/v1/rest/v1alpha/properties/submitUserDeletion).
+type GA4Deletion struct {
+	PropertyID  string // digits
+	Credentials Secret // the JSON key of a service account
+	BaseURL     string // no slash at the end; empty: Google's own
 }
 
 // mostParams leaves room for kvit's own below the 25 that Google takes.
@@ -28,7 +40,52 @@ func readGA4(s *section) *GA4 {
 		WithoutClientID: s.choice("without_client_id", "skip", "skip", "derive"),
 		Params:          readParams(s.section("params")),
 		BaseURL:         s.url("base_url", ""),
+		Deletion:        readGA4Deletion(s.section("deletion")),
 	}
+}
+
+func readGA4Deletion(s *section) GA4Deletion {
+	if !s.present {
+		return GA4Deletion{}
+	}
+	defer s.finish()
+	return GA4Deletion{
+		PropertyID:  s.requiredText("property_id", propertyID),
+		Credentials: requiredServiceAccount(s, "credentials"),
+		BaseURL:     s.url("base_url", ""),
+	}
+}
+
+var propertyID = matches(`[0-9]{1,20}`, "is not the id of a property, which is a number (in quotes)")
+
+// requiredServiceAccount reads a secret of several lines, which other secrets must not have.
+func requiredServiceAccount(s *section, name string) Secret {
+	if !s.require(name) {
+		return Secret{}
+	}
+	text, problem := s.reader.secretText(s.entries[name].value)
+	if problem == "" {
+		problem = serviceAccount(text)
+	}
+	if problem != "" {
+		s.problem(name, problem)
+		return Secret{}
+	}
+	return NewSecret(text)
+}
+
+// serviceAccount looks at the shape alone; whether the key can sign is found when the destination is made.
+func serviceAccount(text string) string {
+	var file struct {
+		Type  string `json:"type"`
+		Email string `json:"client_email"`
+		Key   string `json:"private_key"`
+	}
+	err := json.Unmarshal([]byte(text), &file)
+	if err != nil || file.Type != "service_account" || file.Email == "" || file.Key == "" {
+		return "is not the JSON key of a service account"
+	}
+	return ""
 }
 
 var measurementID = matches(`G-[A-Z0-9]{1,30}`, "is not the measurement id of a web data stream, as in G-ABC1234567")

@@ -2,6 +2,8 @@ package config
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -34,6 +36,72 @@ func TestGA4(t *testing.T) {
 		Params: map[string]string{"customer_group": "custom.customer_group"}, BaseURL: "http://127.0.0.1:8080",
 	}, c)
 	require.Equal(t, map[string]string{"order_placed": "purchase", "order_paid": ""}, d.EventNames)
+}
+
+const serviceAccountKey = `{
+  "type": "service_account",
+  "client_email": "kvit@example-project.iam.gserviceaccount.com",
+  "private_key": "key-marker",
+  "token_uri": "https://oauth2.example.com/token"
+}`
+
+// withServiceAccount is withDatabase with ${ACCOUNT} set, which has several lines, and some that are none.
+func withServiceAccount(name string) string {
+	switch name {
+	case "ACCOUNT":
+		return serviceAccountKey
+	case "ACCOUNT_WITHOUT_KEY":
+		return strings.Replace(serviceAccountKey, "private_key", "other_key", 1)
+	case "USER_ACCOUNT":
+		return strings.Replace(serviceAccountKey, "service_account", "authorized_user", 1)
+	default:
+		return withDatabase(name)
+	}
+}
+
+func TestGA4Deletion(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "account.json")
+	require.NoError(t, os.WriteFile(file, []byte(serviceAccountKey+"\n"), 0o600))
+	for name, credentials := range map[string]string{"Variable": "${ACCOUNT}", "File": "file:" + file} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			text := "database: {url: \"${DATABASE_URL}\"}\n" + ga4Lines + "    deletion: {property_id: \"123456\", credentials: \"" + credentials + "\", base_url: http://127.0.0.1:8080/}\n"
+			cfg, err := Parse("kvit.yaml", []byte(text), withServiceAccount)
+			require.NoError(t, err)
+			deletion := cfg.Destinations[0].Settings.(*GA4).Deletion
+			require.Equal(t, serviceAccountKey, deletion.Credentials.Reveal())
+			require.NotContains(t, fmt.Sprintf("%+v", deletion), "key-marker")
+			deletion.Credentials = Secret{}
+			require.Equal(t, GA4Deletion{PropertyID: "123456", BaseURL: "http://127.0.0.1:8080"}, deletion)
+		})
+	}
+}
+
+func TestGA4DeletionMistakes(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		text  string
+		wants []string
+	}{
+		"Empty": {"{}", []string{"6: destinations.ga.deletion.property_id: is missing", "6: destinations.ga.deletion.credentials: is missing"}},
+		"Stream": {"{property_id: G-ABC1234567, credentials: \"${ACCOUNT}\"}",
+			[]string{"6: destinations.ga.deletion.property_id: is not the id of a property, which is a number (in quotes)"}},
+		"Number": {"{property_id: 123456, credentials: \"${ACCOUNT}\"}",
+			[]string{"6: destinations.ga.deletion.property_id: must be text (put numbers and true/false in quotes)"}},
+		"Token":   {"{property_id: \"1\", credentials: \"${PRIVATE}\"}", []string{"6: destinations.ga.deletion.credentials: is not the JSON key of a service account"}},
+		"NoKey":   {"{property_id: \"1\", credentials: \"${ACCOUNT_WITHOUT_KEY}\"}", []string{"6: destinations.ga.deletion.credentials: is not the JSON key of a service account"}},
+		"User":    {"{property_id: \"1\", credentials: \"${USER_ACCOUNT}\"}", []string{"6: destinations.ga.deletion.credentials: is not the JSON key of a service account"}},
+		"Literal": {"{property_id: \"1\", credentials: ya29.example}", []string{"6: destinations.ga.deletion.credentials: " + notInFile}},
+		"Unset":   {"{property_id: \"1\", credentials: \"${NONE}\"}", []string{"6: destinations.ga.deletion.credentials: the environment variable NONE is not set"}},
+		"Known":   {"{property_id: \"1\", credentials: \"${ACCOUNT}\", token: a}", []string{"6: destinations.ga.deletion.token: is not a known key"}},
+		"List":    {"[a]", []string{"6: destinations.ga.deletion: must be a mapping of keys to values"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.ElementsMatch(t, test.wants, withoutFile(mistakes(t, ga4Lines+"    deletion: "+test.text+"\n", withServiceAccount)))
+		})
+	}
 }
 
 func TestGA4Mistakes(t *testing.T) {

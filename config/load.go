@@ -61,7 +61,7 @@ func (r *reader) config(data []byte, without []string) Config {
 		return Config{}
 	}
 	for _, name := range without {
-		top.drop(name)
+		delete(top.entries, name)
 	}
 	var cfg Config
 	cfg.Database = readDatabase(top)

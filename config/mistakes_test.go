@@ -179,7 +179,9 @@ func TestMistakes(t *testing.T) {
 		"BrakeNoNumber":   {"retention:\n  brake: {max_share: .nan}\n", []string{"2: retention.brake.max_share: must be a number, without quotes"}},
 		"BrakeHuge":       {"retention:\n  brake: {max_share: 18446744073709551615}\n", []string{"2: retention.brake.max_share: must be from 0 to 1"}},
 
-		"ClocksWithoutShop": {"retention:\n  clocks:\n    a: {when: x, since: y, erase_after: 1d}\n", []string{"2: retention.clocks: needs shop.orders, which says what an order is"}},
+		"ClocksWithoutShop": {"retention:\n  clocks:\n    a: {when: x, erase_after: 1d}\n", []string{"2: retention.clocks: needs shop.orders, which says what an order is"}},
+		"ClocksFaultyShop":  {"shop: {}\nretention:\n  clocks:\n    a: {when: x, erase_after: 1d}\n", []string{"1: shop.orders: is missing"}},
+		"ClocksBrokenShop":  {"shop: none\nretention:\n  clocks:\n    a: {when: x, erase_after: 1d}\n", []string{"1: shop: must be a mapping of keys to values"}},
 		"ClocksAreAList":    {clock + "    - {when: x}\n", []string{"4: retention.clocks: must be a mapping of keys to values"}},
 		"ClockIsText":       {clock + "    cart: 7d\n", []string{"5: retention.clocks.cart: must be a mapping of keys to values"}},
 		"ClockEmpty":        {clock + "    cart: {}\n", []string{"5: retention.clocks.cart.when: is missing", "5: retention.clocks.cart.erase_after: is missing"}},

@@ -78,12 +78,6 @@ func (s *section) add(key ast.MapKeyNode, value ast.Node) {
 	s.names = append(s.names, name)
 }
 
-// drop makes the section one that does not have the key.
-func (s *section) drop(name string) {
-	delete(s.entries, name)
-	s.names = slices.DeleteFunc(s.names, func(n string) bool { return n == name })
-}
-
 func keyName(key ast.MapKeyNode) (string, bool) {
 	switch n := key.(type) {
 	case *ast.StringNode:
@@ -247,17 +241,8 @@ func (s *section) share(name string, fallback float64) float64 {
 	if !ok {
 		return fallback
 	}
-	var value float64
-	switch n := e.value.(type) {
-	case *ast.FloatNode:
-		value = n.Value
-	case *ast.IntegerNode:
-		whole, ok := wholeNumber(n)
-		if !ok {
-			whole = -1
-		}
-		value = float64(whole)
-	default:
+	value, ok := number(e.value)
+	if !ok {
 		s.problem(name, unexpected(e.value, "must be a number, without quotes"))
 		return fallback
 	}
@@ -266,6 +251,21 @@ func (s *section) share(name string, fallback float64) float64 {
 		return fallback
 	}
 	return value
+}
+
+func number(n ast.Node) (float64, bool) {
+	switch n := n.(type) {
+	case *ast.FloatNode:
+		return n.Value, true
+	case *ast.IntegerNode:
+		switch v := n.Value.(type) {
+		case int64:
+			return float64(v), true
+		case uint64:
+			return float64(v), true
+		}
+	}
+	return 0, false
 }
 
 func wholeNumber(n *ast.IntegerNode) (int, bool) {

@@ -7,7 +7,29 @@ import (
 	"kvit/store"
 )
 
-// ReadDatabase reads what a column policy of these tables is checked against, or drafted from.
+// ReadDatabase reads what a policy of these tables is checked against, or drafted from.
 func ReadDatabase(ctx context.Context, db store.DB, tables []string) (retention.Database, error) {
-	return readDatabase(ctx, db, tables)
+	var database retention.Database
+	columns, err := store.TableColumns(ctx, db, tables)
+	if err != nil {
+		return database, err
+	}
+	for _, c := range columns {
+		database.Columns = append(database.Columns, retention.DatabaseColumn(c))
+	}
+	references, err := store.References(ctx, db, tables)
+	if err != nil {
+		return database, err
+	}
+	for _, r := range references {
+		database.ForeignKeys = append(database.ForeignKeys, retention.ForeignKey(r))
+	}
+	indexes, err := store.UniqueIndexes(ctx, db, tables)
+	if err != nil {
+		return database, err
+	}
+	for _, i := range indexes {
+		database.UniqueIndexes = append(database.UniqueIndexes, retention.UniqueIndex(i))
+	}
+	return database, nil
 }

@@ -78,6 +78,8 @@ type Report struct {
 
 	Brake *Braking `json:"brake"` // nil: the brake lets the run pass
 
+	Replay *Replayed `json:"replay,omitempty"` // of Eraser.Replay alone
+
 	More bool `json:"more"` // time was up before everything due was done
 }
 
@@ -111,21 +113,8 @@ func (e *Eraser) RunConfirmed(ctx context.Context) (Report, error) {
 // orders that are due locked. The brake does not stop it; the report tells whether it would stop a run.
 func (e *Eraser) DryRun(ctx context.Context) (Report, error) {
 	r := e.newRun(time.Time{})
-	r.report.DryRun = true
-	r.report.Columns = map[string]map[string]int64{}
-	tx, err := e.DB.Begin(ctx)
-	if err != nil {
-		return r.report, failure("begin dry run", err)
-	}
-	defer rollBack(ctx, tx)
-	if err := lockRun(ctx, tx); err != nil {
-		return r.report, err
-	}
-	if err := store.LockErasure(ctx, tx); err != nil {
-		return r.report, failure("begin dry run", err)
-	}
-	r.db = tx
-	return r.report, r.everything(ctx)
+	err := r.undone(ctx, func() error { return r.everything(ctx) })
+	return r.report, err
 }
 
 // Check tells where the column policy and the database do not fit; empty means that erasing is safe.
@@ -134,7 +123,7 @@ func (e *Eraser) Check(ctx context.Context) ([]retention.Problem, error) {
 		return nil, nil
 	}
 	policy := e.policy()
-	database, err := readDatabase(ctx, e.DB, policy.TableNames())
+	database, err := ReadDatabase(ctx, e.DB, policy.TableNames())
 	if err != nil {
 		return nil, err
 	}
@@ -143,6 +132,9 @@ func (e *Eraser) Check(ctx context.Context) ([]retention.Problem, error) {
 
 func (e *Eraser) policy() retention.Policy {
 	o := e.Orders
+	if o == nil {
+		return e.Policy
+	}
 	return retention.Policy{
 		Tables: e.Policy.Tables,
 		Orders: retention.OrdersTable{
@@ -150,33 +142,6 @@ func (e *Eraser) policy() retention.Policy {
 			ImportedAt: o.ImportedAt, ERPNumber: o.ERPNumber, ErasedAt: o.ErasedAt,
 		},
 	}
-}
-
-// readDatabase reads what the policy of these tables is checked against.
-func readDatabase(ctx context.Context, db store.DB, tables []string) (retention.Database, error) {
-	var database retention.Database
-	columns, err := store.TableColumns(ctx, db, tables)
-	if err != nil {
-		return database, err
-	}
-	for _, c := range columns {
-		database.Columns = append(database.Columns, retention.DatabaseColumn(c))
-	}
-	references, err := store.References(ctx, db, tables)
-	if err != nil {
-		return database, err
-	}
-	for _, r := range references {
-		database.ForeignKeys = append(database.ForeignKeys, retention.ForeignKey(r))
-	}
-	indexes, err := store.UniqueIndexes(ctx, db, tables)
-	if err != nil {
-		return database, err
-	}
-	for _, i := range indexes {
-		database.UniqueIndexes = append(database.UniqueIndexes, retention.UniqueIndex(i))
-	}
-	return database, nil
 }
 
 // statements are the policy's statements, as the store takes them.

@@ -63,6 +63,30 @@ func (r *eraseRun) alone(ctx context.Context, work func() error) error {
 	return work()
 }
 
+// undone does work in one transaction and rolls it back.
+func (r *eraseRun) undone(ctx context.Context, work func() error) error {
+	r.report.DryRun = true
+	r.report.Columns = map[string]map[string]int64{}
+	return r.inOne(ctx, func(pgx.Tx) error { return work() })
+}
+
+// inOne does work in one transaction instead of batch by batch. What work does not commit is undone.
+func (r *eraseRun) inOne(ctx context.Context, work func(pgx.Tx) error) error {
+	tx, err := r.DB.Begin(ctx)
+	if err != nil {
+		return failure("begin erasure", err)
+	}
+	defer rollBack(ctx, tx)
+	if err := lockRun(ctx, tx); err != nil {
+		return err
+	}
+	if err := store.LockErasure(ctx, tx); err != nil {
+		return failure("begin erasure", err)
+	}
+	r.db = tx
+	return work(tx)
+}
+
 func lockRun(ctx context.Context, tx pgx.Tx) error {
 	err := store.LockErasureRun(ctx, tx)
 	if err != nil && !errors.Is(err, store.ErrRunning) {
@@ -193,6 +217,29 @@ func (r *eraseRun) due(ctx context.Context, due store.Due) error {
 	return nil
 }
 
+// named erases those of the named orders that the clock lets go.
+func (r *eraseRun) named(ctx context.Context, clock store.Clock, refs []string) error {
+	for len(refs) > 0 {
+		if err := r.calm(ctx); err != nil {
+			return err
+		}
+		n := min(r.size.orders, len(refs))
+		due := store.Due{Now: r.now, Clock: clock, Refs: refs[:n], Limit: n}
+		started := time.Now()
+		orders, err := r.batch(ctx, due)
+		if err != nil && len(orders) > 0 && isRefusal(ctx, err) {
+			err = r.oneByOne(ctx, orders, due)
+		} else {
+			r.size.took(len(orders), time.Since(started))
+		}
+		if err != nil {
+			return err
+		}
+		refs = refs[n:]
+	}
+	return nil
+}
+
 // oneByOne erases what it can of a batch that failed as a whole.
 func (r *eraseRun) oneByOne(ctx context.Context, orders []store.DueOrder, due store.Due) error {
 	due.Limit = 1
@@ -243,8 +290,8 @@ func (r *eraseRun) batch(ctx context.Context, due store.Due) (orders []store.Due
 		if err != nil || len(orders) == 0 {
 			return err
 		}
-		if r.report.DryRun {
-			return store.CheckConstraints(ctx, tx) // which no commit will do
+		if r.lookout.tx == nil {
+			return store.CheckConstraints(ctx, tx) // in one transaction, no commit will do it for this batch
 		}
 		return r.lookout.waiters(ctx, tx)
 	})
@@ -372,7 +419,7 @@ func (r *eraseRun) fit(ctx context.Context, tx pgx.Tx) (erasePlan, error) {
 	if err := store.LockTables(ctx, tx, policy.TableNames()); err != nil {
 		return erasePlan{}, err
 	}
-	database, err := readDatabase(ctx, tx, policy.TableNames())
+	database, err := ReadDatabase(ctx, tx, policy.TableNames())
 	if err != nil {
 		return erasePlan{}, err
 	}

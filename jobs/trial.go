@@ -63,7 +63,7 @@ type trial struct {
 
 func (t *trial) plan(ctx context.Context) error {
 	policy := t.policy()
-	database, err := readDatabase(ctx, t.tx, policy.TableNames())
+	database, err := ReadDatabase(ctx, t.tx, policy.TableNames())
 	if err != nil {
 		return err
 	}

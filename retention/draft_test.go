@@ -161,6 +161,7 @@ func TestDraftOfColumns(t *testing.T) {
 		"BirthAsText":        {textual("birthday"), "null", "a date of birth"},
 		"DeliveryDate":       {column("delivery_date", "date", "D"), "null", "a delivery date"},
 		"DeliveryDateMust":   {like(column("delivery_date", "date", "D"), must), "truncate_date", "a delivery date; NOT NULL"},
+		"DeliveryTimeMust":   {like(column("delivery_time", "time without time zone", "D"), must), "review", "a delivery date; NOT NULL, and no text"},
 		"PostalCode":         {like(textual("zip"), must), "generalise", "a postal code"},
 		"PostalCodeNumber":   {column("zip", "integer", "N"), "null", "a postal code"},
 		"PhoneNumberMust":    {like(column("phone", "bigint", "N"), must), "review", "a telephone number; NOT NULL, and no text"},
@@ -297,8 +298,8 @@ func TestDraftKnowsTheConfiguredColumns(t *testing.T) {
 	ordersTable := catalogTable{name: "public.orders", columns: []catalogColumn{
 		textual("reach"), textual("email"), like(column("buyer", "bigint", "N"), must), column("customer_id", "bigint", "N"),
 	}}
-	letters := asked(catalogTable{name: "public.letters", columns: []catalogColumn{textual("email")}})
-	people := asked(table("public.people", []string{"customer_id"}))
+	letters := asked(catalogTable{name: "public.letters", columns: []catalogColumn{textual("email"), textual("reach")}})
+	people := asked(table("public.people", []string{"customer_id", "buyer"}))
 	s := source(ordersTable, letters, people)
 	s.Email, s.CustomerID = "reach", "buyer"
 	draft := retention.DraftPolicy(s)
@@ -310,6 +311,23 @@ func TestDraftKnowsTheConfiguredColumns(t *testing.T) {
 	}, draft.Tables[0].Columns)
 	require.Equal(t, retention.DraftMatch{Column: "email", OtherColumn: "reach"}, *draft.Tables[1].Match)
 	require.Equal(t, retention.DraftMatch{Column: "customer_id", OtherColumn: "buyer"}, *draft.Tables[2].Match)
+	for _, elsewhere := range []retention.DraftColumn{draft.Tables[1].Columns[1], draft.Tables[2].Columns[1]} {
+		require.Empty(t, elsewhere.Why, elsewhere.Name)
+	}
+}
+
+// Keys and indexes are those of the column's own table.
+func TestDraftTellsTablesApart(t *testing.T) {
+	t.Parallel()
+	of := func(name string, edits ...func(*catalogColumn)) catalogTable {
+		return asked(catalogTable{name: name, columns: []catalogColumn{like(textual("email"), edits...)}})
+	}
+	tables := retention.DraftPolicy(source(of("public.orders"), of("public.letters", single), of("public.people", aim))).Tables
+	var got []string
+	for _, t := range tables {
+		got = append(got, t.Columns[0].Strategy.String()+": "+t.Columns[0].Why)
+	}
+	require.Equal(t, []string{"null: an e-mail address", "hash: an e-mail address; unique", "review: an e-mail address, and part of a key"}, got)
 }
 
 func TestDraftOfForeignKeys(t *testing.T) {

@@ -84,6 +84,16 @@ func (o Orders) dueAt() string {
 	return "least(" + strings.Join(times, ", ") + ")"
 }
 
+// TryClock returns the error that the database has with a clock's predicate or column.
+func TryClock(ctx context.Context, db DB, o Orders, c Clock) error {
+	var args arguments
+	where := c.up(time.Now(), args.add)
+	if _, err := db.Exec(ctx, o.sql(`select from {orders} o where `)+where+` limit 0`, args...); err != nil {
+		return fmt.Errorf("try clock %s: %w", c.Name, err)
+	}
+	return nil
+}
+
 // arguments collects a statement's parameters.
 type arguments []any
 

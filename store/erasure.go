@@ -105,7 +105,7 @@ func LockDueOrders(ctx context.Context, tx pgx.Tx, o Orders, d Due) ([]DueOrder,
 		return nil, err
 	}
 	var args arguments
-	since := "null"
+	since := "null::timestamptz" // a null without a type cannot be sorted by
 	if d.Clock.Since != "" {
 		since = "o." + QuoteColumn(d.Clock.Since)
 	}

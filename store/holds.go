@@ -79,6 +79,20 @@ func ReleaseHold(ctx context.Context, db DB, orderRef string) error {
 	return nil
 }
 
+// ActiveHolds lists the holds on orders that have not expired, in the order of their references.
+func ActiveHolds(ctx context.Context, db DB, refs []string, now time.Time) ([]HeldOrder, error) {
+	rows, _ := db.Query(ctx, `
+		select order_ref, reason, expires_at
+		from kvit.legal_hold
+		where order_ref = any ($1) and (expires_at is null or expires_at > $2)
+		order by order_ref`, refs, now) // Collect reports its error
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[HeldOrder])
+	if err != nil {
+		return nil, fmt.Errorf("find holds of orders: %w", err)
+	}
+	return list, nil
+}
+
 // Holds lists all holds, expired ones included, oldest first.
 func Holds(ctx context.Context, db DB) ([]Hold, error) {
 	rows, _ := db.Query(ctx, `

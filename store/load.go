@@ -21,6 +21,11 @@ import (
 // they never replay, which Postgres counts as a lag that grows without end.
 // https://www.postgresql.org/docs/current/monitoring-stats.html#MONITORING-PG-STAT-REPLICATION-VIEW
 func ReplicaLag(ctx context.Context, db DB) (lag time.Duration, known bool, err error) {
+	// Postgres shows a transaction the same sessions all the time, so that one which asks again would not
+	// see replicas that have come since.
+	if _, err := db.Exec(ctx, `select pg_stat_clear_snapshot()`); err != nil {
+		return 0, false, fmt.Errorf("forget what was read of replicas: %w", err)
+	}
 	var microseconds int64
 	// Without the right all but the process is null. With it state never is.
 	err = db.QueryRow(ctx, `

@@ -88,6 +88,10 @@ func TestReplicaLag(t *testing.T) {
 	require.Zero(t, lagOf(t, db), "without a replica")
 	require.Zero(t, lagOf(t, stranger), "that there is none is known to everybody")
 
+	long := connect(t, primary.URL("postgres"))
+	mustExec(t, long, `begin`)
+	require.Zero(t, lagOf(t, long))
+
 	replica := connect(t, replicaOf(t, primary, db, "late").URL("postgres"))
 	_, known, err := store.ReplicaLag(t.Context(), stranger)
 	require.NoError(t, err)
@@ -100,6 +104,7 @@ func TestReplicaLag(t *testing.T) {
 	mustExec(t, db, `create table written ()`)
 	require.Eventually(t, func() bool { return lagOf(t, db) > 1500*time.Millisecond }, loadWait, loadTick, "it grows while nothing is replayed")
 	require.Greater(t, lagOf(t, stranger), 1500*time.Millisecond)
+	require.Greater(t, lagOf(t, long), 1500*time.Millisecond, "to a transaction that has asked before it came")
 
 	replicaOf(t, primary, db, "prompt")
 	mustExec(t, db, `insert into written default values`)

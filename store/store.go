@@ -27,6 +27,8 @@ var ErrNotFound = errors.New("not found")
 type Options struct {
 	URL            string
 	MaxConnections int
+	// Admit looks at each new connection before it is used; an error refuses it. Nil: all are good.
+	Admit func(ctx context.Context, db DB) error
 }
 
 // Open makes the pool. It does not connect yet: kvit starts while the database is away.
@@ -46,6 +48,9 @@ func Open(ctx context.Context, o Options) (*pgxpool.Pool, error) {
 	params["application_name"] = "kvit"
 	// Times without a zone in the shop's tables are read as UTC, not as the server's setting.
 	params["timezone"] = "UTC"
+	if o.Admit != nil {
+		config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error { return o.Admit(ctx, conn) }
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("open database pool: %w", err)

@@ -39,6 +39,8 @@ var (
 	braked         = describe("kvit_erasure_braked", "Orders that were due when the brake stopped the last erasure; 0 if it did not.")
 	overdue        = describe("kvit_erasures_overdue", "Orders whose erasure is overdue.")
 	due            = describe("kvit_erasures_due", "Orders that the next erasure will take.")
+	tasksOpen      = describe("kvit_erasure_tasks_open", "Destinations that somebody has to tell of a person's request to be forgotten.")
+	oldestTask     = describe("kvit_oldest_erasure_task_seconds", "Age of the oldest such task.")
 	policyProblems = describe("kvit_policy_problems", "Tables and columns that the column policy does not fit. What they hold is not erased.")
 	lastErasure    = describe("kvit_erasure_last_success_timestamp", "When an erasure last ran to its end without a problem, as Unix time.")
 )
@@ -113,6 +115,11 @@ func (g *Gauges) shop(ctx context.Context) ([]prometheus.Metric, error) {
 		return metrics, err
 	}
 	metrics = append(metrics, gauge(braked, float64(stopped)))
+	open, oldest, err := store.TaskBacklog(ctx, g.db)
+	if err != nil {
+		return metrics, err
+	}
+	metrics = append(metrics, gauge(tasksOpen, float64(open)), gauge(oldestTask, age(oldest)))
 	if g.orders == nil {
 		return metrics, nil
 	}

@@ -86,6 +86,8 @@ func TestGaugesTellWhereEverythingStands(t *testing.T) {
 			('due', 'paid', now(), now() - interval '30 days 1 minute', null), ('overdue', 'paid', now(), now() - interval '40 days', null),
 			('held', 'paid', now(), now() - interval '40 days', null), ('gone', 'paid', now(), now() - interval '40 days', now());
 		insert into kvit.legal_hold (order_ref, reason, placed_by) values ('held', 'a case', 'legal');
+		insert into kvit.erasure_task (reference, destination, order_refs, created_by, created_at, closed_at, closed_by) values
+			('T-1', 'crm', '{}', 'anna', now() - interval '70 s', null, null), ('T-2', 'crm', '{}', 'anna', now() - interval '999 s', now(), 'anna');
 		insert into kvit.erasure_run (finished_at, problem) values ('2026-01-02 00:00Z', null), ('2026-01-03 00:00Z', 'stopped')`)
 	require.NoError(t, store.SyncDestinations(ctx, tx, []store.Destination{{Name: "crm", Kind: "webhook", Enabled: true, EventNames: []string{"search"}}}, true))
 	exec(t, tx, `
@@ -98,11 +100,12 @@ func TestGaugesTellWhereEverythingStands(t *testing.T) {
 	for _, line := range []string{
 		`kvit_pending{destination="crm"} 2`, `kvit_destination_disabled{destination="crm"} 0`,
 		`kvit_orders_awaiting_import 1`, `kvit_erasures_due 2`, `kvit_erasures_overdue 1`,
-		`kvit_erasure_last_success_timestamp 1.767312e+09`,
+		`kvit_erasure_last_success_timestamp 1.767312e+09`, `kvit_erasure_tasks_open 1`,
 	} {
 		require.Contains(t, metrics, line)
 	}
 	require.Regexp(t, `kvit_oldest_pending_seconds\{destination="crm"\} 5\d\.`, metrics)
+	require.Regexp(t, `kvit_oldest_erasure_task_seconds 7\d\.`, metrics)
 	require.Regexp(t, `kvit_oldest_unimported_order_seconds 1\d\d\.`, metrics)
 }
 

@@ -34,8 +34,9 @@ var arrows = map[string][]string{
 	"store/localpg": {},
 	"web":           {"jobs", "store"},
 
-	// Stand-ins of providers, for tests and the demo.
-	"destination/*/*": {},
+	// Stand-ins of providers, for tests and the demo, and what they have in common.
+	"destination/*/*":                     {"destination/destinationtest/standin"},
+	"destination/destinationtest/standin": {},
 	// For tests alone.
 	"destination/destinationtest": {"destination"},
 	"erp/erptest":                 {"erp"},

@@ -187,6 +187,7 @@ func checkDatabase(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) [
 	} else if err != nil {
 		return append(findings, finding{Key: "database", Problem: store.Describe(err)})
 	}
+	findings = append(findings, anchorFinding(ctx, cfg, pool)...)
 	orders := shopOrders(cfg)
 	if orders == nil {
 		return findings
@@ -205,7 +206,10 @@ func checkDatabase(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) [
 }
 
 func checkRetention(ctx context.Context, cfg config.Config, pool *pgxpool.Pool, orders store.Orders) []finding {
-	var findings []finding
+	findings := checkClocks(ctx, cfg, pool, orders)
+	if len(findings) > 0 {
+		return findings
+	}
 	if _, err := store.ReadOrdersStatus(ctx, pool, orders, overdueGrace); err != nil {
 		findings = append(findings, finding{Key: "shop.orders", Problem: "orders cannot be read, is awaiting_import right? " + store.Describe(err)})
 	}
@@ -227,7 +231,33 @@ func checkRetention(ctx context.Context, cfg config.Config, pool *pgxpool.Pool, 
 	if cfg.Retention.EraseAfterImport < 24*time.Hour {
 		findings = append(findings, finding{Key: "retention.erase_after_import", Advice: true, Problem: "is less than a day: an import that was a mistake can hardly be noticed in time"})
 	}
-	return append(findings, checkDueIndexes(ctx, pool, orders)...)
+	return slices.Concat(findings, checkReplicas(ctx, cfg, pool), checkDueIndexes(ctx, pool, orders))
+}
+
+// checkClocks tries the predicates of the configuration one by one.
+func checkClocks(ctx context.Context, cfg config.Config, pool *pgxpool.Pool, orders store.Orders) []finding {
+	var findings []finding
+	for i, clock := range orders.Clocks {
+		if err := store.TryClock(ctx, pool, orders, clock); err != nil {
+			findings = append(findings, finding{
+				Line: cfg.Retention.Clocks[i].Line, Key: "retention.clocks." + clock.Name,
+				Problem: "cannot be used, are when and since right? " + store.Describe(err),
+			})
+		}
+	}
+	return findings
+}
+
+// checkReplicas tells of replicas that cannot be seen.
+func checkReplicas(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) []finding {
+	if cfg.Retention.MaxReplicaLag == 0 {
+		return nil
+	}
+	_, known, err := store.ReplicaLag(ctx, pool)
+	if err != nil || known {
+		return nil
+	}
+	return []finding{{Key: "retention.max_replica_lag", Advice: true, Problem: "has no effect, since kvit's database role may not see how far replicas are behind: grant it pg_read_all_stats"}}
 }
 
 func checkDueIndexes(ctx context.Context, pool *pgxpool.Pool, orders store.Orders) []finding {

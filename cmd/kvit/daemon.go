@@ -27,7 +27,8 @@ func (a *app) runCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "run", Short: "Run the daemon until it is told to stop",
 		Long: `Delivers events, marks orders and erases what is due, until SIGINT or SIGTERM. Requests under way
-may end first. It waits for a database that is away, and refuses one whose schema is old.`,
+may end first. It waits for a database that is away, and refuses one whose schema is old, or that is
+older than the file of retention.anchor.`,
 		Example: "  kvit run --config /etc/kvit.yaml",
 		Args:    usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -47,12 +48,15 @@ may end first. It waits for a database that is away, and refuses one whose schem
 
 // runDaemon is kvit run: it returns when ctx ends, or when kvit cannot work.
 func runDaemon(ctx context.Context, cfg config.Config, logger *slog.Logger) error {
-	pool, err := openPool(ctx, cfg)
+	anchor := newAnchorKeeper(cfg.Retention.Anchor, logger)
+	pool, err := store.Open(ctx, store.Options{
+		URL: cfg.Database.URL.Reveal(), MaxConnections: cfg.Database.MaxConnections, Admit: anchor.admit,
+	})
 	if err != nil {
 		return err
 	}
 	defer pool.Close()
-	d := &daemon{cfg: cfg, pool: pool, logger: logger}
+	d := &daemon{cfg: cfg, pool: pool, logger: logger, anchor: anchor}
 	client, err := d.newClient()
 	if err != nil {
 		return err
@@ -74,11 +78,27 @@ func runDaemon(ctx context.Context, cfg config.Config, logger *slog.Logger) erro
 		return err
 	}
 	logger.Info("kvit runs", "version", buildVersion(), "destinations", len(cfg.Destinations))
-	<-ctx.Done()
+	go anchor.watch(ctx, pool)
+	select {
+	case <-ctx.Done():
+	case err := <-anchor.older:
+		d.abandon(ctx, client)
+		return err
+	}
 	logger.Info("kvit stops: requests under way may end")
 	<-client.Stopped()
 	logger.Info("kvit has stopped")
-	return nil
+	return anchor.end(ctx, pool)
+}
+
+// abandon stops at once, for a database that must not be worked on: jobs that are already fetched from it
+// must not be delivered, either.
+func (d *daemon) abandon(ctx context.Context, client *river.Client[pgx.Tx]) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.cfg.Delivery.Timeout)
+	defer cancel()
+	if err := client.StopAndCancel(ctx); err != nil {
+		d.logger.Warn("not all work has ended in time", "problem", err)
+	}
 }
 
 // daemon is what the parts of kvit run share.
@@ -88,6 +108,7 @@ type daemon struct {
 	registry *prometheus.Registry
 	eraser   *jobs.Eraser
 	logger   *slog.Logger
+	anchor   *anchorKeeper
 	started  atomic.Bool
 }
 
@@ -122,7 +143,7 @@ const waitStep = 3 * time.Second
 func (d *daemon) start(ctx context.Context, client *river.Client[pgx.Tx]) error {
 	for {
 		err := d.tryStart(ctx, client)
-		if err == nil || errors.Is(err, migrations.ErrOldSchema) || !store.IsConnection(err) {
+		if err == nil || errors.Is(err, migrations.ErrOldSchema) || asAnchorError(err) != nil || !store.IsConnection(err) {
 			return err
 		}
 		d.logger.Warn("waiting for the database", "problem", store.Describe(err))
@@ -139,6 +160,9 @@ func (d *daemon) tryStart(ctx context.Context, client *river.Client[pgx.Tx]) err
 		return err
 	}
 	if err := migrations.Check(ctx, d.pool); err != nil {
+		return err
+	}
+	if err := d.anchor.start(ctx, d.pool); err != nil {
 		return err
 	}
 	if err := syncSchema(ctx, d.cfg, d.pool, d.logger); err != nil {

@@ -93,7 +93,9 @@ func (k *kvit) write(yaml string) {
 
 func (k *kvit) command(args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(k.t.Context(), os.Args[0], args...)
-	cmd.Env = append(os.Environ(), "KVIT_TEST_IS_KVIT=1", "KVIT_CONFIG="+k.config, "DATABASE_URL="+k.url, "CRM_SECRET="+secret, "SPREAD_KEY=public")
+	cmd.Env = append(os.Environ(), "KVIT_TEST_IS_KVIT=1", "KVIT_CONFIG="+k.config, "DATABASE_URL="+k.url, "CRM_SECRET="+secret, "SPREAD_KEY=public",
+		// With the race detector a program sleeps for a second before it exits, unless told otherwise.
+		"GORACE="+os.Getenv("GORACE")+" atexit_sleep_ms=20")
 	_, err := cmd.StdinPipe()
 	require.NoError(k.t, err)
 	return cmd

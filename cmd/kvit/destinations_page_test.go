@@ -30,6 +30,7 @@ func TestPageOfDestinations(t *testing.T) {
 	require.NoError(t, err)
 	for name, table := range map[string]string{
 		"Settings": settingsTable(t), "Limits": limitsTable(t), "Repeats": repeatsTable(t), "Checks": checksTable(t),
+		"Erasure": erasureTable(t),
 	} {
 		require.Contains(t, string(text), table, "%s should be:\n%s", name, table)
 	}
@@ -103,6 +104,22 @@ func checksTable(t *testing.T) string {
 			marked = "marked as a test"
 		}
 		lines = append(lines, row("`"+p.kind+"`", proved, marked))
+	}
+	return strings.Join(lines, "\n") + "\n"
+}
+
+func erasureTable(t *testing.T) string {
+	t.Helper()
+	lines := []string{"| kind | who tells the provider |", "| --- | --- |"}
+	for _, p := range providers {
+		_, adapter := p.configured(t, "http://127.0.0.1:1")
+		who := "somebody: kvit makes no call, the task stays open"
+		if _, can := destination.RedactorOf(adapter); can {
+			who = "kvit"
+		} else if _, could := adapter.(destination.Redactor); could {
+			who = "kvit, once its deletion is configured"
+		}
+		lines = append(lines, row("`"+p.kind+"`", who))
 	}
 	return strings.Join(lines, "\n") + "\n"
 }

@@ -27,24 +27,34 @@ func (a *app) eraseCommand() *cobra.Command {
 		Use: "erase", Short: "Erase now what is due, or preview it",
 		Long: `Erases what is due now instead of at the next scheduled run. A dry run executes the same statements
 in one transaction and rolls it back; until then the due orders are locked. If more is due than
-retention.brake lets pass, nothing is erased without --confirm.`,
-		Example: "  kvit erase --dry-run\n  kvit erase --confirm\n  kvit erase --json",
+retention.brake lets pass, nothing is erased without --confirm.
+
+After a restore from a backup, --replay takes an export of the certificates (kvit verify --export), gives
+the database back those that it lost, and erases their orders again, in one transaction.`,
+		Example: "  kvit erase --dry-run\n  kvit erase --confirm\n  kvit erase --json\n  kvit erase --replay certificates.jsonl",
 		Args:    usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if o.dryRun && o.confirm {
+			switch {
+			case o.dryRun && o.confirm:
 				return fmt.Errorf("%w: --dry-run and --confirm exclude each other", errUsage)
+			case o.replay != "" && o.confirm:
+				return fmt.Errorf("%w: --replay needs no --confirm: it erases what the file names", errUsage)
+			case o.replay != "":
+				return a.eraseAgain(cmd.Context(), o)
 			}
 			return a.erase(cmd.Context(), o)
 		},
 	}
 	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "run the real statements and roll them back")
 	cmd.Flags().BoolVar(&o.confirm, "confirm", false, "erase even if retention.brake would stop the run")
+	cmd.Flags().StringVar(&o.replay, "replay", "", "erase again the orders of this export of certificates")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print JSON")
 	return cmd
 }
 
 type eraseOptions struct {
 	dryRun, confirm, json bool
+	replay                string // a file; empty: none
 }
 
 func (a *app) erase(ctx context.Context, o eraseOptions) error {
@@ -57,6 +67,12 @@ func (a *app) erase(ctx context.Context, o eraseOptions) error {
 	if err != nil {
 		return err
 	}
+	// The chain of a database that is older than the anchor would part from the one that was.
+	if !o.dryRun {
+		if err := keepAnchor(ctx, cfg, pool); err != nil {
+			return err
+		}
+	}
 	erase := eraser.Run
 	switch {
 	case o.dryRun:
@@ -68,15 +84,15 @@ func (a *app) erase(ctx context.Context, o eraseOptions) error {
 	if errors.Is(err, store.ErrRunning) {
 		return err
 	}
-	if o.json {
-		if err := printJSON(a.stdout, report); err != nil {
+	if err := a.tell(report, o.json); err != nil {
+		return err
+	}
+	if !o.dryRun {
+		if err := keepAnchor(ctx, cfg, pool); err != nil {
 			return err
 		}
-	} else {
-		printReport(a.stdout, report)
 	}
-	var misfit *retention.PolicyError
-	if errors.Is(err, jobs.ErrNotErased) || errors.As(err, &misfit) {
+	if isReported(err) {
 		return errReported
 	}
 	return err
@@ -112,6 +128,9 @@ func printReport(w io.Writer, r jobs.Report) {
 	}
 	for _, p := range r.Problems {
 		fmt.Fprintf(w, "order %s: %s\n", p.OrderRef, p.Problem)
+	}
+	if r.Replay != nil {
+		printReplay(w, r.Replay)
 	}
 	for _, b := range r.Blocked {
 		for _, problem := range b.Problems {

@@ -89,6 +89,7 @@ imported it, and erases the order's personal data when it is due, with proof.`,
 		a.backfillCommand(),
 		a.cancelCommand(),
 		a.policyCommand(),
+		a.subjectCommand(),
 	)
 	return root
 }

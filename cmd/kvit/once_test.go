@@ -37,9 +37,9 @@ func (c *counter) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	c.mu.Lock()
 	c.requests++
 	n := c.requests
-	if n%20 == 5 {
+	if n%20 == 15 { // not soon before a failure, which as the answer to a probe would hold for 10 s
 		c.mu.Unlock()
-		w.Header().Set("Retry-After", "0")
+		w.Header().Set("Retry-After", "1")
 		http.Error(w, "not now", http.StatusTooManyRequests)
 		return
 	}
@@ -48,9 +48,9 @@ func (c *counter) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	c.mu.Unlock()
 	switch n % 20 {
-	case 10:
+	case 5:
 		http.Error(w, "counted all the same", http.StatusBadGateway)
-	case 15:
+	case 10:
 		panic(http.ErrAbortHandler)
 	default:
 		w.WriteHeader(http.StatusNoContent)
@@ -76,7 +76,7 @@ destinations:
 	pool := k.pool()
 	process := k.start() // makes the destination known
 	k.waitReady()
-	const events = 900
+	const events = 600
 	_, err := pool.Exec(t.Context(), `
 		insert into kvit.tracking_event (event_key, name, payload, consent)
 		select 'page_viewed:' || i, 'page_viewed',
@@ -93,13 +93,11 @@ destinations:
 		}, 2*waitFor, tick)
 		require.NoError(t, process.Process.Kill())
 		_ = process.Wait()
+		outlast(t, pool)
 		process = k.start()
 	}
 	require.Eventually(t, func() bool {
-		// What a hold or a backoff lets wait longer than a test can.
-		_, err := pool.Exec(t.Context(), `
-			update kvit.river_job set state = 'available', scheduled_at = now() where kind = 'deliver_event' and state in ('retryable', 'scheduled')`)
-		require.NoError(t, err)
+		require.NoError(t, hasten(t.Context(), pool))
 		return count(t, pool, `select count(*) from kvit.delivery`) == events
 	}, 3*waitFor, 5*tick)
 

@@ -11,6 +11,7 @@ func ga4Of(c *config.GA4, names map[string]string, client destination.ClientOpti
 		MeasurementID: c.MeasurementID, APISecret: c.APISecret.Reveal(),
 		Region: c.Region, BaseURL: c.BaseURL,
 		AdPurpose: c.AdPurpose, UserData: c.UserData, WithoutClientID: c.WithoutClientID, Params: c.Params,
-		Events: names, HTTP: client,
+		Deletion: ga4.Deletion{PropertyID: c.Deletion.PropertyID, Credentials: c.Deletion.Credentials.Reveal(), BaseURL: c.Deletion.BaseURL},
+		Events:   names, HTTP: client,
 	})
 }

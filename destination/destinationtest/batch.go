@@ -26,21 +26,58 @@ func batch(t *testing.T, b destination.Batcher, n int) []destination.Encoded {
 	if most := b.Traits().Batch.Events; most > 0 {
 		n = min(n, most)
 	}
-	items := make([]destination.Encoded, n)
-	for i := range items {
-		event := some(t, b)
-		event.Key = fmt.Sprintf("%s-%d", event.Key, i)
-		item, rejected := b.Encode(event)
-		require.Nil(t, rejected)
-		items[i] = item
+	items := Items(t, b, names(b)[0], n)
+	for _, item := range items {
 		require.Equal(t, items[0].Group, item.Group, "events of one visitor can share a request")
 	}
 	return items
 }
 
+// Items are n events of this name, in the provider's form, whose keys are name:0, name:1 and so on.
+func Items(t *testing.T, b destination.Batcher, name string, n int) []destination.Encoded {
+	t.Helper()
+	events := make([]destination.Event, n)
+	for i := range events {
+		events[i] = Event(t, name)
+		events[i].Key = fmt.Sprintf("%s:%d", name, i)
+	}
+	return Encode(t, b, events...)
+}
+
+// Encode writes events, all of which the provider can take, in its form.
+func Encode(t *testing.T, b destination.Batcher, events ...destination.Event) []destination.Encoded {
+	t.Helper()
+	items := make([]destination.Encoded, len(events))
+	for i, event := range events {
+		item, rejected := b.Encode(event)
+		require.Nil(t, rejected)
+		items[i] = item
+	}
+	return items
+}
+
+// SendTests checks a destination that marks tests with a code, once without and once with the code. marked
+// is how many marked events have come from the latter; lacks is a field that a page_viewed without payload
+// is rejected for.
+func SendTests(t *testing.T, without, with destination.Tester, marked func() int, lacks string) {
+	t.Helper()
+	_, err := without.SendTest(t.Context(), Event(t, "order_paid"))
+	require.ErrorContains(t, err, "test_event_code: is required")
+
+	_, err = with.(destination.Destination).Send(t.Context(), Event(t, "order_paid"))
+	require.NoError(t, err)
+	require.Zero(t, marked(), "only a test is marked as one")
+	code, err := with.SendTest(t.Context(), Event(t, "page_viewed"))
+	require.NoError(t, err)
+	require.Equal(t, 200, code)
+	require.Equal(t, 1, marked())
+	_, err = with.SendTest(t.Context(), EventWith(t, "page_viewed", ""))
+	require.ErrorContains(t, err, lacks)
+}
+
 func batcher(t *testing.T, h Harness, handler http.Handler, options destination.ClientOptions) destination.Batcher {
 	t.Helper()
-	b, ok := h.New(t, serve(t, handler), options).(destination.Batcher)
+	b, ok := h.New(t, Serve(t, handler), options).(destination.Batcher)
 	require.True(t, ok)
 	return b
 }

@@ -46,7 +46,9 @@ func (r *recorder) all() []Request {
 	return slices.Clone(r.requests)
 }
 
-func serve(t *testing.T, handler http.Handler) string {
+// Serve lets handler answer at the address that it returns, until the test ends.
+func Serve(t *testing.T, handler http.Handler) string {
+	t.Helper()
 	url, _ := serveCounting(t, handler)
 	return url
 }

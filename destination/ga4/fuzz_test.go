@@ -96,3 +96,29 @@ func noPersonalData(t *testing.T, event destination.Event, e destination.Encoded
 		}
 	}
 }
+
+func FuzzAccessToken(f *testing.F) {
+	f.Add([]byte(`{"access_token": "ya29.example", "token_type": "Bearer", "expires_in": 3599}`))
+	f.Add([]byte(`{"access_token": "two\nlines"}`))
+	f.Add([]byte(`[{"access_token": 1}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		if token, ok := accessToken(destination.Answer{Body: body}); ok {
+			require.Regexp(t, `^[!-~]+$`, token, "it becomes a header")
+		}
+	})
+}
+
+func FuzzReadAccount(f *testing.F) {
+	f.Add(`{"type": "service_account", "client_email": "kvit@example.com", "private_key": "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"}`)
+	f.Add(`{"type": "authorized_user"}`)
+	f.Add(`null`)
+	f.Fuzz(func(t *testing.T, text string) {
+		read, err := readAccount(text)
+		if err != nil {
+			require.Equal(t, errAccount, err, "the text of the error is not made of what was read")
+			return
+		}
+		require.NotNil(t, read.key)
+		require.NotEmpty(t, read.email)
+	})
+}

@@ -37,6 +37,7 @@ type Options struct {
 	WithoutClientID string            // Skip (default) or Derive
 	Params          map[string]string // Google's parameter name: dotted path into the payload
 	Events          map[string]string // changes to the names of events, see destination.Mapping.With
+	Deletion        Deletion          // empty: Google is not told of a person who asks for erasure
 	HTTP            destination.ClientOptions
 }
 
@@ -59,6 +60,7 @@ type settings struct {
 	Options
 	mapping destination.Mapping
 	params  map[string]destination.Path
+	deleter *deleter // nil: not configured
 }
 
 func newSettings(options Options) (settings, error) {
@@ -72,6 +74,11 @@ func newSettings(options Options) (settings, error) {
 	var err error
 	if s.mapping, err = defaults.Changed(s.Events, nameProblem); err != nil {
 		return settings{}, err
+	}
+	if s.Deletion != (Deletion{}) {
+		if s.deleter, err = newDeleter(s.Deletion, s.HTTP); err != nil {
+			return settings{}, fmt.Errorf("deletion: %w", err)
+		}
 	}
 	s.BaseURL = strings.TrimSuffix(cmp.Or(s.BaseURL, addresses[s.Region]), "/")
 	local, err := destination.CheckAddress(s.BaseURL)

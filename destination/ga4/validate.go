@@ -3,6 +3,7 @@ package ga4
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -19,13 +20,20 @@ var codes = []string{
 	"VALUE_OUT_OF_BOUNDS", "EXCEEDED_MAX_ENTITIES", "INTERNAL_ERROR",
 }
 
-// Prove has Google validate the form of a sample event. Nothing is counted. No call of Google's tells
-// whether the measurement id and the secret are right.
+// Prove has Google validate the form of a sample event, and give a token for deletions if they are configured.
+// Nothing is counted. No call of Google's tells whether the measurement id and the secret are right.
 func (g *GA4) Prove(ctx context.Context) (string, error) {
 	if _, err := g.check(ctx, g.sample(time.Now())); err != nil {
 		return "", err
 	}
-	return "Google's validation accepts the form of a sample event; measurement_id and api_secret cannot be checked, since Google answers success to wrong ones as well", nil
+	proved := "Google's validation accepts the form of a sample event; measurement_id and api_secret cannot be checked, since Google answers success to wrong ones as well"
+	if g.deleter == nil {
+		return proved, nil
+	}
+	if _, failed := g.deleter.token(ctx); failed != nil {
+		return "", fmt.Errorf("get a token for deletions: %w", failed)
+	}
+	return proved + "; Google accepts the service account for deletions; not proved that it may delete in this property", nil
 }
 
 // SendTest has Google validate the event. It never reaches a report.

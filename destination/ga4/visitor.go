@@ -49,14 +49,20 @@ func (g *GA4) known(event destination.Event, clientID string) visitor {
 	if customer == nil {
 		return v
 	}
-	// Google forbids an e-mail address as an id, and cutting an id would make it another's.
-	if !strings.Contains(customer.ID, "@") && utf8.RuneCountInString(customer.ID) <= maxUserID {
-		v.UserID = customer.ID
-	}
+	v.UserID = userID(customer.ID)
 	if g.UserData && event.Accepts(g.AdPurpose) {
 		v.UserData = hashed(customer)
 	}
 	return v
+}
+
+// userID is what Google is told as the id of the customer, empty for nothing: it forbids an e-mail address as
+// an id, and cutting an id would make it another's.
+func userID(customerID string) string {
+	if strings.Contains(customerID, "@") || utf8.RuneCountInString(customerID) > maxUserID {
+		return ""
+	}
+	return customerID
 }
 
 func answers(accepted bool) consent {
@@ -66,13 +72,18 @@ func answers(accepted bool) consent {
 	return consent{"DENIED", "DENIED"}
 }
 
-// clientID is what the browser's tag calls the visitor. A shop that stored the whole cookie _ga, such
-// as GA1.1.1234567890.1700000000, means its last two parts: Google would see a new visitor in the rest.
+// clientID is what the browser's tag calls the visitor.
 func clientID(browser *destination.Browser) string {
 	if browser == nil {
 		return ""
 	}
-	id := strings.TrimSpace(browser.GAClientID)
+	return normalClientID(browser.GAClientID)
+}
+
+// normalClientID takes a shop that stored the whole cookie _ga, such as GA1.1.1234567890.1700000000, to mean
+// its last two parts: Google would see a new visitor in the rest.
+func normalClientID(id string) string {
+	id = strings.TrimSpace(id)
 	parts := strings.Split(id, ".")
 	if len(parts) == 4 && parts[0] == "GA1" {
 		return parts[2] + "." + parts[3]

@@ -12,7 +12,11 @@ import (
 // judge reads an answer. The call's addresses are fixed, so that a 404 speaks of the address or of the
 // list, and a 410 of the revision: neither of the event.
 func judge(answer destination.Answer) *destination.Error {
-	judged := destination.Judge(answer.Status, answer.Header)
+	return read(answer, destination.Judge(answer.Status, answer.Header))
+}
+
+// read adds to what the status alone says.
+func read(answer destination.Answer, judged *destination.Error) *destination.Error {
 	if judged == nil {
 		return nil
 	}

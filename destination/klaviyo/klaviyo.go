@@ -1,7 +1,8 @@
 // Package klaviyo sends events to Klaviyo: a metric of the person's profile by the call Create Event,
-// opt-ins and opt-outs by the jobs that change a consent. docs/destinations/klaviyo.md says what is
-// sent for each event. The API is described in https://github.com/klaviyo/openapi/tree/main/openapi/stable/apis
-// (create_event, bulk_subscribe_profiles, bulk_unsubscribe_profiles, get_accounts).
+// opt-ins and opt-outs by the jobs that change a consent, erasure by the job that deletes a profile.
+// docs/destinations/klaviyo.md says what is sent for each event. The API is described in
+// https://github.com/klaviyo/openapi/tree/main/openapi/stable/apis (create_event, bulk_subscribe_profiles,
+// bulk_unsubscribe_profiles, request_profile_deletion, get_accounts).
 package klaviyo
 
 import (

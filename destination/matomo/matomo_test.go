@@ -28,9 +28,7 @@ func options() matomo.Options { return matomo.Options{SiteID: 1, TokenAuth: toke
 
 func at(t *testing.T, handler http.Handler, options matomo.Options) *matomo.Matomo {
 	t.Helper()
-	listening := httptest.NewServer(handler)
-	t.Cleanup(listening.Close)
-	options.BaseURL = listening.URL
+	options.BaseURL = destinationtest.Serve(t, handler)
 	m, err := matomo.New(options)
 	require.NoError(t, err)
 	return m

@@ -68,11 +68,7 @@ func (m *Meta) Send(ctx context.Context, event destination.Event) (int, error) {
 
 // SendBatch delivers events in one request, of which Meta takes all or none.
 func (m *Meta) SendBatch(ctx context.Context, items []destination.Encoded) ([]destination.Result, *destination.Error) {
-	status, failed := m.post(ctx, items, "")
-	if failed != nil {
-		return nil, failed
-	}
-	return destination.Taken(items, status), nil
+	return m.post(ctx, items, "")
 }
 
 // SendTest delivers one event under the configured test code, so that Meta shows it among the test events.
@@ -80,28 +76,30 @@ func (m *Meta) SendTest(ctx context.Context, event destination.Event) (int, erro
 	if m.TestEventCode == "" {
 		return 0, &destination.Error{Kind: destination.Misconfigured, Reason: "test_event_code: is required for a test, and shown in Events Manager under Test Events"}
 	}
-	item, rejected := m.Encode(event)
-	if rejected != nil {
-		return 0, rejected
-	}
-	status, failed := m.post(ctx, []destination.Encoded{item}, m.TestEventCode)
-	if failed != nil {
-		return failed.Code, failed
-	}
-	return status, nil
+	return destination.SendOne(ctx, tester{m}, event)
 }
 
-func (m *Meta) post(ctx context.Context, items []destination.Encoded, testCode string) (status int, failed *destination.Error) {
+// tester is a Meta whose requests bear the test code.
+type tester struct{ *Meta }
+
+func (t tester) SendBatch(ctx context.Context, items []destination.Encoded) ([]destination.Result, *destination.Error) {
+	return t.post(ctx, items, t.TestEventCode)
+}
+
+func (m *Meta) post(ctx context.Context, items []destination.Encoded, testCode string) ([]destination.Result, *destination.Error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, m.address, bytes.NewReader(m.body(items, testCode)))
 	if err != nil {
-		return 0, &destination.Error{Kind: destination.Misconfigured, Reason: "the address cannot be used"}
+		return nil, &destination.Error{Kind: destination.Misconfigured, Reason: "the address cannot be used"}
 	}
 	req.Header.Set("Content-Type", "application/json")
 	answer, failed := m.client.Do(req)
 	if failed != nil {
-		return 0, failed
+		return nil, failed
 	}
-	return answer.Status, judge(answer, len(items))
+	if judged := judge(answer, len(items)); judged != nil {
+		return nil, judged
+	}
+	return destination.Taken(items, answer.Status), nil
 }
 
 // head is the body without its events. The token stands in it, and not in the address, where it would get

@@ -1,11 +1,11 @@
 package meta_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strconv"
 	"strings"
 	"testing"
@@ -31,7 +31,7 @@ func options() meta.Options { return meta.Options{DatasetID: dataset, AccessToke
 
 func at(t testing.TB, url string, options meta.Options) *meta.Meta {
 	t.Helper()
-	options.BaseURL = url
+	options.BaseURL, options.HTTP.Timeout = url, cmp.Or(options.HTTP.Timeout, time.Minute) // a full request takes long on a busy machine
 	m, err := meta.New(options)
 	require.NoError(t, err)
 	return m
@@ -41,14 +41,7 @@ func at(t testing.TB, url string, options meta.Options) *meta.Meta {
 func setup(t *testing.T, options meta.Options, now func() time.Time) (*meta.Meta, *metatest.Server) {
 	t.Helper()
 	server := metatest.New(dataset, token, now)
-	return at(t, listen(t, server), options), server
-}
-
-func listen(t *testing.T, handler http.Handler) string {
-	t.Helper()
-	server := httptest.NewServer(handler)
-	t.Cleanup(server.Close)
-	return server.URL
+	return at(t, destinationtest.Serve(t, server), options), server
 }
 
 // encoded is an event as Meta gets it.
@@ -100,7 +93,7 @@ func TestWhereTheTokenGoes(t *testing.T) {
 		meta.InQuery: {"/v25.0/1234567890/events?access_token=EXAMPLETOKEN", `{"data":[`},
 	} {
 		var address, body string
-		url := listen(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		url := destinationtest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 			sent, _ := io.ReadAll(req.Body)
 			address, body = req.RequestURI, string(sent)
 			_, _ = io.WriteString(w, `{"events_received": 1}`)
@@ -358,12 +351,7 @@ func TestOneBadEventRefusesAll(t *testing.T) {
 	m, server := setup(t, options(), func() time.Time { return now })
 	fresh, old := destinationtest.Event(t, "order_paid"), destinationtest.Event(t, "page_viewed")
 	old.OccurredAt = now.Add(-8 * 24 * time.Hour)
-	var items []destination.Encoded
-	for _, event := range []destination.Event{fresh, old} {
-		item, rejected := m.Encode(event)
-		require.Nil(t, rejected)
-		items = append(items, item)
-	}
+	items := destinationtest.Encode(t, m, fresh, old)
 	_, failed := m.SendBatch(t.Context(), items)
 	require.NotNil(t, failed)
 	require.Equal(t, destination.Rejected, failed.Kind)
@@ -376,23 +364,12 @@ func TestOneBadEventRefusesAll(t *testing.T) {
 
 func TestSendTest(t *testing.T) {
 	t.Parallel()
-	m, server := setup(t, options(), nil)
-	_, err := m.SendTest(t.Context(), destinationtest.Event(t, "order_paid"))
-	require.ErrorContains(t, err, "test_event_code: is required")
-	require.Zero(t, server.Counts().Requests)
-
-	with := options()
-	with.TestEventCode = "TEST123"
-	m, server = setup(t, with, nil)
-	_, err = m.Send(t.Context(), destinationtest.Event(t, "order_paid"))
-	require.NoError(t, err)
-	require.Zero(t, server.Counts().Tests, "only a test is marked as one")
-	code, err := m.SendTest(t.Context(), destinationtest.Event(t, "page_viewed"))
-	require.NoError(t, err)
-	require.Equal(t, 200, code)
-	require.Equal(t, 1, server.Counts().Tests)
-	_, err = m.SendTest(t.Context(), destinationtest.EventWith(t, "page_viewed", ""))
-	require.ErrorContains(t, err, "client.page_url")
+	without, unasked := setup(t, options(), nil)
+	coded := options()
+	coded.TestEventCode = "TEST123"
+	with, server := setup(t, coded, nil)
+	destinationtest.SendTests(t, without, with, func() int { return server.Counts().Tests }, "client.page_url")
+	require.Zero(t, unasked.Counts().Requests)
 }
 
 func TestWrongToken(t *testing.T) {
@@ -452,7 +429,7 @@ func TestAnswers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			m := at(t, listen(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			m := at(t, destinationtest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Retry-After", "300")
 				w.WriteHeader(test.status)
 				_, _ = io.WriteString(w, test.body)
@@ -491,12 +468,7 @@ func TestTheCheckCanTest(t *testing.T) {
 func TestAFullRequest(t *testing.T) {
 	t.Parallel()
 	m, server := setup(t, options(), nil)
-	items := make([]destination.Encoded, 1000)
-	for i := range items {
-		event := destinationtest.Event(t, "page_viewed")
-		event.Key += strconv.Itoa(i)
-		items[i], _ = m.Encode(event)
-	}
+	items := destinationtest.Items(t, m, "page_viewed", 1000)
 	results, failed := m.SendBatch(t.Context(), items)
 	require.Nil(t, failed)
 	require.Equal(t, destination.Taken(items, 200), results)

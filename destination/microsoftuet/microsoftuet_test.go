@@ -1,11 +1,11 @@
 package microsoftuet_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -31,6 +31,7 @@ func newUET(t *testing.T, baseURL string, change func(*microsoftuet.Options)) *m
 	if change != nil {
 		change(&options)
 	}
+	options.HTTP.Timeout = cmp.Or(options.HTTP.Timeout, time.Minute) // a full request takes long on a busy machine
 	m, err := microsoftuet.New(options)
 	require.NoError(t, err)
 	return m
@@ -40,14 +41,7 @@ func newUET(t *testing.T, baseURL string, change func(*microsoftuet.Options)) *m
 func setup(t *testing.T, now func() time.Time) (*microsoftuet.MicrosoftUET, *microsoftuettest.Server) {
 	t.Helper()
 	server := microsoftuettest.New(tag, token, now)
-	return newUET(t, serve(t, server), nil), server
-}
-
-func serve(t *testing.T, handler http.Handler) string {
-	t.Helper()
-	server := httptest.NewServer(handler)
-	t.Cleanup(server.Close)
-	return server.URL
+	return newUET(t, destinationtest.Serve(t, server), nil), server
 }
 
 func offline(t *testing.T) *microsoftuet.MicrosoftUET {
@@ -61,19 +55,6 @@ func encode(t *testing.T, event destination.Event) string {
 	require.Nil(t, rejected)
 	require.Empty(t, item.Group)
 	return string(item.Body)
-}
-
-func items(t *testing.T, m *microsoftuet.MicrosoftUET, n int) []destination.Encoded {
-	t.Helper()
-	list := make([]destination.Encoded, n)
-	for i := range list {
-		event := destinationtest.Event(t, "search")
-		event.Key = "search:" + strconv.Itoa(i)
-		item, rejected := m.Encode(event)
-		require.Nil(t, rejected)
-		list[i] = item
-	}
-	return list
 }
 
 func TestConformance(t *testing.T) {
@@ -110,14 +91,14 @@ func TestOrderPaid(t *testing.T) {
 func TestRequest(t *testing.T) {
 	t.Parallel()
 	var path, body, authorization string
-	m := newUET(t, serve(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+	m := newUET(t, destinationtest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		path, authorization = req.RequestURI, req.Header.Get("Authorization")
 		var raw json.RawMessage
 		_ = json.NewDecoder(req.Body).Decode(&raw)
 		body = string(raw)
 		_, _ = w.Write([]byte(`{"eventsReceived":2}`))
 	})), nil)
-	list := items(t, m, 2)
+	list := destinationtest.Items(t, m, "search", 2)
 	_, failed := m.SendBatch(t.Context(), list)
 	require.Nil(t, failed)
 	require.Equal(t, "/v1/"+tag+"/events", path)
@@ -312,7 +293,7 @@ func TestPartialAnswer(t *testing.T) {
 	t.Parallel()
 	m, server := setup(t, nil)
 	server.Refuse("search:1")
-	results, failed := m.SendBatch(t.Context(), items(t, m, 3))
+	results, failed := m.SendBatch(t.Context(), destinationtest.Items(t, m, "search", 3))
 	require.Nil(t, failed)
 	require.Equal(t, []destination.Result{
 		{Code: 200},
@@ -366,11 +347,11 @@ func TestAnswers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			m := newUET(t, serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			m := newUET(t, destinationtest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				w.WriteHeader(test.status)
 				_, _ = w.Write([]byte(test.body))
 			})), nil)
-			results, failed := m.SendBatch(t.Context(), items(t, m, 2))
+			results, failed := m.SendBatch(t.Context(), destinationtest.Items(t, m, "search", 2))
 			if test.each == nil {
 				require.Equal(t, &destination.Error{Kind: test.whole, Code: test.status, Reason: test.reason}, failed)
 				return
@@ -395,13 +376,13 @@ func TestAnswers(t *testing.T) {
 func TestAnswerThatBreaksOff(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{``, `{"eventsReceived":2}`} {
-		m := newUET(t, serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		m := newUET(t, destinationtest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "1000")
 			_, _ = w.Write([]byte(body))
 			_ = http.NewResponseController(w).Flush()
 			panic(http.ErrAbortHandler)
 		})), nil)
-		_, failed := m.SendBatch(t.Context(), items(t, m, 2))
+		_, failed := m.SendBatch(t.Context(), destinationtest.Items(t, m, "search", 2))
 		require.Equal(t, &destination.Error{Kind: destination.Ambiguous, Code: 200, Reason: "the answer broke off"}, failed)
 	}
 }
@@ -419,7 +400,7 @@ func TestRepeatsAreCountedOnce(t *testing.T) {
 	at := destinationtest.Event(t, "search").OccurredAt
 	m, server := setup(t, func() time.Time { return at.Add(6 * 24 * time.Hour) })
 	for range 2 {
-		_, failed := m.SendBatch(t.Context(), items(t, m, 3))
+		_, failed := m.SendBatch(t.Context(), destinationtest.Items(t, m, "search", 3))
 		require.Nil(t, failed)
 	}
 	require.Equal(t, microsoftuettest.Counts{Requests: 2, Events: 3, Repeats: 3}, server.Counts())
@@ -428,7 +409,7 @@ func TestRepeatsAreCountedOnce(t *testing.T) {
 func TestBatchOfAThousand(t *testing.T) {
 	t.Parallel()
 	m, server := setup(t, nil)
-	results, failed := m.SendBatch(t.Context(), items(t, m, 1000))
+	results, failed := m.SendBatch(t.Context(), destinationtest.Items(t, m, "search", 1000))
 	require.Nil(t, failed)
 	require.Len(t, results, 1000)
 	require.Equal(t, microsoftuettest.Counts{Requests: 1, Events: 1000}, server.Counts())

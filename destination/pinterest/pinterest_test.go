@@ -1,11 +1,11 @@
 package pinterest_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -30,6 +30,7 @@ func newPinterest(t *testing.T, baseURL string, change func(*pinterest.Options))
 	if change != nil {
 		change(&options)
 	}
+	options.HTTP.Timeout = cmp.Or(options.HTTP.Timeout, time.Minute) // a full request takes long on a busy machine
 	p, err := pinterest.New(options)
 	require.NoError(t, err)
 	return p
@@ -39,20 +40,13 @@ func newPinterest(t *testing.T, baseURL string, change func(*pinterest.Options))
 func setup(t *testing.T, now func() time.Time) (*pinterest.Pinterest, *pinteresttest.Server) {
 	t.Helper()
 	server := pinteresttest.New(account, token, now)
-	return newPinterest(t, serve(t, server), nil), server
-}
-
-func serve(t *testing.T, handler http.Handler) string {
-	t.Helper()
-	server := httptest.NewServer(handler)
-	t.Cleanup(server.Close)
-	return server.URL
+	return newPinterest(t, destinationtest.Serve(t, server), nil), server
 }
 
 // answering is a Pinterest that always gives the same answer.
 func answering(t *testing.T, status int, body string) *pinterest.Pinterest {
 	t.Helper()
-	return newPinterest(t, serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	return newPinterest(t, destinationtest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(status)
 		_, _ = w.Write([]byte(body))
 	})), nil)
@@ -64,19 +58,6 @@ func encode(t *testing.T, event destination.Event) string {
 	require.Nil(t, rejected)
 	require.Empty(t, item.Group)
 	return string(item.Body)
-}
-
-func items(t *testing.T, p *pinterest.Pinterest, n int) []destination.Encoded {
-	t.Helper()
-	list := make([]destination.Encoded, n)
-	for i := range list {
-		event := destinationtest.Event(t, "search")
-		event.Key = "search:" + strconv.Itoa(i)
-		item, rejected := p.Encode(event)
-		require.Nil(t, rejected)
-		list[i] = item
-	}
-	return list
 }
 
 func TestConformance(t *testing.T) {
@@ -293,7 +274,7 @@ func TestPartialAnswer(t *testing.T) {
 	t.Parallel()
 	p, server := setup(t, nil)
 	server.Refuse("search:1")
-	results, failed := p.SendBatch(t.Context(), items(t, p, 3))
+	results, failed := p.SendBatch(t.Context(), destinationtest.Items(t, p, "search", 3))
 	require.Nil(t, failed)
 	require.Equal(t, []destination.Result{
 		{Code: 422},
@@ -309,7 +290,7 @@ func TestWordyAnswer(t *testing.T) {
 	t.Parallel()
 	list := strings.Repeat(`{"status":"processed","error_message":null,"warning_message":"Hashed country is missing, or does not match a country."},`, 999)
 	p := answering(t, 200, `{"num_events_received":1000,"num_events_processed":1000,"events":[`+list+`{"status":"processed"}]}`)
-	results, failed := p.SendBatch(t.Context(), items(t, p, 1000))
+	results, failed := p.SendBatch(t.Context(), destinationtest.Items(t, p, "search", 1000))
 	require.Nil(t, failed)
 	for _, result := range results {
 		require.Nil(t, result.Err)
@@ -355,7 +336,7 @@ func TestAnswers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := answering(t, test.status, test.body)
-			results, failed := p.SendBatch(t.Context(), items(t, p, 2))
+			results, failed := p.SendBatch(t.Context(), destinationtest.Items(t, p, "search", 2))
 			if test.each == nil {
 				require.Equal(t, &destination.Error{Kind: test.whole, Code: test.status, Reason: test.reason}, failed)
 				return
@@ -387,7 +368,7 @@ func TestRepeatsAreCountedOnce(t *testing.T) {
 	} {
 		p, server := setup(t, func() time.Time { return at.Add(late) })
 		for range 2 {
-			_, failed := p.SendBatch(t.Context(), items(t, p, 3))
+			_, failed := p.SendBatch(t.Context(), destinationtest.Items(t, p, "search", 3))
 			require.Nil(t, failed)
 		}
 		require.Equal(t, want, server.Counts())
@@ -397,7 +378,7 @@ func TestRepeatsAreCountedOnce(t *testing.T) {
 func TestBatchOfAThousand(t *testing.T) {
 	t.Parallel()
 	p, server := setup(t, nil)
-	results, failed := p.SendBatch(t.Context(), items(t, p, 1000))
+	results, failed := p.SendBatch(t.Context(), destinationtest.Items(t, p, "search", 1000))
 	require.Nil(t, failed)
 	require.Len(t, results, 1000)
 	require.Equal(t, pinteresttest.Counts{Requests: 1, Events: 1000}, server.Counts())
@@ -439,7 +420,7 @@ func TestProve(t *testing.T) {
 		"the provider did not accept the credentials, code 2 (HTTP 401)":  func(o *pinterest.Options) { o.Token = "other" },
 		"the provider did not accept the credentials, code 29 (HTTP 403)": func(o *pinterest.Options) { o.AdAccountID = "1" },
 	} {
-		_, err := newPinterest(t, serve(t, server), change).Prove(t.Context())
+		_, err := newPinterest(t, destinationtest.Serve(t, server), change).Prove(t.Context())
 		require.EqualError(t, err, want)
 	}
 	server.Refuse("kvit:check")
@@ -452,7 +433,7 @@ func TestServerRefuses(t *testing.T) {
 	t.Parallel()
 	good := `{"event_name":"checkout","action_source":"web","event_time":1741083330,"event_id":"1","user_data":{"em":["` + destination.SHA256Hex("a") + `"]},"custom_data":{"currency":"DKK","value":"1.00"}}`
 	_, server := setup(t, nil)
-	url := serve(t, server)
+	url := destinationtest.Serve(t, server)
 	status := func(body, media string) int {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/v5/ad_accounts/"+account+"/events", strings.NewReader(body))
 		require.NoError(t, err)

@@ -33,9 +33,7 @@ func newSnowplow(t testing.TB, options snowplow.Options) *snowplow.Snowplow {
 func setup(t *testing.T, options snowplow.Options, collector snowplowtest.Options) (*snowplow.Snowplow, *snowplowtest.Server) {
 	t.Helper()
 	server := snowplowtest.New(collector)
-	listening := httptest.NewServer(server)
-	t.Cleanup(listening.Close)
-	options.BaseURL = listening.URL
+	options.BaseURL = destinationtest.Serve(t, server)
 	return newSnowplow(t, options), server
 }
 

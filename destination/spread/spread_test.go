@@ -34,9 +34,7 @@ func options() spread.Options {
 func setup(t *testing.T, options spread.Options, fail func(int) spreadtest.Failure) (*spread.Spread, *spreadtest.Server) {
 	t.Helper()
 	server := spreadtest.New("PUBLICKEY", "PRIVATEKEY", fail)
-	listening := httptest.NewServer(server)
-	t.Cleanup(listening.Close)
-	options.BaseURL = listening.URL
+	options.BaseURL = destinationtest.Serve(t, server)
 	s, err := spread.New(options)
 	require.NoError(t, err)
 	return s, server

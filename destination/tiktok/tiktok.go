@@ -60,11 +60,7 @@ func (t *TikTok) Send(ctx context.Context, event destination.Event) (int, error)
 
 // SendBatch delivers events in one request. TikTok's answer speaks for all of them.
 func (t *TikTok) SendBatch(ctx context.Context, items []destination.Encoded) ([]destination.Result, *destination.Error) {
-	status, failed := t.post(ctx, items, "")
-	if failed != nil {
-		return nil, failed
-	}
-	return destination.Taken(items, status), nil
+	return t.post(ctx, items, "")
 }
 
 // SendTest delivers one event under the configured test code, so that TikTok shows it among the test events.
@@ -72,29 +68,31 @@ func (t *TikTok) SendTest(ctx context.Context, event destination.Event) (int, er
 	if t.TestEventCode == "" {
 		return 0, &destination.Error{Kind: destination.Misconfigured, Reason: "test_event_code: is required for a test, and shown in Events Manager under Test Events"}
 	}
-	item, rejected := t.Encode(event)
-	if rejected != nil {
-		return 0, rejected
-	}
-	status, failed := t.post(ctx, []destination.Encoded{item}, t.TestEventCode)
-	if failed != nil {
-		return failed.Code, failed
-	}
-	return status, nil
+	return destination.SendOne(ctx, tester{t}, event)
 }
 
-func (t *TikTok) post(ctx context.Context, items []destination.Encoded, testCode string) (status int, failed *destination.Error) {
+// tester is a TikTok whose requests bear the test code.
+type tester struct{ *TikTok }
+
+func (t tester) SendBatch(ctx context.Context, items []destination.Encoded) ([]destination.Result, *destination.Error) {
+	return t.post(ctx, items, t.TestEventCode)
+}
+
+func (t *TikTok) post(ctx context.Context, items []destination.Encoded, testCode string) ([]destination.Result, *destination.Error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.address, bytes.NewReader(t.body(items, testCode)))
 	if err != nil {
-		return 0, &destination.Error{Kind: destination.Misconfigured, Reason: "the address cannot be used"}
+		return nil, &destination.Error{Kind: destination.Misconfigured, Reason: "the address cannot be used"}
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Access-Token", t.AccessToken)
 	answer, failed := t.client.Do(req)
 	if failed != nil {
-		return 0, failed
+		return nil, failed
 	}
-	return answer.Status, judge(answer)
+	if judged := judge(answer); judged != nil {
+		return nil, judged
+	}
+	return destination.Taken(items, answer.Status), nil
 }
 
 // head is the body without its events.

@@ -1,11 +1,11 @@
 package tiktok_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strconv"
 	"strings"
 	"testing"
@@ -31,7 +31,7 @@ func options() tiktok.Options { return tiktok.Options{AccessToken: token, EventS
 
 func at(t testing.TB, url string, options tiktok.Options) *tiktok.TikTok {
 	t.Helper()
-	options.BaseURL = url
+	options.BaseURL, options.HTTP.Timeout = url, cmp.Or(options.HTTP.Timeout, time.Minute) // a full request takes long on a busy machine
 	to, err := tiktok.New(options)
 	require.NoError(t, err)
 	return to
@@ -41,14 +41,7 @@ func at(t testing.TB, url string, options tiktok.Options) *tiktok.TikTok {
 func setup(t *testing.T, options tiktok.Options, now func() time.Time) (*tiktok.TikTok, *tiktoktest.Server) {
 	t.Helper()
 	server := tiktoktest.New(pixel, token, now)
-	return at(t, listen(t, server), options), server
-}
-
-func listen(t *testing.T, handler http.Handler) string {
-	t.Helper()
-	server := httptest.NewServer(handler)
-	t.Cleanup(server.Close)
-	return server.URL
+	return at(t, destinationtest.Serve(t, server), options), server
 }
 
 // encoded is an event as TikTok gets it.
@@ -78,7 +71,7 @@ func TestOrderPaid(t *testing.T) {
 	t.Parallel()
 	var body string
 	var header http.Header
-	url := listen(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+	url := destinationtest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		sent, _ := io.ReadAll(req.Body)
 		body, header = string(sent), req.Header
 		_, _ = io.WriteString(w, `{"code": 0, "message": "OK"}`)
@@ -303,12 +296,7 @@ func TestOneBadEventRefusesAll(t *testing.T) {
 	to, server := setup(t, options(), func() time.Time { return now })
 	fresh, old := destinationtest.Event(t, "order_paid"), destinationtest.Event(t, "page_viewed")
 	old.OccurredAt = now.Add(-8 * 24 * time.Hour)
-	var items []destination.Encoded
-	for _, event := range []destination.Event{fresh, old} {
-		item, rejected := to.Encode(event)
-		require.Nil(t, rejected)
-		items = append(items, item)
-	}
+	items := destinationtest.Encode(t, to, fresh, old)
 	_, failed := to.SendBatch(t.Context(), items)
 	require.NotNil(t, failed)
 	require.Equal(t, destination.Rejected, failed.Kind)
@@ -321,23 +309,12 @@ func TestOneBadEventRefusesAll(t *testing.T) {
 
 func TestSendTest(t *testing.T) {
 	t.Parallel()
-	to, server := setup(t, options(), nil)
-	_, err := to.SendTest(t.Context(), destinationtest.Event(t, "order_paid"))
-	require.ErrorContains(t, err, "test_event_code: is required")
-	require.Zero(t, server.Counts().Requests)
-
-	with := options()
-	with.TestEventCode = "TEST123"
-	to, server = setup(t, with, nil)
-	_, err = to.Send(t.Context(), destinationtest.Event(t, "order_paid"))
-	require.NoError(t, err)
-	require.Zero(t, server.Counts().Tests, "only a test is marked as one")
-	code, err := to.SendTest(t.Context(), destinationtest.Event(t, "page_viewed"))
-	require.NoError(t, err)
-	require.Equal(t, 200, code)
-	require.Equal(t, 1, server.Counts().Tests)
-	_, err = to.SendTest(t.Context(), destinationtest.EventWith(t, "page_viewed", ""))
-	require.ErrorContains(t, err, "customer.email")
+	without, unasked := setup(t, options(), nil)
+	coded := options()
+	coded.TestEventCode = "TEST123"
+	with, server := setup(t, coded, nil)
+	destinationtest.SendTests(t, without, with, func() int { return server.Counts().Tests }, "customer.email")
+	require.Zero(t, unasked.Counts().Requests)
 }
 
 func TestWrongToken(t *testing.T) {
@@ -385,7 +362,7 @@ func TestAnswers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			to := at(t, listen(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			to := at(t, destinationtest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Retry-After", "300")
 				w.WriteHeader(test.status)
 				_, _ = io.WriteString(w, test.body)

@@ -88,30 +88,39 @@ func (w *Webhook) Traits() destination.Traits {
 
 // Send posts the event. Any 2xx is success whatever the answer's body; 410 is Gone.
 func (w *Webhook) Send(ctx context.Context, event destination.Event) (int, error) {
-	req, err := w.request(ctx, event, time.Now())
-	if err != nil {
-		return 0, err
-	}
-	answer, failed := w.client.Do(req)
+	answer, failed := w.post(ctx, event.Key, Body(event))
 	if failed != nil {
 		return 0, failed
 	}
-	switch answer.Status {
-	case http.StatusGone:
-		return answer.Status, &destination.Error{Kind: destination.Gone, Code: answer.Status, Reason: "the receiver wants no more events"}
-	case http.StatusNotFound, http.StatusMethodNotAllowed:
-		// What a receiver answers while it is being deployed: it says nothing about the event.
-		return answer.Status, &destination.Error{Kind: destination.Misconfigured, Code: answer.Status, Reason: "nothing takes events at this address"}
-	}
-	if judged := destination.Judge(answer.Status, answer.Header); judged != nil {
+	if judged := judge(answer, destination.Judge); judged != nil {
 		return answer.Status, judged
 	}
 	return answer.Status, nil
 }
 
+// judge reads the statuses by which a receiver means something of its own, and leaves the rest to others.
+func judge(answer destination.Answer, others func(int, http.Header) *destination.Error) *destination.Error {
+	switch answer.Status {
+	case http.StatusGone:
+		return &destination.Error{Kind: destination.Gone, Code: answer.Status, Reason: "the receiver wants no more events"}
+	case http.StatusNotFound, http.StatusMethodNotAllowed:
+		// What a receiver answers while it is being deployed: it says nothing about the event.
+		return &destination.Error{Kind: destination.Misconfigured, Code: answer.Status, Reason: "nothing takes events at this address"}
+	}
+	return others(answer.Status, answer.Header)
+}
+
+// post makes one request, with the UUID of key as its id.
+func (w *Webhook) post(ctx context.Context, key string, body []byte) (destination.Answer, *destination.Error) {
+	req, err := w.request(ctx, destination.UUID(key).String(), body, time.Now())
+	if err != nil {
+		return destination.Answer{}, err
+	}
+	return w.client.Do(req)
+}
+
 // request is the same at every attempt but for timestamp and signatures.
-func (w *Webhook) request(ctx context.Context, event destination.Event, now time.Time) (*http.Request, error) {
-	id, body := destination.UUID(event.Key).String(), Body(event)
+func (w *Webhook) request(ctx context.Context, id string, body []byte, now time.Time) (*http.Request, *destination.Error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url, bytes.NewReader(body))
 	if err != nil {
 		return nil, &destination.Error{Kind: destination.Misconfigured, Reason: "the address cannot be used"}

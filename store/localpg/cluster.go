@@ -103,7 +103,8 @@ func (s *Server) writeSettings() error {
 		"port":                    strconv.Itoa(s.port),
 		"unix_socket_directories": "", // loopback TCP is enough, and socket paths have a short limit
 		"max_connections":         "200",
-		"lc_messages":             "C", // see portTaken
+		"lc_messages":             "C",    // see portTaken
+		"wal_keep_size":           "64MB", // or a checkpoint may remove what a replica has yet to get
 	}
 	maps.Copy(settings, s.options.Settings)
 	var text strings.Builder

@@ -22,12 +22,37 @@ import (
 	"kvit/cmd/kvit/demo"
 )
 
-// build makes a kvit, as a user does.
+// builtIn is where the kvit of all tests is built.
+var builtIn string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "kvit-built-*")
+	if err != nil {
+		panic(err)
+	}
+	builtIn = dir
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// built makes a kvit, as a user does, once.
+var built = sync.OnceValues(func() (binary string, err error) {
+	binary = filepath.Join(builtIn, "kvit")
+	output, err := exec.Command("go", "build", "-o", binary, "kvit/cmd/kvit").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("build kvit: %w\n%s", err, output)
+	}
+	return binary, nil
+})
+
+// build gives the test a kvit with a name of its own, by which its processes are told from others'.
 func build(t *testing.T) string {
 	t.Helper()
+	shared, err := built()
+	require.NoError(t, err)
 	binary := filepath.Join(t.TempDir(), "kvit")
-	output, err := exec.Command("go", "build", "-o", binary, "kvit/cmd/kvit").CombinedOutput()
-	require.NoError(t, err, string(output))
+	require.NoError(t, os.Link(shared, binary))
 	return binary
 }
 
@@ -131,7 +156,7 @@ func TestRunAllKeepsEveryPromise(t *testing.T) {
 	t.Parallel()
 	binary, out := build(t), newPaper()
 	sum, err := demo.Run(t.Context(), demo.Options{
-		Binary: binary, For: demo.Shortest, Seed: 130, OrdersPerSecond: 8, All: true, Out: out,
+		Binary: binary, For: demo.Shortest, Seed: 130, OrdersPerSecond: 5, All: true, Out: out,
 	})
 	require.NoError(t, err, out.String())
 	t.Log(out.String())

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -71,8 +72,8 @@ func TestCheckRefuses(t *testing.T) {
 // one was heard.
 func TestTroubleComesOnce(t *testing.T) {
 	t.Parallel()
-	heard := 0
-	r, err := listen(t.Context(), http.HandlerFunc(func(http.ResponseWriter, *http.Request) { heard++ }), 1)
+	var heard atomic.Int32
+	r, err := listen(t.Context(), http.HandlerFunc(func(http.ResponseWriter, *http.Request) { heard.Add(1) }), 1)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, r.server.Close()) })
 	attempt := func(body string) int {
@@ -92,7 +93,7 @@ func TestTroubleComesOnce(t *testing.T) {
 	}
 	require.Equal(t, []int{502, 429, 0, 502}, first)
 	require.Equal(t, []int{200, 200, 200, 200}, second)
-	require.Equal(t, 6, heard)
+	require.EqualValues(t, 6, heard.Load())
 	require.Equal(t, 2, r.trouble.heardAgain())
 
 	r.trouble.end()

@@ -36,6 +36,7 @@ type Server struct {
 	refusals []string
 	events   map[string]Event // by unique id, metric and profile
 	consents map[string]Consent
+	deleted  map[string]int
 }
 
 // Counts are what a Server has seen.
@@ -47,6 +48,7 @@ type Counts struct {
 	Subscribed   int // jobs that subscribed somebody
 	Lifted       int // of those, the ones that lifted an earlier unsubscription
 	Unsubscribed int // jobs that unsubscribed somebody
+	Deletions    int // jobs that delete the profiles of somebody
 }
 
 // Event is a recorded event.
@@ -68,10 +70,14 @@ type Consent struct {
 // New returns a server for one private key. fail, if not nil, is asked before each request, with 1 for
 // the first.
 func New(apiKey string, fail func(n int) Failure) *Server {
-	s := &Server{apiKey: apiKey, fail: fail, mux: http.NewServeMux(), events: map[string]Event{}, consents: map[string]Consent{}}
+	s := &Server{
+		apiKey: apiKey, fail: fail, mux: http.NewServeMux(),
+		events: map[string]Event{}, consents: map[string]Consent{}, deleted: map[string]int{},
+	}
 	s.mux.HandleFunc("POST /api/events", take(s, s.event))
 	s.mux.HandleFunc("POST /api/profile-subscription-bulk-create-jobs", take(s, s.subscribe))
 	s.mux.HandleFunc("POST /api/profile-subscription-bulk-delete-jobs", take(s, s.unsubscribe))
+	s.mux.HandleFunc("POST /api/data-privacy-deletion-jobs", take(s, s.delete))
 	s.mux.HandleFunc("GET /api/accounts", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, map[string]any{"data": []any{map[string]string{"type": "account", "id": "AbC123"}}})
 	})
@@ -237,4 +243,11 @@ func (s *Server) Consent(address string) (Consent, bool) {
 	defer s.mu.Unlock()
 	c, ok := s.consents[address]
 	return c, ok
+}
+
+// Deleted returns how often the deletion of the profiles with an e-mail address or a phone number was asked for.
+func (s *Server) Deleted(address string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.deleted[address]
 }

@@ -6,24 +6,18 @@ package matomotest
 
 import (
 	"encoding/json"
-	"io"
 	"maps"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"sync"
-	"time"
+
+	"kvit/destination/destinationtest/standin"
 )
 
 // Failure is how a request goes wrong. The zero value is none.
-type Failure struct {
-	Status     int           // answer with this status instead
-	RetryAfter string        // header of that answer
-	Delay      time.Duration // wait before answering
-	After      bool          // record what was said first, so that the next attempt is a repeat
-	Reset      bool          // break the connection off instead of answering
-}
+type Failure = standin.Failure
 
 // Server is an http.Handler. Its exported fields are set before the first request.
 type Server struct {
@@ -69,32 +63,10 @@ func New(site, token string, fail func(n int) Failure) *Server {
 // ServeHTTP answers a call of Matomo.
 func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	failure := s.arrive()
-	if !wait(req, failure.Delay) {
-		return
-	}
-	if failure.Status == 0 && !failure.Reset {
-		s.serve(w, req)
-		return
-	}
-	if failure.After {
-		s.serve(unheard{http.Header{}}, req)
-	}
-	_, _ = io.Copy(io.Discard, req.Body) // what came is enough for a failure
-	if failure.Reset {
-		panic(http.ErrAbortHandler)
-	}
-	if failure.RetryAfter != "" {
-		w.Header().Set("Retry-After", failure.RetryAfter)
-	}
-	answer(w, failure.Status, map[string]any{"status": "error", "tracked": 0, "invalid": 0})
+	failure.Handle(w, req, s.serve, func([]byte) {
+		standin.Answer(w, failure.Status, map[string]any{"status": "error", "tracked": 0, "invalid": 0})
+	})
 }
-
-// unheard is an answer that goes nowhere.
-type unheard struct{ header http.Header }
-
-func (u unheard) Header() http.Header         { return u.header }
-func (u unheard) Write(b []byte) (int, error) { return len(b), nil }
-func (u unheard) WriteHeader(int)             {}
 
 func (s *Server) arrive() Failure {
 	s.mu.Lock()
@@ -104,21 +76,6 @@ func (s *Server) arrive() Failure {
 		return Failure{}
 	}
 	return s.fail(s.counts.Requests)
-}
-
-// wait returns false if the client left meanwhile.
-func wait(req *http.Request, delay time.Duration) bool {
-	if delay == 0 {
-		return true
-	}
-	timer := time.NewTimer(delay)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-req.Context().Done():
-		return false
-	}
 }
 
 func (s *Server) serve(w http.ResponseWriter, req *http.Request) {
@@ -150,7 +107,7 @@ func (s *Server) bulk(w http.ResponseWriter, req *http.Request) {
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&call); err != nil || decoder.More() || len(call.Requests) == 0 || req.Header.Get("Content-Type") != "application/json" {
 		s.refuse("body")
-		answer(w, http.StatusBadRequest, map[string]any{"status": "error", "tracked": 0, "invalid": 0})
+		standin.Answer(w, http.StatusBadRequest, map[string]any{"status": "error", "tracked": 0, "invalid": 0})
 		return
 	}
 	s.mu.Lock()
@@ -160,7 +117,7 @@ func (s *Server) bulk(w http.ResponseWriter, req *http.Request) {
 	if s.Superuser && call.TokenAuth == s.token {
 		said["invalid_indices"] = invalid
 	}
-	answer(w, http.StatusOK, said)
+	standin.Answer(w, http.StatusOK, said)
 }
 
 // track records the requests, and returns the places of those that are invalid.
@@ -221,20 +178,14 @@ func (s *Server) report(w http.ResponseWriter, req *http.Request) {
 	if req.ParseForm() != nil || req.PostForm.Get("module") != "API" || req.PostForm.Get("format") != "JSON" ||
 		req.PostForm.Get("method") != "SitesManager.getSiteFromId" {
 		s.refuse("method")
-		answer(w, http.StatusOK, map[string]string{"result": "error", "message": "no such method"})
+		standin.Answer(w, http.StatusOK, map[string]string{"result": "error", "message": "no such method"})
 		return
 	}
 	if req.PostForm.Get("token_auth") != s.token || req.PostForm.Get("idSite") != s.site {
-		answer(w, http.StatusUnauthorized, map[string]string{"result": "error", "message": "no access"})
+		standin.Answer(w, http.StatusUnauthorized, map[string]string{"result": "error", "message": "no access"})
 		return
 	}
-	answer(w, http.StatusOK, map[string]string{"idsite": s.site, "name": "Example", "main_url": "https://shop.example.com"})
-}
-
-func answer(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // whoever left does not hear it
+	standin.Answer(w, http.StatusOK, map[string]string{"idsite": s.site, "name": "Example", "main_url": "https://shop.example.com"})
 }
 
 // Counts returns what was seen so far.

@@ -4,7 +4,6 @@
 package metatest
 
 import (
-	"bytes"
 	"crypto/subtle"
 	"encoding/json"
 	"fmt"
@@ -14,6 +13,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"kvit/destination/destinationtest/standin"
 )
 
 // Server is an http.Handler.
@@ -63,19 +64,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if refused != nil {
 		s.counts.Refused++
 		s.refusals = append(s.refusals, refused.reason)
-		answer(w, refused.status, map[string]any{"error": map[string]any{
+		standin.Answer(w, refused.status, map[string]any{"error": map[string]any{
 			"message": refused.reason, "type": "OAuthException", "code": refused.code, "error_subcode": refused.subcode,
 			"is_transient": false, "fbtrace_id": "AbCdEf",
 		}})
 		return
 	}
-	answer(w, http.StatusOK, map[string]any{"events_received": count, "messages": []string{}, "fbtrace_id": "AbCdEf"})
-}
-
-func answer(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // whoever left does not hear it
+	standin.Answer(w, http.StatusOK, map[string]any{"events_received": count, "messages": []string{}, "fbtrace_id": "AbCdEf"})
 }
 
 // refusal is why a request is not taken.
@@ -107,7 +102,7 @@ func (s *Server) take(req *http.Request) (int, *refusal) {
 	}
 	body, err := io.ReadAll(req.Body)
 	var r request
-	if err != nil || strict(body, &r) != nil {
+	if err != nil || standin.Strict(body, &r) != nil {
 		return 0, invalid("body: must be JSON of known fields")
 	}
 	if refused := s.admit(r.AccessToken, req.URL.Query()["access_token"]); refused != nil {
@@ -118,7 +113,7 @@ func (s *Server) take(req *http.Request) (int, *refusal) {
 	}
 	events := make([]event, len(r.Data))
 	for i, raw := range r.Data {
-		if err := strict(raw, &events[i]); err != nil {
+		if err := standin.Strict(raw, &events[i]); err != nil {
 			return 0, invalid("data: an event has an unknown field or a wrong type")
 		}
 		if problem := s.check(events[i]); problem != "" {
@@ -135,18 +130,6 @@ func (s *Server) admit(inBody string, inQuery []string) *refusal {
 	given = slices.DeleteFunc(given, func(token string) bool { return token == "" })
 	if len(given) != 1 || subtle.ConstantTimeCompare([]byte(given[0]), []byte(s.token)) != 1 {
 		return &refusal{status: http.StatusBadRequest, code: 190, subcode: 463, reason: "access_token: is wrong"}
-	}
-	return nil
-}
-
-func strict(body []byte, into any) error {
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(into); err != nil {
-		return err
-	}
-	if _, err := decoder.Token(); err != io.EOF {
-		return fmt.Errorf("more than one value")
 	}
 	return nil
 }

@@ -6,12 +6,13 @@ package microsoftuettest
 
 import (
 	"crypto/subtle"
-	"encoding/json"
 	"mime"
 	"net/http"
 	"slices"
 	"sync"
 	"time"
+
+	"kvit/destination/destinationtest/standin"
 )
 
 // Server is an http.Handler.
@@ -86,7 +87,7 @@ func (s *Server) take(w http.ResponseWriter, req *http.Request) {
 	if len(details) > 0 {
 		body["error"] = failure{Code: "ValidationError", Message: "some events were not taken", Details: details}
 	}
-	write(w, http.StatusOK, body)
+	standin.Answer(w, http.StatusOK, body)
 }
 
 // failure is the error of an answer.
@@ -153,13 +154,7 @@ func (s *Server) refuse(w http.ResponseWriter, status int, code, problem string,
 	s.counts.Refused++
 	s.problems = append(s.problems, problem)
 	s.mu.Unlock()
-	write(w, status, map[string]any{"eventsReceived": 0, "error": failure{Code: code, Message: problem, Details: details}, "traceId": "example"})
-}
-
-func write(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // whoever left does not hear it
+	standin.Answer(w, status, map[string]any{"eventsReceived": 0, "error": failure{Code: code, Message: problem, Details: details}, "traceId": "example"})
 }
 
 // Counts returns what was seen so far.

@@ -5,12 +5,13 @@ package pinteresttest
 
 import (
 	"crypto/subtle"
-	"encoding/json"
 	"mime"
 	"net/http"
 	"slices"
 	"sync"
 	"time"
+
+	"kvit/destination/destinationtest/standin"
 )
 
 // Server is an http.Handler.
@@ -140,11 +141,11 @@ func (s *Server) answer(w http.ResponseWriter, verdicts []verdict) {
 	}
 	body := map[string]any{"num_events_received": len(verdicts), "num_events_processed": processed, "events": verdicts}
 	if processed == len(verdicts) {
-		write(w, http.StatusOK, body)
+		standin.Answer(w, http.StatusOK, body)
 		return
 	}
 	// The number of this code is not documented, nor what is in its details.
-	write(w, http.StatusUnprocessableEntity, map[string]any{"code": 1, "message": "Not all events were successfully processed.", "details": body})
+	standin.Answer(w, http.StatusUnprocessableEntity, map[string]any{"code": 1, "message": "Not all events were successfully processed.", "details": body})
 }
 
 func (s *Server) refuse(w http.ResponseWriter, status, code int, problem string) {
@@ -152,13 +153,7 @@ func (s *Server) refuse(w http.ResponseWriter, status, code int, problem string)
 	s.counts.Refused++
 	s.problems = append(s.problems, problem)
 	s.mu.Unlock()
-	write(w, status, map[string]any{"code": code, "message": problem})
-}
-
-func write(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // whoever left does not hear it
+	standin.Answer(w, status, map[string]any{"code": code, "message": problem})
 }
 
 // Counts returns what was seen so far.

@@ -6,23 +6,14 @@ package spreadtest
 
 import (
 	"crypto/subtle"
-	"encoding/json"
-	"io"
 	"net/http"
-	"strings"
 	"sync"
-	"time"
+
+	"kvit/destination/destinationtest/standin"
 )
 
 // Failure is how a request goes wrong. The zero value is none.
-type Failure struct {
-	Status     int           // answer with this status instead
-	RetryAfter string        // header of that answer
-	Delay      time.Duration // wait before answering
-	After      bool          // keep what was said first, so that the next attempt is a repeat
-	Reset      bool          // break the connection off instead of answering
-	Echo       bool          // put the request's body into the answer
-}
+type Failure = standin.Failure
 
 // Server is an http.Handler.
 type Server struct {
@@ -98,36 +89,10 @@ func New(publicKey, privateKey string, fail func(n int) Failure) *Server {
 // ServeHTTP answers a call of SPREAD's API.
 func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	failure := s.arrive()
-	if !s.wait(req, failure.Delay) {
-		return
-	}
-	if failure.Status == 0 && !failure.Reset {
-		s.serve(w, req)
-		return
-	}
-	body, _ := io.ReadAll(req.Body) // what came is enough for a failure
-	if failure.After {
-		req.Body = io.NopCloser(strings.NewReader(string(body)))
-		s.serve(unheard{http.Header{}}, req)
-	}
-	if failure.Reset {
-		panic(http.ErrAbortHandler)
-	}
-	if failure.RetryAfter != "" {
-		w.Header().Set("Retry-After", failure.RetryAfter)
-	}
-	if !failure.Echo {
-		body = nil
-	}
-	answer(w, failure.Status, map[string]string{"error": "failing as told " + string(body)})
+	failure.Handle(w, req, s.serve, func(echo []byte) {
+		standin.Answer(w, failure.Status, map[string]string{"error": "failing as told " + string(echo)})
+	})
 }
-
-// unheard is an answer that goes nowhere.
-type unheard struct{ header http.Header }
-
-func (u unheard) Header() http.Header         { return u.header }
-func (u unheard) Write(b []byte) (int, error) { return len(b), nil }
-func (u unheard) WriteHeader(int)             {}
 
 func (s *Server) arrive() Failure {
 	s.mu.Lock()
@@ -137,21 +102,6 @@ func (s *Server) arrive() Failure {
 		return Failure{}
 	}
 	return s.fail(s.counts.Requests)
-}
-
-// wait returns false if the client left meanwhile.
-func (s *Server) wait(req *http.Request, delay time.Duration) bool {
-	if delay == 0 {
-		return true
-	}
-	timer := time.NewTimer(delay)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-req.Context().Done():
-		return false
-	}
 }
 
 func (s *Server) serve(w http.ResponseWriter, req *http.Request) {
@@ -176,7 +126,7 @@ func (s *Server) form(take func(fields) refusal) http.HandlerFunc {
 			s.refuse(w, refused)
 			return
 		}
-		answer(w, http.StatusOK, map[string]any{"datas": map[string]string{"status": "ok"}})
+		standin.Answer(w, http.StatusOK, map[string]any{"datas": map[string]string{"status": "ok"}})
 	}
 }
 
@@ -193,13 +143,7 @@ func (s *Server) refuse(w http.ResponseWriter, why refusal) {
 		s.refusals = append(s.refusals, why.reason)
 	}
 	s.mu.Unlock()
-	answer(w, why.status, map[string]string{"error": why.reason})
-}
-
-func answer(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // whoever left does not hear it
+	standin.Answer(w, why.status, map[string]string{"error": why.reason})
 }
 
 // Counts returns what was seen so far.

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"kvit/destination/destinationtest/standin"
 )
 
 // account takes CreateAccount and UpdateAccount. An update of somebody unknown makes the profile.
@@ -140,7 +142,7 @@ func (s *Server) readConsents(w http.ResponseWriter, _ *http.Request) {
 	for i, name := range []string{"NewsEmail", "NewsSMS", "LegalBasisOptin", "LegalBasisOrder"} {
 		consents = append(consents, map[string]string{"id": strconv.Itoa(i + 1), "techName": name})
 	}
-	answer(w, http.StatusOK, map[string]any{"consents": consents, "count": len(consents)})
+	standin.Answer(w, http.StatusOK, map[string]any{"consents": consents, "count": len(consents)})
 }
 
 func (s *Server) readOrders(w http.ResponseWriter, _ *http.Request) {
@@ -150,16 +152,16 @@ func (s *Server) readOrders(w http.ResponseWriter, _ *http.Request) {
 		orders = append(orders, s.orders[ref].asRead(ref))
 	}
 	s.mu.Unlock()
-	answer(w, http.StatusOK, map[string]any{"orders": orders, "count": len(orders)})
+	standin.Answer(w, http.StatusOK, map[string]any{"orders": orders, "count": len(orders)})
 }
 
 func (s *Server) readOrder(w http.ResponseWriter, req *http.Request) {
 	order, ok := s.Order(req.PathValue("ref"))
 	if !ok {
-		answer(w, http.StatusNotFound, map[string]string{"error": "there is no such order"})
+		standin.Answer(w, http.StatusNotFound, map[string]string{"error": "there is no such order"})
 		return
 	}
-	answer(w, http.StatusOK, map[string]any{"order": order.asRead(req.PathValue("ref"))})
+	standin.Answer(w, http.StatusOK, map[string]any{"order": order.asRead(req.PathValue("ref"))})
 }
 
 func (o Order) asRead(ref string) map[string]any {

@@ -4,16 +4,16 @@
 package tiktoktest
 
 import (
-	"bytes"
 	"crypto/subtle"
 	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
 	"regexp"
 	"slices"
 	"sync"
 	"time"
+
+	"kvit/destination/destinationtest/standin"
 )
 
 // Server is an http.Handler.
@@ -75,8 +75,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		code, message = refused.code, refused.reason
 		s.refuse(refused.reason)
 	}
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(map[string]any{"code": code, "message": message, "request_id": "202503041015300000"}) // whoever left does not hear it
+	standin.Answer(w, http.StatusOK, map[string]any{"code": code, "message": message, "request_id": "202503041015300000"})
 }
 
 func (s *Server) refuse(reason string) {
@@ -101,7 +100,7 @@ func (s *Server) take(req *http.Request) *refusal {
 	}
 	body, err := io.ReadAll(req.Body)
 	var r request
-	if err != nil || req.Header.Get("Content-Type") != "application/json" || strict(body, &r) != nil {
+	if err != nil || req.Header.Get("Content-Type") != "application/json" || standin.Strict(body, &r) != nil {
 		return invalid("body: must be JSON of known fields")
 	}
 	switch {
@@ -120,7 +119,7 @@ func (s *Server) take(req *http.Request) *refusal {
 func (s *Server) takeEvents(r request) *refusal {
 	events := make([]event, len(r.Data))
 	for i, raw := range r.Data {
-		if err := strict(raw, &events[i]); err != nil {
+		if err := standin.Strict(raw, &events[i]); err != nil {
 			return invalid("data: an event has an unknown field or a wrong type")
 		}
 		if problem := s.check(events[i]); problem != "" {
@@ -128,18 +127,6 @@ func (s *Server) takeEvents(r request) *refusal {
 		}
 	}
 	s.keep(events, r)
-	return nil
-}
-
-func strict(body []byte, into any) error {
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(into); err != nil {
-		return err
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("more than one value")
-	}
 	return nil
 }
 

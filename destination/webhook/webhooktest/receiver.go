@@ -1,8 +1,9 @@
-// Package webhooktest is a webhook receiver as it should be: it verifies signatures and counts each
-// webhook-id once. It can be told to fail. Tests and the demo use it.
+// Package webhooktest is a webhook receiver as it should be: it verifies signatures, counts each
+// webhook-id once, and notes who is to be forgotten. It can be told to fail. Tests and the demo use it.
 package webhooktest
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
 	"maps"
@@ -35,6 +36,18 @@ type Receiver struct {
 	refused  int
 	repeats  int
 	counted  map[string]string // event key by webhook-id
+	redacted map[string]Redaction
+}
+
+// Redaction is what a customer.redacted says.
+type Redaction struct {
+	Customer struct {
+		ID    string `json:"id"`
+		Email string `json:"email"`
+		Phone string `json:"phone"`
+	} `json:"customer"`
+	ClientIDs []string `json:"ga_client_ids"`
+	OrderRefs []string `json:"order_refs"`
 }
 
 // Counts are what a Receiver has seen.
@@ -42,13 +55,14 @@ type Counts struct {
 	Requests int // all of them
 	Refused  int // not signed by a known secret, or not an event
 	Counted  int // events, each once
-	Repeats  int // requests for an event that was counted before
+	Repeats  int // requests for an event or a redaction that was counted before
+	Redacted int // redactions, each once
 }
 
 // New returns a receiver that knows the secrets. fail, if not nil, is asked before each request, with
 // 1 for the first.
 func New(fail func(n int) Failure, secrets ...string) (*Receiver, error) {
-	r := &Receiver{fail: fail, counted: map[string]string{}}
+	r := &Receiver{fail: fail, counted: map[string]string{}, redacted: map[string]Redaction{}}
 	for _, secret := range secrets {
 		key, err := standardwebhooks.NewWebhook(secret)
 		if err != nil {
@@ -114,16 +128,40 @@ func (r *Receiver) take(req *http.Request) int {
 	if !r.signed(body, req.Header) {
 		return r.refuse(http.StatusUnauthorized)
 	}
-	var event struct {
+	var said struct {
 		Type, Timestamp string
-		Data            struct {
-			Key string `json:"event_key"`
-		}
+		Data            json.RawMessage
 	}
-	if err := json.Unmarshal(body, &event); err != nil || event.Type == "" || event.Timestamp == "" || event.Data.Key == "" {
+	if err := json.Unmarshal(body, &said); err != nil || said.Type == "" || said.Timestamp == "" {
 		return r.refuse(http.StatusBadRequest)
 	}
-	r.count(req.Header.Get(standardwebhooks.HeaderWebhookID), event.Data.Key)
+	id := req.Header.Get(standardwebhooks.HeaderWebhookID)
+	if said.Type == "customer.redacted" {
+		return r.redact(id, said.Data)
+	}
+	return r.event(id, said.Data)
+}
+
+func (r *Receiver) event(id string, data []byte) int {
+	var event struct {
+		Key string `json:"event_key"`
+	}
+	if err := json.Unmarshal(data, &event); err != nil || event.Key == "" {
+		return r.refuse(http.StatusBadRequest)
+	}
+	count(r, r.counted, id, event.Key)
+	return http.StatusNoContent
+}
+
+// redact is strict: a member that nobody knows is a mistake in spelling, and one without a value says nothing.
+func (r *Receiver) redact(id string, data []byte) int {
+	var redaction Redaction
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&redaction); err != nil || bytes.Contains(data, []byte(`""`)) || bytes.Contains(data, []byte(`:null`)) {
+		return r.refuse(http.StatusBadRequest)
+	}
+	count(r, r.redacted, id, redaction)
 	return http.StatusNoContent
 }
 
@@ -143,21 +181,22 @@ func (r *Receiver) refuse(status int) int {
 	return status
 }
 
-func (r *Receiver) count(id, key string) {
+// count keeps what is said under an id the first time.
+func count[T any](r *Receiver, known map[string]T, id string, said T) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if _, known := r.counted[id]; known {
+	if _, ok := known[id]; ok {
 		r.repeats++
 		return
 	}
-	r.counted[id] = key
+	known[id] = said
 }
 
 // Counts returns what was seen so far.
 func (r *Receiver) Counts() Counts {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return Counts{Requests: r.requests, Refused: r.refused, Counted: len(r.counted), Repeats: r.repeats}
+	return Counts{Requests: r.requests, Refused: r.refused, Counted: len(r.counted), Repeats: r.repeats, Redacted: len(r.redacted)}
 }
 
 // Events returns the event keys that were counted, by webhook-id.
@@ -165,4 +204,11 @@ func (r *Receiver) Events() map[string]string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return maps.Clone(r.counted)
+}
+
+// Redactions returns the redactions that were taken, by webhook-id.
+func (r *Receiver) Redactions() map[string]Redaction {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return maps.Clone(r.redacted)
 }

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"kvit/config"
+	"kvit/jobs"
+	"kvit/retention"
+)
+
+// eraseAgain is kvit erase --replay.
+func (a *app) eraseAgain(ctx context.Context, o eraseOptions) error {
+	cfg, pool, logger, err := a.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	eraser, err := newEraser(cfg, pool, nil, logger)
+	if err != nil {
+		return err
+	}
+	replay := eraser.Replay
+	if o.dryRun {
+		replay = eraser.DryReplay
+	}
+	report, err := replay(ctx, exportIn(o.replay))
+	if report.Replay == nil {
+		return err
+	}
+	if err := a.tell(report, o.json); err != nil {
+		return err
+	}
+	// What waits for a table or is on hold has lost its events already, so the database may be worked on.
+	if !o.dryRun && (err == nil || isMisfit(err)) {
+		if err := a.settleAnchor(ctx, cfg, pool, o.replay); err != nil {
+			return err
+		}
+	}
+	if err == nil && report.Held > 0 || isReported(err) {
+		return errReported
+	}
+	return err
+}
+
+// exportIn reads a file as often as it is asked to.
+func exportIn(file string) jobs.Export {
+	return func(do func(retention.Certificate) error) error {
+		f, err := os.Open(file)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = f.Close() }()
+		return retention.ReadCertificates(f, do)
+	}
+}
+
+// settleAnchor takes the database for whole if the export holds what the anchor knows of.
+func (a *app) settleAnchor(ctx context.Context, cfg config.Config, pool *pgxpool.Pool, file string) error {
+	if cfg.Retention.Anchor == "" {
+		return nil
+	}
+	known, err := readAnchor(cfg.Retention.Anchor)
+	if err != nil {
+		return err
+	}
+	var last int64
+	var there string
+	err = exportIn(file)(func(c retention.Certificate) error {
+		last = c.Number
+		if c.Number == known.Number {
+			there = c.Hash
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if !known.Missing(last, there) {
+		return resetAnchor(ctx, cfg, pool)
+	}
+	fmt.Fprintf(a.stderr, "kvit: warning: the export ends at certificate %d, and %s knows of number %d of %s:"+
+		" what was erased in between cannot be erased again by name. Run kvit erase, repeat the requests of persons since then,"+
+		" and remove the file\n", last, cfg.Retention.Anchor, known.Number, known.At.UTC().Format(time.RFC3339))
+	return errReported
+}
+
+func printReplay(w io.Writer, r *jobs.Replayed) {
+	fmt.Fprintf(w, "certificates      %d in the export, %d given back to the database\n", r.Certificates, r.Appended)
+	if r.Forked {
+		fmt.Fprintln(w, "the database has certificates from after the restore: keep the export beside it as the proof of what was before")
+	}
+	for _, request := range r.Requests {
+		fmt.Fprintf(w, "to repeat: kvit subject erase --reference %s, done at %s\n", request.Reference, request.ErasedAt.UTC().Format(time.DateTime))
+	}
+}
+
+func isMisfit(err error) bool {
+	var misfit *retention.PolicyError
+	return errors.As(err, &misfit)
+}
+
+// isReported: the report says it all.
+func isReported(err error) bool {
+	return isMisfit(err) || errors.Is(err, jobs.ErrNotErased)
+}
+
+// tell prints a report.
+func (a *app) tell(report jobs.Report, asJSON bool) error {
+	if asJSON {
+		return printJSON(a.stdout, report)
+	}
+	printReport(a.stdout, report)
+	return nil
+}

@@ -1,0 +1,229 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/spf13/cobra"
+
+	"kvit/config"
+	"kvit/jobs"
+	"kvit/store"
+)
+
+func (a *app) subjectEraseCommand() *cobra.Command {
+	var (
+		q              jobs.SubjectRequest
+		dryRun, asJSON bool
+	)
+	cmd := &cobra.Command{
+		Use: "erase", Short: "Erase what there is of a person, now instead of later (GDPR article 17)",
+		Long: `Erases the person's orders that the ERP has or that are due, rows that carry the e-mail address or customer id without an
+order, and the person's events; each order gets its certificate. Orders that the ERP does not have yet, and those on hold, are
+refused: kvit says why, and when they go. Run it again for the rest; it never does anything twice.
+
+Providers that have a call for it are told, with the address or id that you type: kvit keeps neither. For the others
+a task stays open, see kvit subject tasks. The reference is stored and shown: write no personal data into it.
+
+Exit 1 if anything stays or a provider could not be told.`,
+		Example: `  kvit subject erase --email - --reference TICKET-17 --by anna --dry-run
+  kvit subject erase --customer-id 4711 --reference TICKET-17 --by anna`,
+		Args: usage(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := readSubject(cmd.InOrStdin(), &q.Subject); err != nil {
+				return err
+			}
+			if err := checkRequest(q); err != nil {
+				return err
+			}
+			return a.subjectErase(cmd.Context(), q, dryRun, asJSON)
+		},
+	}
+	registerSubject(cmd, &q.Subject)
+	cmd.Flags().StringVar(&q.Reference, "reference", "", "what you call the request, a ticket's number for instance (required); the same when you run it again")
+	cmd.Flags().StringVar(&q.By, "by", "", "who carries it out (required)")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "run the real statements and roll them back; tell nobody")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+// longestReference is what certificates and lists have room for.
+const longestReference = 100
+
+// checkRequest refuses a reference that is missing, or that would keep what has to go.
+func checkRequest(q jobs.SubjectRequest) error {
+	reference := strings.ToLower(q.Reference)
+	names := func(text string) bool { return text != "" && strings.Contains(reference, strings.ToLower(text)) }
+	switch {
+	case q.Reference == "" || q.By == "":
+		return fmt.Errorf("%w: --reference and --by must be given", errUsage)
+	case utf8.RuneCountInString(q.Reference) > longestReference || strings.ContainsFunc(q.Reference, isControl):
+		return fmt.Errorf("%w: --reference must be one line of %d characters at most", errUsage, longestReference)
+	case strings.Contains(reference, "@") || names(q.Subject.Email) || names(q.Subject.CustomerID):
+		return fmt.Errorf("%w: --reference names the person, and it is kept: use a ticket's number", errUsage)
+	}
+	return nil
+}
+
+func isControl(r rune) bool { return r < ' ' || r == 0x7f }
+
+// subjectResult is what `kvit subject erase --json` prints.
+type subjectResult struct {
+	jobs.SubjectReport
+	Tasks []toldTask `json:"tasks"`
+	Notes []string   `json:"notes"`
+
+	refused bool
+}
+
+func (a *app) subjectErase(ctx context.Context, q jobs.SubjectRequest, dryRun, asJSON bool) error {
+	cfg, pool, logger, err := a.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	eraser, err := newEraser(cfg, pool, nil, logger)
+	if err != nil {
+		return err
+	}
+	result := subjectResult{Tasks: []toldTask{}, Notes: []string{}}
+	if eraser.Orders != nil {
+		if err := q.Subject.Searchable(*eraser.Orders); err != nil {
+			return err
+		}
+	} else if cfg.Shop != nil {
+		result.Notes = append(result.Notes, "retention.policy is missing: nothing of the shop's tables is erased")
+	}
+	report, err := a.eraseSubject(ctx, cfg, pool, eraser, q, dryRun)
+	result.SubjectReport, result.refused = report, errors.Is(err, jobs.ErrRefused)
+	if err == nil || result.refused {
+		result.Tasks, err = a.tellTasks(ctx, cfg, pool, logger, q.Subject, report)
+	}
+	if asJSON {
+		err = errors.Join(err, printJSON(a.stdout, result))
+	} else {
+		result.print(a.stdout)
+	}
+	if err == nil && result.incomplete() {
+		return errReported
+	}
+	return err
+}
+
+// eraseSubject refuses a database that has gone back, and moves the anchor when certificates have come.
+func (a *app) eraseSubject(ctx context.Context, cfg config.Config, pool *pgxpool.Pool, eraser *jobs.Eraser, q jobs.SubjectRequest, dryRun bool) (jobs.SubjectReport, error) {
+	if dryRun {
+		return eraser.DryEraseSubject(ctx, q)
+	}
+	if err := keepAnchor(ctx, cfg, pool); err != nil {
+		return jobs.SubjectReport{}, err
+	}
+	report, err := eraser.EraseSubject(ctx, q)
+	if err := keepAnchor(ctx, cfg, pool); err != nil {
+		fmt.Fprintf(a.stderr, "kvit: warning: %v\n", err)
+	}
+	return report, err
+}
+
+// tellTasks tells nobody in a dry run, whose tasks are rolled back.
+func (a *app) tellTasks(ctx context.Context, cfg config.Config, pool *pgxpool.Pool, logger *slog.Logger, subject store.Subject, report jobs.SubjectReport) ([]toldTask, error) {
+	if report.DryRun {
+		tasks := []toldTask{}
+		for _, task := range report.Tasks {
+			tasks = append(tasks, toldTask{Task: task})
+		}
+		return tasks, nil
+	}
+	t := teller{
+		destinations: cfg.Destinations, db: pool, logger: logger, subject: subject, clientIDs: report.ClientIDs, eventIDs: report.EventIDs,
+	}
+	tasks, err := t.tell(ctx, report.Tasks)
+	if err != nil {
+		return tasks, errors.New("tell providers: " + store.Describe(err))
+	}
+	return tasks, nil
+}
+
+// incomplete tells whether something was refused, or a provider told in vain. Tasks that wait for an
+// operator are no failure.
+func (r subjectResult) incomplete() bool {
+	return r.refused || len(r.Notes) > 0 || slices.ContainsFunc(r.Tasks, func(t toldTask) bool { return t.failed })
+}
+
+func (r subjectResult) print(w io.Writer) {
+	if r.DryRun {
+		fmt.Fprintln(w, "dry run: everything below was done and rolled back, and nobody was told")
+	}
+	if r.nothing() {
+		fmt.Fprintln(w, "nothing found")
+	}
+	for _, o := range r.Erased {
+		fmt.Fprintf(w, "order %s: erased\n", o.OrderRef)
+		if o.Shared > 0 {
+			fmt.Fprintf(w, "order %s: %d rows stay, because other orders that are not erased have them, too\n", o.OrderRef, o.Shared)
+		}
+	}
+	for _, o := range r.Refused {
+		fmt.Fprintf(w, "order %s: not erased: %s%s\n", orNone(o.OrderRef), o.Reason, goes(o.GoesAt))
+	}
+	for _, table := range slices.Sorted(maps.Keys(r.Rows)) {
+		fmt.Fprintf(w, "rows of %s: %d\n", table, r.Rows[table])
+	}
+	for _, table := range slices.Sorted(maps.Keys(r.Shared)) {
+		fmt.Fprintf(w, "rows of %s that stay with orders that are not erased: %d\n", table, r.Shared[table])
+	}
+	for _, ref := range slices.Sorted(maps.Keys(r.Kept)) {
+		fmt.Fprintf(w, "events that stay with order %s, which is not erased: %d\n", ref, r.Kept[ref])
+	}
+	for _, b := range r.Blocked {
+		for _, problem := range b.Problems {
+			fmt.Fprintf(w, "not erased: %s\n", problem)
+		}
+	}
+	for _, note := range r.Notes {
+		fmt.Fprintln(w, note)
+	}
+	for _, t := range r.Tasks {
+		fmt.Fprintf(w, "destination %s: %s\n", t.Destination, t.state(r.DryRun))
+	}
+}
+
+func (r subjectResult) nothing() bool {
+	return len(r.Erased)+len(r.Refused)+len(r.Rows)+len(r.Shared)+len(r.Kept)+len(r.Tasks) == 0
+}
+
+func (t toldTask) state(dryRun bool) string {
+	switch {
+	case t.Told:
+		return "told"
+	case t.Problem != nil:
+		return fmt.Sprintf("task %d is open: %s", t.ID, *t.Problem)
+	case dryRun:
+		return "would be told, or get a task"
+	default:
+		return fmt.Sprintf("task %d is open", t.ID)
+	}
+}
+
+func orNone(ref string) string {
+	if ref == "" {
+		return "(none)"
+	}
+	return ref
+}
+
+func goes(at *time.Time) string {
+	if at == nil {
+		return ""
+	}
+	return "; goes at the first erasure after " + at.UTC().Format(time.RFC3339)
+}

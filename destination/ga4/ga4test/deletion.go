@@ -1,0 +1,239 @@
+package ga4test
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+)
+
+// Deleted is an identifier of whom the deletion was asked for.
+type Deleted struct {
+	Member string // clientId, userId or userProvidedData
+	Value  string
+}
+
+// Deletions is an http.Handler: a strict stand-in for the user deletion of Google's Admin API, and for the
+// endpoint that gives access tokens to service accounts.
+type Deletions struct {
+	propertyID string
+	fail       func(path string) Failure
+	mux        *http.ServeMux
+
+	mu       sync.Mutex
+	tokens   []string
+	deleted  []Deleted
+	refusals []string
+}
+
+const (
+	accountEmail = "kvit@example-project.iam.gserviceaccount.com"
+	accountKeyID = "0123456789abcdef0123456789abcdef01234567"
+	tokenPath    = "/token"
+	bearer       = "Bearer "
+)
+
+// NewDeletions returns a server for one property. fail, if not nil, is asked before each request; After is not
+// for this one.
+func NewDeletions(propertyID string, fail func(path string) Failure) *Deletions {
+	d := &Deletions{propertyID: propertyID, fail: fail, mux: http.NewServeMux()}
+	d.mux.HandleFunc("POST "+tokenPath, d.token)
+	d.mux.HandleFunc("POST /v1alpha/properties/{call}", d.submit)
+	return d
+}
+
+// accountKey is the same for all servers of a process: making one takes a while.
+var accountKey = sync.OnceValue(func() *rsa.PrivateKey {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err) // there is no randomness
+	}
+	return key
+})
+
+// Credentials is the key of the only service account that a server knows, in the form of Google's file, with a
+// Deletions at baseURL as the place that gives tokens.
+func Credentials(baseURL string) string {
+	der, err := x509.MarshalPKCS8PrivateKey(accountKey())
+	if err != nil {
+		panic(err) // an RSA key has that form
+	}
+	text, err := json.MarshalIndent(map[string]string{
+		"type": "service_account", "project_id": "example-project", "client_email": accountEmail, "private_key_id": accountKeyID,
+		"private_key": string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})), "token_uri": baseURL + tokenPath,
+	}, "", "  ")
+	if err != nil {
+		panic(err) // they are texts
+	}
+	return string(text)
+}
+
+// ServeHTTP gives tokens at /token, and takes deletions at /v1alpha/properties/<id>:submitUserDeletion.
+func (d *Deletions) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	if d.fail == nil {
+		d.mux.ServeHTTP(w, req)
+		return
+	}
+	failure := d.fail(req.URL.Path)
+	switch {
+	case failure.Reset:
+		panic(http.ErrAbortHandler)
+	case failure.Status == 0:
+		d.mux.ServeHTTP(w, req)
+		return
+	case failure.RetryAfter != "":
+		w.Header().Set("Retry-After", failure.RetryAfter)
+	}
+	w.WriteHeader(failure.Status)
+}
+
+func (d *Deletions) token(w http.ResponseWriter, req *http.Request) {
+	body, err := io.ReadAll(req.Body)
+	if err != nil {
+		return
+	}
+	form, err := url.ParseQuery(string(body))
+	switch {
+	case err != nil || req.Header.Get("Content-Type") != "application/x-www-form-urlencoded" || len(form) != 2,
+		form.Get("grant_type") != "urn:ietf:params:oauth:grant-type:jwt-bearer":
+		d.refuse(w, http.StatusBadRequest, "the request for a token is not one")
+		return
+	}
+	if problem := assertionProblem(form.Get("assertion"), "http://"+req.Host+tokenPath, time.Now()); problem != "" {
+		d.refuse(w, http.StatusBadRequest, problem)
+		return
+	}
+	d.mu.Lock()
+	token := fmt.Sprintf("ya29.example-%d", len(d.tokens)+1)
+	d.tokens = append(d.tokens, token)
+	d.mu.Unlock()
+	answer(w, map[string]any{"access_token": token, "token_type": "Bearer", "expires_in": 3599})
+}
+
+// assertionProblem checks all that https://developers.google.com/identity/protocols/oauth2/service-account#httprest
+// asks of the token that a service account signs.
+func assertionProblem(assertion, audience string, now time.Time) string {
+	parts := strings.Split(assertion, ".")
+	if len(parts) != 3 {
+		return "the assertion has not three parts"
+	}
+	var header struct {
+		Algorithm string `json:"alg"`
+		Type      string `json:"typ"`
+		KeyID     string `json:"kid"`
+	}
+	var claims struct {
+		Issuer   string `json:"iss"`
+		Scope    string `json:"scope"`
+		Audience string `json:"aud"`
+		IssuedAt int64  `json:"iat"`
+		Expires  int64  `json:"exp"`
+	}
+	signature, err := base64.RawURLEncoding.DecodeString(parts[2])
+	sum := sha256.Sum256([]byte(parts[0] + "." + parts[1]))
+	switch {
+	case !decode(parts[0], &header) || header.Algorithm != "RS256" || header.Type != "JWT" || header.KeyID != accountKeyID:
+		return "the header of the assertion is wrong"
+	case err != nil || rsa.VerifyPKCS1v15(&accountKey().PublicKey, crypto.SHA256, sum[:], signature) != nil:
+		return "the signature of the assertion is wrong"
+	case !decode(parts[1], &claims) || claims.Issuer != accountEmail || claims.Audience != audience:
+		return "the assertion is of somebody else, or for somebody else"
+	case claims.Scope != "https://www.googleapis.com/auth/analytics.edit":
+		return "the scope of the assertion is wrong"
+	}
+	issued, expires := time.Unix(claims.IssuedAt, 0), time.Unix(claims.Expires, 0)
+	if issued.After(now) || !expires.After(now) || expires.Sub(issued) > time.Hour {
+		return "the time of the assertion is wrong"
+	}
+	return ""
+}
+
+func decode(part string, into any) bool {
+	text, err := base64.RawURLEncoding.DecodeString(part)
+	return err == nil && json.Unmarshal(text, into) == nil
+}
+
+func (d *Deletions) submit(w http.ResponseWriter, req *http.Request) {
+	d.mu.Lock()
+	known := slices.Contains(d.tokens, strings.TrimPrefix(req.Header.Get("Authorization"), bearer))
+	d.mu.Unlock()
+	switch {
+	case !known || !strings.HasPrefix(req.Header.Get("Authorization"), bearer):
+		d.refuse(w, http.StatusUnauthorized, "the access token is unknown")
+		return
+	case req.PathValue("call") != d.propertyID+":submitUserDeletion":
+		d.refuse(w, http.StatusForbidden, "the property is another's")
+		return
+	}
+	who, problem := deletedIn(req)
+	if problem != "" {
+		d.refuse(w, http.StatusBadRequest, problem)
+		return
+	}
+	d.mu.Lock()
+	d.deleted = append(d.deleted, who)
+	d.mu.Unlock()
+	answer(w, map[string]string{"deletionRequestTime": time.Now().UTC().Format(time.RFC3339Nano)})
+}
+
+// deletedIn reads a request, which has exactly one identifier.
+func deletedIn(req *http.Request) (who Deleted, problem string) {
+	body, err := io.ReadAll(req.Body)
+	var members map[string]string
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	switch {
+	case err != nil || decoder.Decode(&members) != nil || decoder.More() || len(members) != 1:
+		return Deleted{}, "the body must have one identifier"
+	case req.Header.Get("Content-Type") != "application/json":
+		return Deleted{}, "the type of the body must be application/json"
+	}
+	for member, value := range members {
+		who = Deleted{member, value}
+	}
+	known := map[string]bool{"clientId": true, "userId": true, "userProvidedData": true}
+	if !known[who.Member] || who.Value == "" || utf8.RuneCountInString(who.Value) > 256 ||
+		strings.Contains(who.Value, "@") != (who.Member == "userProvidedData" && !strings.HasPrefix(who.Value, "+")) {
+		return Deleted{}, "the identifier is unknown, or of another kind"
+	}
+	return who, ""
+}
+
+func (d *Deletions) refuse(w http.ResponseWriter, status int, why string) {
+	d.mu.Lock()
+	d.refusals = append(d.refusals, why)
+	d.mu.Unlock()
+	http.Error(w, `{"error":{"message":"as it says"}}`, status)
+}
+
+func answer(w http.ResponseWriter, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(body) // whoever left does not hear it
+}
+
+// Deleted returns what was asked for, in order.
+func (d *Deletions) Deleted() []Deleted {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.deleted)
+}
+
+// Refusals returns why requests were refused; it names fields, never values.
+func (d *Deletions) Refusals() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.refusals)
+}

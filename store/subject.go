@@ -1,0 +1,205 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Subject is a person who asks for their data or for its erasure, by what the shop knows them by. At
+// least one is given; with both, whoever has either is meant. kvit neither stores nor logs them.
+type Subject struct {
+	Email      string // compared without regard to capitals
+	CustomerID string
+}
+
+// ErrNotSearchable says that the orders table has no column to find the person by.
+var ErrNotSearchable = errors.New("orders cannot be searched")
+
+// Searchable returns ErrNotSearchable, with the key that is missing in the configuration, if the
+// person's orders cannot be found.
+func (s Subject) Searchable(o Orders) error {
+	switch {
+	case s.Email != "" && o.Email == "":
+		return fmt.Errorf("find a person by e-mail address: %w: shop.orders.email is not set", ErrNotSearchable)
+	case s.CustomerID != "" && o.CustomerID == "":
+		return fmt.Errorf("find a person by customer id: %w: shop.orders.customer_id is not set", ErrNotSearchable)
+	}
+	return nil
+}
+
+// SubjectOrder is an order of the person and what decides about its erasure.
+type SubjectOrder struct {
+	Ref        *string // nil: an order without a reference is none yet, to kvit
+	ImportedAt *time.Time
+	ErasedAt   *time.Time
+	DueAt      *time.Time // when the first of its clocks is up; nil: none has begun
+	Held       bool
+	HeldUntil  *time.Time // nil: until it is released
+	Customer   bool       // it has a customer id
+}
+
+// SubjectOrders lists the orders of the person, the oldest first.
+func SubjectOrders(ctx context.Context, db DB, o Orders, s Subject, now time.Time) ([]SubjectOrder, error) {
+	search, err := newSearch(ctx, db, o, s)
+	if err != nil {
+		return nil, err
+	}
+	customer := "false"
+	if o.CustomerID != "" {
+		customer = "o." + QuoteColumn(o.CustomerID) + " is not null"
+	}
+	// No join: the clocks' predicates name columns of the orders table alone.
+	rows, _ := db.Query(ctx, o.sql(`
+		select o.{ref}::text as ref, o.{imported_at}::timestamptz as imported_at, o.{erased_at}::timestamptz as erased_at,
+		       {due_at} as due_at, `+held(search.args.add(now))+` as held,
+		       (select h.expires_at from kvit.legal_hold h where h.order_ref = o.{ref}::text) as held_until, `+customer+` as customer
+		from {orders} o
+		where `+search.orders("o")+`
+		order by o.{placed_at}, o.{ref}`), search.args...) // Collect reports its error
+	orders, err := pgx.CollectRows(rows, pgx.RowToStructByName[SubjectOrder])
+	if err != nil {
+		return nil, fmt.Errorf("find orders of a person: %w", err)
+	}
+	return orders, nil
+}
+
+// Reached is a table whose rows are found through orders.
+type Reached struct {
+	Table string
+	Path  []Link // to the orders table; never empty
+}
+
+// last is the table, and its link, that leads to the orders table.
+func (r Reached) last() (table string, link Link) {
+	n := len(r.Path) - 1
+	if n == 0 {
+		return r.Table, r.Path[0]
+	}
+	return r.Path[n-1].Table, r.Path[n]
+}
+
+// subjectSearch builds conditions about a person, and collects the parameters of a statement.
+type subjectSearch struct {
+	of      Orders
+	subject Subject
+	types   map[[2]string]string // of the columns, by table and name
+	args    arguments
+}
+
+// newSearch reads the types of the columns in which the person's customer id may stand: the orders
+// table's, and those that tie tables to it.
+func newSearch(ctx context.Context, db DB, o Orders, s Subject, reached ...Reached) (*subjectSearch, error) {
+	search := &subjectSearch{of: o, subject: s, types: map[[2]string]string{}}
+	if s.CustomerID == "" || o.CustomerID == "" {
+		return search, nil
+	}
+	tables, columns := []string{o.Table}, []string{o.CustomerID}
+	for _, r := range reached {
+		if table, link := r.last(); link.Key == o.CustomerID {
+			tables, columns = append(tables, table), append(columns, link.Column)
+		}
+	}
+	rows, _ := db.Query(ctx, `
+		select n.name, n.column_name, format_type(a.atttypid, null)
+		from unnest($1::text[], $2::text[], $3::text[]) as n (name, quoted, column_name)
+		join pg_attribute a on a.attrelid = to_regclass(n.quoted) and a.attname = n.column_name and not a.attisdropped`,
+		tables, quoteTables(tables), columns) // ForEachRow reports its error
+	var table, column, sqlType string
+	_, err := pgx.ForEachRow(rows, []any{&table, &column, &sqlType}, func() error {
+		search.types[[2]string{table, column}] = sqlType
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read types of customer ids: %w", err)
+	}
+	return search, nil
+}
+
+// orders is true of the person's orders; alias is that of the orders table.
+func (s *subjectSearch) orders(alias string) string {
+	var either []string
+	if s.subject.Email != "" && s.of.Email != "" {
+		either = append(either, s.email(alias+"."+QuoteColumn(s.of.Email)))
+	}
+	if s.subject.CustomerID != "" && s.of.CustomerID != "" {
+		either = append(either, s.customer(s.of.Table, alias, s.of.CustomerID))
+	}
+	return anyOf(either)
+}
+
+func anyOf(conditions []string) string {
+	if len(conditions) == 0 {
+		return "false"
+	}
+	return "(" + strings.Join(conditions, " or ") + ")"
+}
+
+func (s *subjectSearch) email(value string) string {
+	return "lower(" + value + "::text) = lower(" + s.args.add(s.subject.Email) + "::text)"
+}
+
+// customer compares in the column's type where it is a usual one, so that Postgres can use an index.
+func (s *subjectSearch) customer(table, alias, column string) string {
+	value, name := s.subject.CustomerID, alias+"."+QuoteColumn(column)
+	sqlType := s.types[[2]string{table, column}]
+	switch sqlType {
+	case "uuid":
+		value = strings.ToLower(value)
+	case "smallint", "integer", "bigint":
+	case "text", "character varying":
+		return name + " = " + s.args.add(value) + "::text"
+	default:
+		return name + "::text = " + s.args.add(value) + "::text"
+	}
+	if !fitsType(value, sqlType) {
+		return "false"
+	}
+	return name + " = " + s.args.add(value) + "::text::" + sqlType
+}
+
+// payload is true of events that say who it was; e is kvit.event.
+func (s *subjectSearch) payload() string {
+	var either []string
+	if s.subject.Email != "" {
+		either = append(either, s.email("(e.payload #>> '{customer,email}')"))
+	}
+	if s.subject.CustomerID != "" {
+		either = append(either, "e.payload #>> '{customer,id}' = "+s.args.add(s.subject.CustomerID)+"::text")
+	}
+	return "e.erased_at is null and " + anyOf(either)
+}
+
+// events are the ids of the person's events: those of orders, and those that say who it was.
+func (s *subjectSearch) events(refs []string) string {
+	return `select id from kvit.event where order_ref = any (` + s.args.add(slices.Concat([]string{}, refs)) + `::text[])
+		union select e.id from kvit.event e where ` + s.payload()
+}
+
+// directly is true of rows of t that the person's e-mail address or customer id leads to without an
+// order, by way of the tables in from; ok is false if the path to the orders goes by something else.
+func (s *subjectSearch) directly(r Reached) (from []string, where string, ok bool) {
+	var conditions []string
+	alias := "t"
+	for i, l := range r.Path[:len(r.Path)-1] {
+		next := fmt.Sprintf("d%d", i)
+		from = append(from, QuoteTable(l.Table)+" "+next)
+		conditions = append(conditions, alias+"."+QuoteColumn(l.Column)+" = "+next+"."+QuoteColumn(l.Key))
+		alias = next
+	}
+	table, last := r.last()
+	switch {
+	case s.subject.Email != "" && last.Key == s.of.Email:
+		conditions = append(conditions, s.email(alias+"."+QuoteColumn(last.Column)))
+	case s.subject.CustomerID != "" && last.Key == s.of.CustomerID:
+		conditions = append(conditions, s.customer(table, alias, last.Column))
+	default:
+		return nil, "", false
+	}
+	return from, strings.Join(conditions, " and "), true
+}
