@@ -58,7 +58,7 @@ type Orders struct {
 	ImportedAt     string // timestamptz, written by kvit once: the order is in the ERP
 	ERPNumber      string // text, written by kvit once: its number there
 	ErasedAt       string // timestamptz, written by kvit: its personal data is gone
-	Email          string // its customer's e-mail address, for requests of a person; empty: there is none
+	Email          string // its customer's e-mail address, for requests of a person and tables matched by it; empty: there is none
 	CustomerID     string // its customer's id, likewise; empty: there is none
 	AwaitingImport string // SQL predicate over the table: the order is expected in the ERP; default "true"
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/riverqueue/river/rivertype"
 	"github.com/stretchr/testify/require"
 
+	"kvit/retention"
 	"kvit/store"
 )
 
@@ -382,4 +384,28 @@ func TestLateImportsAreAnError(t *testing.T) {
 	status, err := store.ReadOrdersStatus(t.Context(), s.db, *s.Orders, 0)
 	require.NoError(t, err)
 	require.EqualValues(t, 1, status.ImportsLate)
+}
+
+// A newsletter's row belongs to whoever has its address, however it is written, and goes with the last order.
+func TestRowsByEmail(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.Orders.Email = "email"
+	s.exec(`create table public.newsletter (id bigint generated always as identity primary key, address varchar(99), name text)`)
+	s.Policy.Tables = append(s.Policy.Tables, retention.Table{
+		Name: "public.newsletter", Match: &retention.Match{Column: "address", OrderColumn: "email"}, DeleteRows: true,
+	})
+	for ref, email := range map[string]string{"E1": "jane@example.com", "E2": "JANE@Example.com", "E3": "joe@example.com"} {
+		s.order(ref, 31*day)
+		s.exec(`update public.orders set email = $2 where order_number = $1`, ref, email)
+		s.exec(`insert into public.newsletter (address, name) values ($1, $2)`, strings.ToUpper(email[:1])+email[1:], marker)
+	}
+	s.exec(`update public.orders set erp_imported_at = now() where order_number = 'E2'`)
+	report := s.run()
+	require.EqualValues(t, 1, report.Rows["public.newsletter"], "the others are Jane's, who has an order")
+	require.Equal(t, 2, value[int](s, `select count(*) from public.newsletter where lower(address) = 'jane@example.com'`))
+	require.JSONEq(t, `{"left": 0, "shared": 2}`, value[string](s, `select verification::text from kvit.erasure_certificate where order_ref = 'E1'`))
+	s.exec(`update public.orders set erp_imported_at = now() - interval '31 days' where order_number = 'E2'`)
+	s.run()
+	require.Zero(t, value[int](s, `select count(*) from public.newsletter`))
 }

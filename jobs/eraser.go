@@ -139,7 +139,7 @@ func (e *Eraser) policy() retention.Policy {
 		Tables: e.Policy.Tables,
 		Orders: retention.OrdersTable{
 			Name: o.Table, Ref: o.Ref, PlacedAt: o.PlacedAt,
-			ImportedAt: o.ImportedAt, ERPNumber: o.ERPNumber, ErasedAt: o.ErasedAt,
+			ImportedAt: o.ImportedAt, ERPNumber: o.ERPNumber, ErasedAt: o.ErasedAt, Email: o.Email,
 		},
 	}
 }

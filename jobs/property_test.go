@@ -1,172 +1,24 @@
 package jobs
 
 import (
-	"context"
-	"errors"
-	"io"
-	"net"
-	"slices"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
+	"kvit/retention"
 	"kvit/store"
+	"kvit/store/storetest"
 )
-
-// wreck is a pool of connections that crash at one statement of a run, counted from 1 over all of them.
-// A statement is what pgx sends as one: begin, set, a query, a copy, commit, rollback.
-type wreck struct {
-	shop *shop
-	pool *pgxpool.Pool
-
-	mu     sync.Mutex
-	crash  crash
-	passed int // statements, or commits, so far
-	struck bool
-	lines  []*line
-}
-
-// crash is where and how it happens.
-type crash struct {
-	at   int  // the statement that does not happen any more; 0: none
-	lost bool // at counts commits alone, and that one happens, but its answer does not arrive
-	all  bool // every connection is cut, as when the process dies; else that of the statement
-}
-
-// line is a connection that can be cut.
-type line struct {
-	net.Conn
-	pid  uint32 // of the server's process
-	deaf bool   // the next answer is read and thrown away, and the line is cut
-	cut  bool
-}
-
-func (l *line) Read(p []byte) (int, error) {
-	n, err := l.Conn.Read(p)
-	if l.deaf {
-		_ = l.Close()
-		return 0, io.ErrUnexpectedEOF
-	}
-	return n, err
-}
-
-var errWreck = errors.New("the process is dead")
-
-// wreck makes a pool for the shop's database that crashes at will.
-func (s *shop) wreck() *wreck {
-	s.t.Helper()
-	w := &wreck{shop: s}
-	config := s.db.Config()
-	dial := config.ConnConfig.DialFunc
-	config.ConnConfig.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := dial(ctx, network, address)
-		if err != nil {
-			return nil, err
-		}
-		return w.join(&line{Conn: conn})
-	}
-	config.ConnConfig.Tracer = w
-	var err error
-	w.pool, err = pgxpool.NewWithConfig(s.t.Context(), config)
-	require.NoError(s.t, err)
-	s.t.Cleanup(w.pool.Close)
-	return w
-}
-
-func (w *wreck) join(l *line) (net.Conn, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.struck && w.crash.all {
-		_ = l.Close()
-		return nil, errWreck
-	}
-	w.lines = append(w.lines, l)
-	return l, nil
-}
-
-// TraceQueryStart is called by pgx before it sends a statement.
-func (w *wreck) TraceQueryStart(ctx context.Context, conn *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
-	w.pass(conn, data.SQL == "commit")
-	return ctx
-}
-
-// TraceQueryEnd is called by pgx after a statement.
-func (w *wreck) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
-
-// TraceCopyFromStart is called by pgx before a copy.
-func (w *wreck) TraceCopyFromStart(ctx context.Context, conn *pgx.Conn, _ pgx.TraceCopyFromStartData) context.Context {
-	w.pass(conn, false)
-	return ctx
-}
-
-// TraceCopyFromEnd is called by pgx after a copy.
-func (w *wreck) TraceCopyFromEnd(context.Context, *pgx.Conn, pgx.TraceCopyFromEndData) {}
-
-func (w *wreck) pass(conn *pgx.Conn, isCommit bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.struck || w.crash.lost && !isCommit {
-		return
-	}
-	w.passed++
-	w.struck = w.passed == w.crash.at
-	for _, l := range w.lines {
-		own := l == conn.PgConn().Conn()
-		if own {
-			l.pid = conn.PgConn().PID()
-		}
-		if !w.struck || !own && !w.crash.all {
-			continue
-		}
-		l.cut = true
-		if own && w.crash.lost {
-			l.deaf = true
-		} else {
-			_ = l.Close()
-		}
-	}
-}
-
-// run runs the erasure until it crashes, if it comes so far, and returns when the database has noticed.
-func (w *wreck) run(c crash) (Report, error) {
-	t := w.shop.t
-	t.Helper()
-	w.mu.Lock()
-	w.crash, w.passed, w.struck = c, 0, false
-	w.mu.Unlock()
-	eraser := *w.shop.Eraser
-	eraser.DB = w.pool
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	report, err := eraser.Run(ctx)
-	require.NoError(t, ctx.Err())
-	w.bury()
-	return report, err
-}
-
-// bury waits until the server has ended the processes of the lines that were cut.
-func (w *wreck) bury() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	pids := []int64{}
-	w.lines = slices.DeleteFunc(w.lines, func(l *line) bool {
-		if l.cut {
-			pids = append(pids, int64(l.pid))
-		}
-		return l.cut
-	})
-	if w.struck && w.crash.all {
-		w.pool.Reset() // it does not know yet that its idle connections are cut
-	}
-	require.Eventually(w.shop.t, func() bool {
-		return value[bool](w.shop, `select not exists (select from pg_stat_activity where pid = any ($1))`, pids)
-	}, time.Minute, time.Millisecond)
-}
 
 // wreckShop is one statement, so that it can be told for each of hundreds of crashes.
 const wreckShop = `
@@ -283,4 +135,168 @@ func (w *wreck) survive(c crash) int64 {
 	require.EqualValues(s.t, 3, s.requireWhole(), "%+v", c)
 	require.Zero(s.t, value[int](s, `select count(*) from kvit.event where order_ref is null and payload is not null`), "%+v", c)
 	return erased
+}
+
+// randomShop is a random shop with kvit beside it.
+type randomShop struct {
+	*shop
+	*wreck
+	random *rand.Rand
+	tables []*randomTable
+	orders []randomOrder
+	loose  map[string]bool // keys of events that no order takes along: whether they are to go
+	before found
+}
+
+// found is what is in the database.
+type found struct {
+	rows     map[string]map[int][]string // values by table and row
+	events   map[string]string           // a word for each by its key
+	erased   map[string]bool             // order references
+	progress map[string]map[string]int64
+	clocks   map[string]string // of certificates
+}
+
+// seedOf is a new one for each run of the tests, or that of $KVIT_TEST_SEED.
+func seedOf(t *testing.T) uint64 {
+	t.Helper()
+	seed := rand.Uint64()
+	if given := os.Getenv("KVIT_TEST_SEED"); given != "" {
+		var err error
+		seed, err = strconv.ParseUint(given, 10, 64)
+		require.NoError(t, err)
+	}
+	t.Logf("KVIT_TEST_SEED=%d", seed)
+	return seed
+}
+
+// Whatever the tables, their policy, the clocks, the holds and the crashes: at any moment an order is
+// erased whole with its certificate or waits with what is noted of it, what is kept is as it was, no other
+// order is touched, and a run that goes through leaves nothing due.
+func TestRandomShops(t *testing.T) {
+	t.Parallel()
+	seed := seedOf(t)
+	s := &shop{t: t, db: storetest.DB(t)}
+	s.exec(`create domain public.word as varchar(80)`)
+	require.NoError(t, store.SyncDestinations(t.Context(), s.db, []store.Destination{
+		{Name: "crm", Kind: "webhook", Enabled: true, EventNames: []string{"order_placed", "search"}},
+	}, false))
+	w := s.wreck()
+	for i := range 40 {
+		random := rand.New(rand.NewPCG(seed, uint64(i)))
+		r := &randomShop{shop: s, wreck: w, random: random, tables: randomTables(random), loose: map[string]bool{}}
+		ok := t.Run(strconv.Itoa(i), func(t *testing.T) {
+			r.shop.t = t
+			r.build()
+			r.dry()
+			r.forget()
+			r.finish(i%8 == 0)
+		})
+		if !ok {
+			return // its tables are still there
+		}
+	}
+}
+
+func (r *randomShop) build() {
+	r.t.Helper()
+	r.Eraser = &Eraser{
+		DB: r.db, Orders: r.clocks(), EventsAfter: day, ReceiptsAfter: 400 * day, BatchOrders: 1 + r.random.IntN(4),
+		BatchTime: pick(r.random, []time.Duration{0, 50 * time.Millisecond}),
+		HashKey:   store.NewHashKey(randomKey), Logger: slog.New(slog.DiscardHandler),
+	}
+	const orders = 6
+	for id := range orders {
+		r.orders = append(r.orders, r.order(id))
+	}
+	var create, insert strings.Builder
+	for _, table := range r.tables {
+		if table.isOrders() {
+			for id, o := range r.orders {
+				row := randomRow{id: id, owners: []int{id}, values: map[string]string{byCustomer: fmt.Sprint(o.customer)}}
+				table.fillRow(&row, o.person)
+				table.rows = append(table.rows, row)
+			}
+		} else {
+			table.fill(r.random, r.orders)
+		}
+		create.WriteString(table.create(r.random))
+		insert.WriteString(table.insert())
+		r.Policy.Tables = append(r.Policy.Tables, table.policy)
+	}
+	r.random.Shuffle(len(r.Policy.Tables), func(i, j int) {
+		r.Policy.Tables[i], r.Policy.Tables[j] = r.Policy.Tables[j], r.Policy.Tables[i]
+	})
+	for _, o := range r.orders {
+		insert.WriteString(o.sql)
+	}
+	r.exec(create.String() + insert.String() + r.looseEvents())
+	problems, err := r.Check(r.t.Context())
+	require.NoError(r.t, err)
+	require.Empty(r.t, problems)
+	r.before = r.find()
+}
+
+// clocks makes up when orders are due.
+func (r *randomShop) clocks() *store.Orders {
+	o := &store.Orders{
+		Table: "public.orders", Ref: "ref", PlacedAt: "placed", ImportedAt: "imported",
+		ERPNumber: "number", ErasedAt: "erased", AwaitingImport: "true", EraseAfter: 30 * day,
+	}
+	if r.random.IntN(2) == 0 {
+		o.EraseUnimportedAfter = 365 * day
+	}
+	if r.random.IntN(2) == 0 {
+		o.Clocks = []store.Clock{{Name: "closed", When: "status = 'closed'", Since: "closed_at", After: 7 * day}}
+	}
+	return o
+}
+
+// order makes up an order, and works out by which clock it goes.
+func (r *randomShop) order(id int) randomOrder {
+	o := randomOrder{customer: r.random.IntN(4), person: r.random.IntN(4)}
+	placed := pick(r.random, []int{1, 364, 366})
+	imported := pick(r.random, []int{0, 0, 29, 31, 60}) // 0: never
+	closed := pick(r.random, []int{0, 6, 8})
+	status := pick(r.random, []string{"open", "closed"})
+	switch {
+	case imported >= 30:
+		o.clock = store.ClockImported
+	case r.Orders.EraseUnimportedAfter > 0 && imported == 0 && placed >= 365:
+		o.clock = store.ClockNeverImported
+	case r.Orders.Clocks != nil && status == "closed" && closed >= 7:
+		o.clock = "closed"
+	}
+	ref := fmt.Sprintf("E%d", id)
+	sql := fmt.Sprintf(`update public.orders set ref = '%[2]s', status = '%[3]s', placed = now() - %[4]d * interval '1 day',
+		imported = now() - nullif(%[5]d, 0) * interval '1 day', number = 'SO-%[1]d', closed_at = now() - nullif(%[6]d, 0) * interval '1 day'
+		where id = %[1]d;`, id, ref, status, placed, imported, closed)
+	for range r.random.IntN(3) {
+		sql += r.event(ref, r.random.IntN(3))
+	}
+	switch r.random.IntN(8) {
+	case 0:
+		o.clock = "" // a cart: it has no reference yet
+		sql += fmt.Sprintf(`update public.orders set ref = null where id = %d; delete from kvit.event where order_ref = '%s';`, id, ref)
+	case 1:
+		o.clock = ""
+		sql += `insert into kvit.legal_hold (order_ref, reason, placed_by) values ('` + ref + `', 'audit', 'ops');`
+	case 2:
+		o.clock = ""
+		sql += `insert into kvit.legal_hold (order_ref, reason, placed_by, expires_at) values ('` + ref + `', 'audit', 'ops', now() + interval '1 hour');`
+	case 3:
+		sql += `insert into kvit.legal_hold (order_ref, reason, placed_by, expires_at) values ('` + ref + `', 'audit', 'ops', now() - interval '1 hour');`
+	}
+	o.sql = sql
+	return o
+}
+
+// event is the statement that writes one, so many days old, of which a delivery is pending, or none.
+func (r *randomShop) event(ref string, ago int) string {
+	name := pick(r.random, []string{"order_placed", "order_shipped"})
+	key := fmt.Sprintf("%s:%s-%d", name, ref, r.random.Uint64())
+	return fmt.Sprintf(`
+		insert into kvit.tracking_event (event_key, name, order_ref, payload, consent)
+		values ('%[1]s', '%[2]s', '%[3]s', '{"note": "%[4]s-event-%[3]s-"}', '{"note": "%[4]s-event-%[3]s-"}');
+		update kvit.event set received_at = now() - %[5]d * interval '1 day' where event_key = '%[1]s';`, key, name, ref, marker, ago)
 }

@@ -1,226 +1,337 @@
 package jobs
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
-	"log/slog"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"strings"
-	"testing"
-
-	"github.com/stretchr/testify/require"
 
 	"kvit/retention"
 	"kvit/store"
-	"kvit/store/storetest"
 )
 
-// randomTable is a table of a random shop, with what its policy does to it.
-type randomTable struct {
-	policy retention.Table
-	parent int               // index of the table that it belongs to; -1: the orders table itself
-	types  map[string]string // of its columns beside id, up and kvit's own
-	depth  int
-}
-
-// kinds are the column policies that random columns get, and the types of the columns.
-var kinds = []struct {
+// kind is what a random column is, and what its policy does to it.
+type kind struct {
 	sqlType string
 	column  retention.Column
-}{
-	{"text", retention.Column{Strategy: retention.Keep}},
-	{"jsonb", retention.Column{Strategy: retention.Keep}},
-	{"text", retention.Column{Strategy: retention.Null}},
-	{"date", retention.Column{Strategy: retention.Null}},
-	{"varchar(40) not null", retention.Column{Strategy: retention.Text, Text: "erased"}},
-	{"text", retention.Column{Strategy: retention.Hash}},
-	{"date", retention.Column{Strategy: retention.TruncateDate, Unit: retention.Month}},
-	{"timestamptz not null", retention.Column{Strategy: retention.TruncateDate, Unit: retention.Year}},
-	{"varchar(60)", retention.Column{Strategy: retention.Generalise, Length: 3}},
-	{"jsonb", retention.Column{Strategy: retention.JSON, Paths: []retention.Column{
-		{Name: "kept", Strategy: retention.Keep}, {Name: "list[].sku", Strategy: retention.Keep}, {Name: "name", Strategy: retention.Hash},
-	}}},
-	{"json not null", retention.Column{Strategy: retention.JSON, Paths: []retention.Column{{Name: "deep.note", Strategy: retention.Text, Text: "erased"}}}},
+	value   func(mark string) string  // before; the mark tells rows and columns apart
+	after   func(value string) string // it is erased; nil: null
 }
 
-// randomShop makes up to five tables; each but the first belongs to an earlier one.
-func randomShop(random *rand.Rand) []randomTable {
-	tables := []randomTable{{parent: -1}}
-	for i := range random.IntN(5) {
-		t := randomTable{parent: random.IntN(len(tables))}
-		t.depth = tables[t.parent].depth + 1
-		if t.depth > 3 {
-			t.parent, t.depth = 0, 1
-		}
-		t.policy = retention.Table{Name: fmt.Sprintf("public.t%d", i), Match: &retention.Match{Column: "up", OrderColumn: "id"}, DeleteRows: random.IntN(4) == 0}
-		if t.parent > 0 {
-			t.policy.Parent = tables[t.parent].policy.Name
-		}
-		tables = append(tables, t)
+const randomKey = "a key of thirty-two characters.."
+
+func hashOf(value string) string {
+	mac := hmac.New(sha256.New, []byte(randomKey))
+	mac.Write([]byte(value))
+	return hex.EncodeToString(mac.Sum(nil))
+}
+
+func fixed(text string) func(string) string { return func(string) string { return text } }
+
+func same(text string) string { return text }
+
+func first(n int) func(string) string { return func(value string) string { return value[:n] } }
+
+// date is any day of a month but the first.
+func date(mark string) string { return fmt.Sprintf("2026-03-%d", 10+len(mark)%20) }
+
+func document(mark string) string {
+	return fmt.Sprintf(`{"kept": "value", "name": %[1]q, "list": [{"sku": "x", "text": %[1]q}, %[1]q], "deep": {"note": %[1]q, "more": %[1]q}, "other": [%[1]q]}`, mark)
+}
+
+var jsonPaths = []retention.Column{
+	{Name: "kept", Strategy: retention.Keep}, {Name: "list[].sku", Strategy: retention.Keep}, {Name: "name", Strategy: retention.Hash},
+}
+
+func jsonHashed(document string) string {
+	_, rest, _ := strings.Cut(document, `"name": "`)
+	name, _, _ := strings.Cut(rest, `"`)
+	return `{"kept": "value", "list": [{"sku": "x"}], "name": "` + hashOf(name) + `"}`
+}
+
+var kinds = []kind{
+	{"text", retention.Column{Strategy: retention.Keep}, fixed("kept value"), same},
+	{"jsonb", retention.Column{Strategy: retention.Keep}, fixed(`{"kept": "value"}`), same},
+	{"varchar(80) unique", retention.Column{Strategy: retention.Null}, same, nil},
+	{"date", retention.Column{Strategy: retention.Null}, date, nil},
+	{"varchar(40) not null", retention.Column{Strategy: retention.Text, Text: "erased"}, same, fixed("erased")},
+	{"char(40)", retention.Column{Strategy: retention.Text, Text: "it's"}, same, fixed("it's")},
+	{"text not null unique", retention.Column{Strategy: retention.Hash}, same, hashOf},
+	{"public.word", retention.Column{Strategy: retention.Hash}, same, hashOf},
+	{"date", retention.Column{Strategy: retention.TruncateDate, Unit: retention.Month}, date, fixed("2026-03-01")},
+	{"timestamptz not null", retention.Column{Strategy: retention.TruncateDate, Unit: retention.Year}, date, fixed("2026-01-01 00:00:00")},
+	{"varchar(60)", retention.Column{Strategy: retention.Generalise, Length: 3}, same, first(3)},
+	{"char(60)", retention.Column{Strategy: retention.Generalise, Length: 2}, same, first(2)},
+	{"jsonb", retention.Column{Strategy: retention.JSON, Paths: jsonPaths}, document, jsonHashed},
+	{"json not null", retention.Column{Strategy: retention.JSON, Paths: []retention.Column{
+		{Name: "deep.note", Strategy: retention.Text, Text: "erased"},
+	}}, document, fixed(`{"deep": {"note": "erased"}}`)},
+}
+
+// mails are what becomes of an e-mail address that a table is matched by.
+var mails = []kind{
+	{"text", retention.Column{Strategy: retention.Keep}, same, same},
+	{"text", retention.Column{Strategy: retention.Null}, same, nil},
+	{"text", retention.Column{Strategy: retention.Text, Text: "erased"}, same, fixed("erased")},
+	{"varchar(70)", retention.Column{Strategy: retention.Hash}, same, hashOf},
+}
+
+// randomTable is a table of a random shop. The first one of a shop is the orders table.
+type randomTable struct {
+	policy retention.Table
+	parent *randomTable // nil: the orders table, or this is it
+	depth  int
+	kinds  map[string]kind // of its columns beside id, up and kvit's own
+	rows   []randomRow
+}
+
+// randomRow goes when all the orders that it belongs to have.
+type randomRow struct {
+	id     int
+	owners []int // numbers of orders; none: it stays for ever
+	values map[string]string
+}
+
+// randomOrder is an order of a random shop: the row of its number in the orders table.
+type randomOrder struct {
+	customer, person int
+	clock            string // that it goes by; empty: it is not due, or is on hold
+	sql              string // what the shop and operators did to it
+}
+
+// How the rows of a table may find their order.
+const (
+	byID       = "id"
+	byCustomer = "customer" // an order's customer may have other orders
+	byEmail    = "email"
+)
+
+func pick[T any](random *rand.Rand, list []T) T { return list[random.IntN(len(list))] }
+
+// randomTables makes up to six tables; each but the first belongs to an earlier one.
+func randomTables(random *rand.Rand) []*randomTable {
+	orders := &randomTable{policy: retention.Table{Name: "public.orders"}, kinds: map[string]kind{byEmail: pick(random, mails)}}
+	orders.policy.Columns = []retention.Column{
+		{Name: "id", Strategy: retention.Keep}, {Name: "status", Strategy: retention.Keep}, {Name: "closed_at", Strategy: retention.Keep},
+		{Name: byCustomer, Strategy: pick(random, []retention.Strategy{retention.Keep, retention.Null})},
 	}
-	tables[0].policy.Name = "public.orders"
-	for i := range tables {
-		t := &tables[i]
-		t.types = map[string]string{}
-		columns := []retention.Column{{Name: "id", Strategy: retention.Keep}, {Name: "up", Strategy: retention.Keep}}
-		for n := range 1 + random.IntN(5) {
-			kind := kinds[random.IntN(len(kinds))]
-			column := kind.column
-			column.Name = fmt.Sprintf("c%d", n)
-			t.types[column.Name] = kind.sqlType
-			columns = append(columns, column)
+	orders.name(byEmail)
+	orders.addColumns(random)
+	tables := []*randomTable{orders}
+	for i := range random.IntN(6) {
+		t := &randomTable{policy: retention.Table{Name: fmt.Sprintf("public.t%d", i)}, kinds: map[string]kind{}, depth: 1}
+		if parent := pick(random, tables); parent != orders && parent.depth < 3 {
+			t.parent, t.depth, t.policy.Parent = parent, parent.depth+1, parent.policy.Name
 		}
-		if !t.policy.DeleteRows {
-			t.policy.Columns = columns
-		}
+		t.find(random)
+		t.fate(random)
+		tables = append(tables, t)
 	}
 	return tables
 }
 
-func (t randomTable) create(tables []randomTable, random *rand.Rand) string {
-	sql := "create table " + t.policy.Name + " (id bigint primary key, up bigint"
-	// A foreign key to rows that are deleted is for rows that are deleted.
-	if t.parent >= 0 && random.IntN(2) == 0 && (t.policy.DeleteRows || !tables[t.parent].policy.DeleteRows) {
-		sql += " references " + tables[t.parent].policy.Name
+// find makes up how the table's rows find their order.
+func (t *randomTable) find(random *rand.Rand) {
+	key := byID
+	if t.parent == nil {
+		key = pick(random, []string{byID, byCustomer, byEmail})
 	}
-	if t.parent < 0 {
-		sql += ", ref text unique, placed timestamptz, imported timestamptz, number text, erased timestamptz"
-	}
-	for name, sqlType := range t.types {
-		sql += ", " + name + " " + sqlType
-	}
-	return sql + ")"
-}
-
-// values are one row's, for the order of this number (below ten): its marker, or its day of the month,
-// is in everything but what is kept.
-func (t randomTable) values(order int) (names, values string) {
-	mark, date := fmt.Sprintf("%s-E%d-", marker, order), fmt.Sprintf("2026-03-2%d", order)
-	kept := map[string]bool{}
-	for _, c := range t.policy.Columns {
-		kept[c.Name] = c.Strategy == retention.Keep
-	}
-	for name, sqlType := range t.types {
-		value := mark
-		switch base, _, _ := strings.Cut(sqlType, " "); {
-		case kept[name] && base == "jsonb":
-			value = `{"kept": "value"}`
-		case kept[name]:
-			value = "kept value"
-		case base == "date" || base == "timestamptz":
-			value = date
-		case base == "json" || base == "jsonb":
-			value = fmt.Sprintf(`{"kept": "value", "name": %[1]q, "list": [{"sku": "x", "text": %[1]q}, %[1]q], "deep": {"note": %[1]q, "more": %[1]q}, "other": [%[1]q]}`, mark)
-		}
-		names += ", " + name
-		values += ", '" + value + "'"
-	}
-	return names, values
-}
-
-// Whatever the tables, their policies and what happens on the way: nothing of an erased order is left
-// but what is kept, and nothing of the others is touched.
-func TestRandomPolicies(t *testing.T) {
-	t.Parallel()
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	random := rand.New(rand.NewPCG(seed, 0))
-	s := &shop{t: t, db: storetest.DB(t)}
-	for range 150 {
-		s.randomCase(random)
+	t.policy.Match = &retention.Match{Column: "up", OrderColumn: key}
+	if key == byEmail {
+		t.policy.Match.Column = byEmail
+		t.kinds[byEmail] = pick(random, mails)
 	}
 }
 
-func (s *shop) randomCase(random *rand.Rand) {
-	s.t.Helper()
-	const orders = 6
-	tables := randomShop(random)
-	s.Eraser = &Eraser{
-		DB: s.db, Orders: new(randomOrders()), EventsAfter: day, ReceiptsAfter: day, BatchOrders: 1 + random.IntN(4),
-		HashKey: store.NewHashKey("a key of thirty-two characters.."), Logger: slog.New(slog.DiscardHandler),
-	}
-	for _, table := range tables {
-		sql := []string{table.create(tables, random)}
-		s.Policy.Tables = append(s.Policy.Tables, table.policy)
-		for order := range orders {
-			names, values := table.values(order)
-			for copies := range 2 {
-				id := order + copies*orders
-				if table.parent < 0 && copies > 0 {
-					continue
-				}
-				sql = append(sql, fmt.Sprintf("insert into %s (id, up%s) values (%d, %d%s)", table.policy.Name, names, id, order, values))
-			}
-		}
-		s.exec(strings.Join(sql, ";"))
-	}
-	random.Shuffle(len(s.Policy.Tables), func(i, j int) {
-		s.Policy.Tables[i], s.Policy.Tables[j] = s.Policy.Tables[j], s.Policy.Tables[i]
-	})
-	due := map[int]bool{}
-	for order := range orders {
-		due[order] = random.IntN(3) > 0
-		s.exec(`update public.orders set ref = 'E' || $1::text, imported = case when $2 then now() - interval '40 days' end where id = $1::text::bigint`, fmt.Sprint(order), due[order])
-	}
-	before := s.dump()
-	kept := s.kept(tables)
-
-	s.forgottenColumn(random, tables)
-	report, err := s.Run(s.t.Context())
-	require.NoError(s.t, err, "%+v", s.Policy)
-
-	after := s.dump()
-	erased := 0
-	for order := range orders {
-		for _, mark := range []string{fmt.Sprintf("%s-E%d-", marker, order), fmt.Sprintf("2026-03-2%d", order)} {
-			if due[order] {
-				require.False(s.t, strings.Contains(after, mark), "%s is left: %+v", mark, s.Policy)
-			} else {
-				require.Equal(s.t, strings.Count(before, mark), strings.Count(after, mark), "%+v", s.Policy)
-			}
-		}
-		if due[order] {
-			erased++
-		}
-	}
-	require.Equal(s.t, erased, report.Orders)
-	require.Equal(s.t, kept, s.kept(tables))
-	for i := len(tables) - 1; i >= 0; i-- {
-		s.exec(`drop table ` + tables[i].policy.Name)
-	}
-}
-
-// forgottenColumn adds a column, now and then, which an erasure finds; then somebody names it.
-func (s *shop) forgottenColumn(random *rand.Rand, tables []randomTable) {
-	s.t.Helper()
-	table := tables[random.IntN(len(tables))].policy
-	if random.IntN(2) == 0 || table.DeleteRows {
+// fate makes up what becomes of the table's rows.
+func (t *randomTable) fate(random *rand.Rand) {
+	switch random.IntN(8) {
+	case 0, 1:
+		t.policy.DeleteRows = true
+		t.addColumns(random)
+		t.policy.Columns = nil
 		return
-	}
-	s.exec(`alter table ` + table.Name + ` add column forgotten text`)
-	s.exec(`update `+table.Name+` set forgotten = $1`, marker)
-	report, err := s.Run(s.t.Context())
-	require.ErrorContains(s.t, err, table.Name+".forgotten is not named", "%+v", s.Policy)
-	require.Zero(s.t, report.Orders)
-	s.exec(`update ` + table.Name + ` set forgotten = null`)
-	s.name(table.Name, "forgotten", retention.Null)
-}
-
-// kept is what is in the kept columns of the tables that keep their rows.
-func (s *shop) kept(tables []randomTable) (all []string) {
-	s.t.Helper()
-	for _, table := range tables {
-		for _, c := range table.policy.Columns {
-			if c.Strategy == retention.Keep {
-				all = append(all, value[string](s, `select string_agg(`+c.Name+`::text, ',' order by id) from `+table.policy.Name))
-			}
+	case 2:
+		if !t.hasMail() {
+			t.policy.KeepRows = true
+			return
 		}
 	}
-	return all
+	t.policy.Columns = []retention.Column{
+		{Name: "id", Strategy: retention.Keep}, {Name: "up", Strategy: pick(random, []retention.Strategy{retention.Keep, retention.Keep, retention.Null})},
+	}
+	if t.hasMail() {
+		t.name(byEmail)
+	}
+	t.addColumns(random)
 }
 
-func randomOrders() store.Orders {
-	return store.Orders{
-		Table: "public.orders", Ref: "ref", PlacedAt: "placed", ImportedAt: "imported",
-		ERPNumber: "number", ErasedAt: "erased", AwaitingImport: "true", EraseAfter: 30 * day,
+func (t *randomTable) addColumns(random *rand.Rand) {
+	for n := range 1 + random.IntN(5) {
+		column := fmt.Sprintf("Column %d", n)
+		t.kinds[column] = pick(random, kinds)
+		t.name(column)
 	}
+}
+
+// name puts a column into the policy.
+func (t *randomTable) name(column string) {
+	c := t.kinds[column].column
+	c.Name = column
+	t.policy.Columns = append(t.policy.Columns, c)
+}
+
+// strategy is what the policy does to a column.
+func (t *randomTable) strategy(column string) retention.Strategy {
+	for _, c := range t.policy.Columns {
+		if c.Name == column {
+			return c.Strategy
+		}
+	}
+	return retention.Keep
+}
+
+func (t *randomTable) isOrders() bool { return t.policy.Match == nil }
+
+// create is the statement that makes the table.
+func (t *randomTable) create(random *rand.Rand) string {
+	sql := "create table " + t.policy.Name + " (id bigint primary key"
+	if t.isOrders() {
+		sql += ", ref text unique, customer bigint, status text, placed timestamptz, closed_at timestamptz, imported timestamptz, number text, erased timestamptz"
+	} else {
+		sql += ", up bigint" + t.foreignKey(random)
+	}
+	for _, column := range t.columns() {
+		sql += ", " + store.QuoteColumn(column) + " " + t.kinds[column].sqlType
+	}
+	return sql + ");"
+}
+
+// foreignKey is one that the policy fits: rows that are kept do not refer to rows that go.
+func (t *randomTable) foreignKey(random *rand.Rand) string {
+	if t.isOrders() || t.policy.Match.OrderColumn != byID || random.IntN(3) == 0 {
+		return ""
+	}
+	parent := "public.orders"
+	loses := false
+	if t.parent != nil {
+		parent, loses = t.parent.policy.Name, t.parent.policy.DeleteRows
+	}
+	key := " references " + parent
+	switch {
+	case !loses || t.policy.DeleteRows:
+		return key + pick(random, []string{"", " on delete cascade", " on delete set null", " deferrable initially deferred"})
+	case t.strategy("up") == retention.Null:
+		return key + pick(random, []string{"", " on delete set null"})
+	default:
+		return key + " on delete set null"
+	}
+}
+
+// fill makes up the table's rows: up to two for each row, customer or person that they belong to.
+func (t *randomTable) fill(random *rand.Rand, orders []randomOrder) {
+	keys := t.keys(orders)
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
+		for range 1 + random.IntN(2) {
+			row := randomRow{id: len(t.rows), owners: keys[key], values: map[string]string{"up": fmt.Sprint(key)}}
+			t.fillRow(&row, key)
+			t.rows = append(t.rows, row)
+		}
+	}
+}
+
+func (t *randomTable) fillRow(row *randomRow, who int) {
+	for column, k := range t.kinds {
+		row.values[column] = k.value(t.mark(row.id))
+	}
+	if t.hasMail() {
+		row.values[byEmail] = person(who)
+	}
+}
+
+// insert is the statement that writes the table's rows.
+func (t *randomTable) insert() string {
+	var sql strings.Builder
+	for _, row := range t.rows {
+		names, values := "id", fmt.Sprint(row.id)
+		for _, column := range slices.Sorted(maps.Keys(row.values)) {
+			names += ", " + store.QuoteColumn(column)
+			values += ", '" + row.values[column] + "'"
+		}
+		sql.WriteString("insert into " + t.policy.Name + " (" + names + ") values (" + values + ");")
+	}
+	return sql.String()
+}
+
+// keys are what rows of the table refer to, each with its orders.
+func (t *randomTable) keys(orders []randomOrder) map[int][]int {
+	keys := map[int][]int{}
+	if t.parent != nil {
+		for _, row := range t.parent.rows {
+			keys[row.id] = row.owners
+		}
+		return keys
+	}
+	for id, o := range orders {
+		switch t.policy.Match.OrderColumn {
+		case byID:
+			keys[id] = []int{id}
+		case byCustomer:
+			keys[o.customer] = append(keys[o.customer], id)
+		case byEmail:
+			keys[o.person] = append(keys[o.person], id)
+		}
+	}
+	if t.policy.Match.OrderColumn != byID {
+		keys[77] = nil // nobody's
+	}
+	return keys
+}
+
+// mark is in every value of a row that has to go, and in no other row.
+func (t *randomTable) mark(id int) string {
+	return fmt.Sprintf("%s-%s-%d-", marker, strings.TrimPrefix(t.policy.Name, "public."), id)
+}
+
+func person(n int) string { return fmt.Sprintf("%s-person-%d-", marker, n) }
+
+func (t *randomTable) columns() []string { return slices.Sorted(maps.Keys(t.kinds)) }
+
+func (t *randomTable) hasMail() bool {
+	_, ok := t.kinds[byEmail]
+	return ok
+}
+
+// read is the statement that reads the columns, whatever the session's time zone.
+func (t *randomTable) read() string {
+	var reads []string
+	for _, column := range t.columns() {
+		read := store.QuoteColumn(column)
+		switch sqlType := t.kinds[column].sqlType; {
+		case strings.HasPrefix(sqlType, "timestamptz"):
+			read += " at time zone 'UTC'"
+		case strings.HasPrefix(sqlType, "json"):
+			read += "::jsonb"
+		}
+		reads = append(reads, "coalesce(("+read+")::text, 'null')")
+	}
+	return "select id, array[" + strings.Join(reads, ", ") + "]::text[] from " + t.policy.Name
+}
+
+// erased is what is left of a row.
+func (t *randomTable) erased(row randomRow) []string {
+	left := []string{}
+	for _, column := range t.columns() {
+		k := t.kinds[column]
+		if k.after == nil {
+			left = append(left, "null")
+		} else {
+			left = append(left, k.after(row.values[column]))
+		}
+	}
+	return left
 }

@@ -15,7 +15,6 @@ const DraftDepth = 3
 // DraftSource is what a draft is made of: the catalog of the shop's database. No row is read.
 type DraftSource struct {
 	Orders     OrdersTable
-	Email      string   // column of the orders table with the customer's e-mail address; empty: not known
 	CustomerID string   // column of the orders table with the customer's id; empty: not known
 	Tables     []string // "schema.table": the orders table and others that may hold data of the same people
 	Asked      []string // those of Tables that somebody named; the others are there because of their foreign keys
@@ -239,13 +238,21 @@ func (d *drafter) samePerson(t *draftTable) place {
 		names []string
 		known string
 		why   string
-	}{{customerNames, d.CustomerID, "the same customer"}, {emailNames, d.Email, "the same e-mail address; upper and lower case count"}} {
+	}{{customerNames, d.CustomerID, "the same customer"}, {emailNames, d.Orders.Email, sameEmail(d.Orders)}} {
 		here, there := t.likely(same.names, ""), orders.likely(same.names, same.known)
 		if len(here) == 1 && len(there) == 1 && here[0].Family == there[0].Family {
 			return place{depth: 1, match: DraftMatch{Column: here[0].Name, OtherColumn: there[0].Name}, why: same.why, person: true}
 		}
 	}
 	return place{depth: 1, why: "no foreign key, e-mail address or customer number ties it to the orders: write {column of it: column of the orders table}"}
+}
+
+func sameEmail(o OrdersTable) string {
+	const same = "the same e-mail address"
+	if o.Email == "" {
+		return same + "; small and capital letters differ, unless shop.orders.email names the column"
+	}
+	return same
 }
 
 // likely finds the column that is known, or else those of such a name.
@@ -351,7 +358,7 @@ func (d *drafter) propose(t *draftTable, c draftColumn) DraftColumn {
 func (d *drafter) meaning(c draftColumn) (meaning, bool) {
 	m, personal := meaningOf(c.Name)
 	switch {
-	case c.Table == d.Orders.Name && c.Name == d.Email:
+	case c.Table == d.Orders.Name && c.Name == d.Orders.Email:
 		return meaning{is: anEmail}, true
 	case c.Table == d.Orders.Name && c.Name == d.CustomerID:
 		return meaning{is: "the customer's id"}, true

@@ -248,7 +248,7 @@ func TestDraftOfTables(t *testing.T) {
 		},
 		"NoColumns":  {shop(asked(table("public.void", nil))), "public.void", `"review"`, "", "review", "no foreign key, e-mail address or customer number ties it to the orders: write {column of it: column of the orders table}"},
 		"ByCustomer": {shop(people), "public.people", `{"customer_id":"customer_id"}`, "", "review", "the same customer"},
-		"ByEmail":    {shop(letters), "public.letters", `{"email":"email"}`, "", "review", "the same e-mail address; upper and lower case count"},
+		"ByEmail":    {shop(letters), "public.letters", `{"email":"email"}`, "", "review", "the same e-mail address; small and capital letters differ, unless shop.orders.email names the column"},
 		"EmailOfOtherType": {
 			shop(asked(table("public.odd", []string{"email"}))), "public.odd", `"review"`, "", "",
 			"no foreign key, e-mail address or customer number ties it to the orders: write {column of it: column of the orders table}",
@@ -301,7 +301,7 @@ func TestDraftKnowsTheConfiguredColumns(t *testing.T) {
 	letters := asked(catalogTable{name: "public.letters", columns: []catalogColumn{textual("email"), textual("reach")}})
 	people := asked(table("public.people", []string{"customer_id", "buyer"}))
 	s := source(ordersTable, letters, people)
-	s.Email, s.CustomerID = "reach", "buyer"
+	s.Orders.Email, s.CustomerID = "reach", "buyer"
 	draft := retention.DraftPolicy(s)
 	require.Equal(t, []retention.DraftColumn{
 		{Name: "reach", Type: "text", Strategy: retention.DraftStrategy{Word: "null"}, Why: "an e-mail address"},
@@ -310,6 +310,7 @@ func TestDraftKnowsTheConfiguredColumns(t *testing.T) {
 		{Name: "customer_id", Type: "bigint", Strategy: retention.DraftStrategy{Word: "review"}},
 	}, draft.Tables[0].Columns)
 	require.Equal(t, retention.DraftMatch{Column: "email", OtherColumn: "reach"}, *draft.Tables[1].Match)
+	require.Equal(t, "the same e-mail address", draft.Tables[1].Why)
 	require.Equal(t, retention.DraftMatch{Column: "customer_id", OtherColumn: "buyer"}, *draft.Tables[2].Match)
 	for _, elsewhere := range []retention.DraftColumn{draft.Tables[1].Columns[1], draft.Tables[2].Columns[1]} {
 		require.Empty(t, elsewhere.Why, elsewhere.Name)

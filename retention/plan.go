@@ -24,6 +24,7 @@ type Link struct {
 	Column string
 	Table  string
 	Key    string
+	Fold   bool // capital letters equal small ones
 }
 
 // Write is what a column is set to.
@@ -65,7 +66,10 @@ func (p Policy) path(t Table) []Link {
 			return nil
 		}
 		parent := p.parent(t)
-		path = append(path, Link{Column: t.Match.Column, Table: parent, Key: t.Match.OrderColumn})
+		path = append(path, Link{
+			Column: t.Match.Column, Table: parent, Key: t.Match.OrderColumn,
+			Fold: parent == p.Orders.Name && p.Orders.Email != "" && t.Match.OrderColumn == p.Orders.Email,
+		})
 		if parent == p.Orders.Name {
 			return path
 		}
@@ -89,7 +93,7 @@ func (p Policy) parent(t Table) string {
 func isShared(database Database, path []Link) bool {
 	return slices.ContainsFunc(path, func(l Link) bool {
 		column, ok := database.column(l.Table, l.Key)
-		return !ok || !column.Unique
+		return !ok || !column.Unique || l.Fold
 	})
 }
 

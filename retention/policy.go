@@ -45,6 +45,7 @@ type OrdersTable struct {
 	ImportedAt string `json:"imported_at"`
 	ERPNumber  string `json:"erp_number"`
 	ErasedAt   string `json:"erased_at"`
+	Email      string `json:"email,omitempty"` // a match with it makes no difference between small and capital letters
 }
 
 // Table is the policy of one table.

@@ -1,6 +1,7 @@
 package retention_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -277,8 +278,8 @@ func TestCheckWithoutShop(t *testing.T) {
 func TestErasures(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, []retention.TableErasure{
-		{Table: "public.lines", Path: []retention.Link{{"order_id", "public.orders", "id"}}, DeleteRows: true},
-		{Table: "public.payments", Path: []retention.Link{{"order_ref", "public.orders", "ref"}}, Writes: []retention.Write{{Column: "holder", Strategy: retention.Null}}},
+		{Table: "public.lines", Path: []retention.Link{{Column: "order_id", Table: "public.orders", Key: "id"}}, DeleteRows: true},
+		{Table: "public.payments", Path: []retention.Link{{Column: "order_ref", Table: "public.orders", Key: "ref"}}, Writes: []retention.Write{{Column: "holder", Strategy: retention.Null}}},
 		{Table: "public.orders", Writes: []retention.Write{
 			{Column: "name", Strategy: retention.Null}, {Column: "email", Strategy: retention.Text, Text: "erased"},
 		}},
@@ -293,6 +294,36 @@ func TestErasuresOfSharedRows(t *testing.T) {
 	erasures := policy().Erasures(retention.Database{Columns: list(found)})
 	require.True(t, erasures[0].Shared)
 	require.False(t, erasures[1].Shared)
+}
+
+// Where capital letters equal small ones, a row has several orders even if no two orders have one address.
+func TestErasuresByEmail(t *testing.T) {
+	t.Parallel()
+	p := policy()
+	p.Orders.Email = "email"
+	p.Tables = append(p.Tables, retention.Table{Name: "public.newsletter", Match: &retention.Match{Column: "address", OrderColumn: "email"}, DeleteRows: true})
+	found := database()
+	email := found["public.orders.email"]
+	email.Unique = true
+	found["public.orders.email"] = email
+	erasures := p.Erasures(retention.Database{Columns: list(found)})
+	i := slices.IndexFunc(erasures, func(e retention.TableErasure) bool { return e.Table == "public.newsletter" })
+	require.Equal(t, []retention.Link{{Column: "address", Table: "public.orders", Key: "email", Fold: true}}, erasures[i].Path)
+	require.True(t, erasures[i].Shared)
+	require.True(t, erasures[i].Cut, "the orders lose the address")
+	require.NotEqual(t, policy().Hash(), p.Hash())
+}
+
+// What is found no more when all is done has to be verified before.
+func TestErasuresThatCutTheirWay(t *testing.T) {
+	t.Parallel()
+	for _, e := range family().Erasures(retention.Database{}) {
+		require.Equal(t, slices.Contains([]string{"public.b", "public.c"}, e.Table), e.Cut, e.Table)
+	}
+	p := family()
+	p.Tables[4].Columns = []retention.Column{{Name: "up", Strategy: retention.Null}}
+	erasures := p.Erasures(retention.Database{})
+	require.True(t, erasures[3].Cut, "it loses its own column")
 }
 
 // family is a policy of tables that lead to the orders table over others, written down in the wrong order.
@@ -318,7 +349,7 @@ func TestChildrenGoBeforeTheirParents(t *testing.T) {
 	t.Parallel()
 	erasures := family().Erasures(retention.Database{})
 	require.Equal(t, []string{"public.c", "public.b", "public.a", "public.d", "public.orders"}, tablesOf(erasures))
-	require.Equal(t, []retention.Link{{"up", "public.b", "id"}, {"up", "public.a", "id"}, {"up", "public.orders", "id"}}, erasures[0].Path)
+	require.Equal(t, []retention.Link{{Column: "up", Table: "public.b", Key: "id"}, {Column: "up", Table: "public.a", Key: "id"}, {Column: "up", Table: "public.orders", Key: "id"}}, erasures[0].Path)
 
 	refers := retention.Database{ForeignKeys: []retention.ForeignKey{{Table: "public.d", References: "public.a"}, {Table: "public.orders", References: "public.d"}}}
 	require.Equal(t, []string{"public.c", "public.b", "public.d", "public.a", "public.orders"}, tablesOf(family().Erasures(refers)))

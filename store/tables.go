@@ -29,6 +29,7 @@ type Link struct {
 	Column string
 	Table  string // "schema.table"
 	Key    string
+	Fold   bool // capital letters equal small ones, as in e-mail addresses
 }
 
 // Write is what a column is set to.
@@ -147,10 +148,18 @@ func (s *eraseStatement) reach(prefix, order string) (from, where string) {
 			alias = order
 		}
 		tables = append(tables, QuoteTable(l.Table)+" "+alias)
-		conditions = append(conditions, left+"."+QuoteColumn(l.Column)+" = "+alias+"."+QuoteColumn(l.Key))
+		conditions = append(conditions, l.side(left, l.Column)+" = "+l.side(alias, l.Key))
 		left = alias
 	}
 	return strings.Join(tables, ", "), strings.Join(conditions, " and ")
+}
+
+func (l Link) side(alias, column string) string {
+	value := alias + "." + QuoteColumn(column)
+	if l.Fold {
+		return "lower(" + value + "::text)"
+	}
+	return value
 }
 
 // otherOrder tells whether the row t has an order of which the condition is true; there it is "other".

@@ -231,7 +231,7 @@ func checkRetention(ctx context.Context, cfg config.Config, pool *pgxpool.Pool, 
 	if cfg.Retention.EraseAfterImport < 24*time.Hour {
 		findings = append(findings, finding{Key: "retention.erase_after_import", Advice: true, Problem: "is less than a day: an import that was a mistake can hardly be noticed in time"})
 	}
-	return slices.Concat(findings, checkReplicas(ctx, cfg, pool), checkDueIndexes(ctx, pool, orders))
+	return slices.Concat(findings, checkReplicas(ctx, cfg, pool), checkDueIndexes(ctx, pool, orders), checkIndexes(ctx, eraser))
 }
 
 // checkClocks tries the predicates of the configuration one by one.
@@ -258,6 +258,18 @@ func checkReplicas(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) [
 		return nil
 	}
 	return []finding{{Key: "retention.max_replica_lag", Advice: true, Problem: "has no effect, since kvit's database role may not see how far replicas are behind: grant it pg_read_all_stats"}}
+}
+
+func checkIndexes(ctx context.Context, eraser *jobs.Eraser) []finding {
+	missing, err := eraser.MissingIndexes(ctx)
+	if err != nil {
+		return []finding{{Key: "retention.policy", Problem: store.Describe(err)}}
+	}
+	var findings []finding
+	for _, statement := range missing {
+		findings = append(findings, finding{Key: "retention.policy", Advice: true, Problem: "each batch of an erasure reads the whole table; this helps: " + statement})
+	}
+	return findings
 }
 
 func checkDueIndexes(ctx context.Context, pool *pgxpool.Pool, orders store.Orders) []finding {

@@ -91,14 +91,16 @@ func runDaemon(ctx context.Context, cfg config.Config, logger *slog.Logger) erro
 	return anchor.end(ctx, pool)
 }
 
+// abandonWait is short: the database refuses what work would have to write at its end.
+const abandonWait = 5 * time.Second
+
 // abandon stops at once, for a database that must not be worked on: jobs that are already fetched from it
-// must not be delivered, either.
+// must not be delivered, either. What has not ended in time ends with the process.
 func (d *daemon) abandon(ctx context.Context, client *river.Client[pgx.Tx]) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.cfg.Delivery.Timeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abandonWait)
 	defer cancel()
-	if err := client.StopAndCancel(ctx); err != nil {
-		d.logger.Warn("not all work has ended in time", "problem", err)
-	}
+	d.logger.Error("kvit stops at once: the database has gone back")
+	_ = client.StopAndCancel(ctx)
 }
 
 // daemon is what the parts of kvit run share.

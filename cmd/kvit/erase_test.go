@@ -156,3 +156,16 @@ func TestReplayNeedsAnExportThatHolds(t *testing.T) {
 	code, _, _ = k.call("erase", "--replay", file, "--confirm")
 	require.Equal(t, 2, code)
 }
+
+func TestCheckAdvisesIndexes(t *testing.T) {
+	t.Parallel()
+	k := install(t, storetest.URL(t), shopYAML+"    - {table: notes, match: {order_number: number}, rows: delete}\n")
+	_, err := k.pool().Exec(t.Context(), shopTable+`;
+		create table notes (order_number text, note text);
+		insert into notes select 'E' || i from generate_series(1, 11000) i;
+		analyze notes`)
+	require.NoError(t, err)
+	stdout := k.mustCall("check", "--offline")
+	require.Contains(t, stdout, `advice: retention.policy: each batch of an erasure reads the whole table; this helps: create index concurrently on "public"."notes" ("order_number")`)
+	require.Contains(t, stdout, `advice: shop.orders: finding due orders reads the whole table; this helps: create index concurrently on "public"."orders" ("imported_at") where "erased_at" is null`)
+}

@@ -85,7 +85,7 @@ func (a *app) draftPolicy(ctx context.Context, tables []string) (retention.Draft
 		return retention.Draft{}, err
 	}
 	return retention.DraftPolicy(retention.DraftSource{
-		Orders: ordersTable(orders), Email: orders.Email, CustomerID: orders.CustomerID, Tables: related, Asked: more, Database: database,
+		Orders: ordersTable(orders), CustomerID: orders.CustomerID, Tables: related, Asked: more, Database: database,
 	}), nil
 }
 
@@ -109,6 +109,6 @@ func furtherTables(tables []string, orders string) ([]string, error) {
 
 func ordersTable(o config.Orders) retention.OrdersTable {
 	return retention.OrdersTable{
-		Name: o.Table, Ref: o.Ref, PlacedAt: o.PlacedAt, ImportedAt: o.ImportedAt, ERPNumber: o.ERPNumber, ErasedAt: o.ErasedAt,
+		Name: o.Table, Ref: o.Ref, PlacedAt: o.PlacedAt, ImportedAt: o.ImportedAt, ERPNumber: o.ERPNumber, ErasedAt: o.ErasedAt, Email: o.Email,
 	}
 }

@@ -93,7 +93,7 @@ func TestPolicyDraftOfANewsletter(t *testing.T) {
 	const newsletter = `
 		create table public.newsletter (email text primary key, name text, opted_in_at timestamptz not null);
 		create table public.club (id bigint primary key, user_id bigint not null, level text, email text not null)`
-	k := install(t, storetest.URL(t), strings.Replace(exampleYAML, "orders: {", "orders: {customer_id: buyer, ", 1))
+	k := install(t, storetest.URL(t), strings.Replace(exampleYAML, "orders: {", "orders: {email: email, customer_id: buyer, ", 1))
 	_, err := k.pool().Exec(t.Context(), exampleShop(t)+newsletter+`; alter table public.orders add column buyer bigint`)
 	require.NoError(t, err)
 	got := k.mustCall("policy", "draft", "--table", "public.newsletter", "--table", "public.club")
@@ -109,7 +109,7 @@ func TestPolicyDraftOfANewsletter(t *testing.T) {
       #   level: review
       #   email: {text: erased} # an e-mail address; NOT NULL
     - table: public.newsletter
-      match: {email: email} # the same e-mail address; upper and lower case count
+      match: {email: email} # the same e-mail address
       rows: review # a person may be in it for more than orders: write delete or keep, or the columns below instead
       # columns:
       #   email: review # an e-mail address, and part of a key
@@ -140,7 +140,7 @@ retention:
         gift: keep # true or false
         "null": review
     - table: crm.newsletter
-      match: {email: contact_email} # the same e-mail address; upper and lower case count
+      match: {email: contact_email} # the same e-mail address; small and capital letters differ, unless shop.orders.email names the column
       rows: review # a person may be in it for more than orders: write delete or keep, or the columns below instead
       # columns:
       #   email: review # an e-mail address, and part of a key

@@ -43,7 +43,7 @@ func (a *app) subjectExport(ctx context.Context, subject store.Subject, out stri
 		if err := subject.Searchable(*export.orders); err != nil {
 			return err
 		}
-		export.policy.Orders.Name = export.orders.Table
+		export.policy.Orders = retention.OrdersTable{Name: export.orders.Table, Email: export.orders.Email} // what leads to orders
 	}
 	if export.notes, err = policyNotes(ctx, eraser); err != nil {
 		return describe("check the column policy", err)
@@ -162,6 +162,9 @@ func (e *subjectExport) ofOrders(ctx context.Context, db store.DB) (refs []strin
 }
 
 func (e *subjectExport) tables(ctx context.Context, db store.DB) error {
+	if len(e.policy.Tables) == 0 {
+		e.notes = append(e.notes, "retention.policy is missing: of the shop's tables, only orders were searched")
+	}
 	reached, apart := e.policy.Reach()
 	_, _ = e.to.WriteString(",\n\"tables\": ")
 	before := "{"

@@ -401,12 +401,7 @@ func TestTheCheckCanTest(t *testing.T) {
 func TestAFullRequest(t *testing.T) {
 	t.Parallel()
 	to, server := setup(t, options(), nil)
-	items := make([]destination.Encoded, 1000)
-	for i := range items {
-		event := destinationtest.Event(t, "page_viewed")
-		event.Key += strconv.Itoa(i)
-		items[i], _ = to.Encode(event)
-	}
+	items := destinationtest.Items(t, to, "page_viewed", 1000)
 	results, failed := to.SendBatch(t.Context(), items)
 	require.Nil(t, failed)
 	require.Equal(t, destination.Taken(items, 200), results)
