@@ -100,7 +100,7 @@ func TestClocksOfTheShop(t *testing.T) {
 	require.NoError(t, rows.Err())
 	status, err := store.ReadOrdersStatus(t.Context(), s.db, *s.Orders, 36*time.Hour)
 	require.NoError(t, err)
-	require.EqualValues(t, []int64{3, 0}, []int64{status.ErasuresDue, status.ErasuresOverdue})
+	require.Equal(t, []int64{3, 0}, []int64{status.ErasuresDue, status.ErasuresOverdue})
 	status, err = store.ReadOrdersStatus(t.Context(), s.db, *s.Orders, 12*time.Hour)
 	require.NoError(t, err)
 	require.EqualValues(t, 3, status.ErasuresOverdue)

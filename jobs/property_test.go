@@ -300,3 +300,248 @@ func (r *randomShop) event(ref string, ago int) string {
 		values ('%[1]s', '%[2]s', '%[3]s', '{"note": "%[4]s-event-%[3]s-"}', '{"note": "%[4]s-event-%[3]s-"}');
 		update kvit.event set received_at = now() - %[5]d * interval '1 day' where event_key = '%[1]s';`, key, name, ref, marker, ago)
 }
+
+// looseEvents writes events that no order takes along, and works out which of them are to go.
+func (r *randomShop) looseEvents() string {
+	sql := `insert into kvit.legal_hold (order_ref, reason, placed_by) values ('ghost-held', 'audit', 'ops');`
+	for _, e := range []struct {
+		key, ref string
+		ago      int
+		goes     bool
+	}{
+		{"search:1", "null", 2, true}, {"search:2", "null", 0, false},
+		{"order_placed:1", "'ghost'", 2, true}, {"order_placed:2", "'ghost'", 0, false}, {"order_placed:3", "'ghost-held'", 2, false},
+	} {
+		if r.random.IntN(2) == 0 {
+			continue
+		}
+		r.loose[e.key] = e.goes
+		name, _, _ := strings.Cut(e.key, ":")
+		sql += fmt.Sprintf(`
+			insert into kvit.tracking_event (event_key, name, order_ref, payload, consent)
+			values ('%[1]s', '%[2]s', %[3]s, '{"note": "%[4]s-event-%[1]s-"}', '{"note": "%[4]s-event-%[1]s-"}');
+			update kvit.event set received_at = now() - %[5]d * interval '1 day' where event_key = '%[1]s';`, e.key, name, e.ref, marker, e.ago)
+	}
+	return sql
+}
+
+// collect reads two columns.
+func collect[K comparable, V any](s *shop, sql string) map[K]V {
+	s.t.Helper()
+	rows, err := s.db.Query(s.t.Context(), sql)
+	require.NoError(s.t, err)
+	all := map[K]V{}
+	for rows.Next() {
+		var k K
+		var v V
+		require.NoError(s.t, rows.Scan(&k, &v))
+		all[k] = v
+	}
+	require.NoError(s.t, rows.Err())
+	return all
+}
+
+func (r *randomShop) find() found {
+	r.t.Helper()
+	f := found{
+		rows: map[string]map[int][]string{},
+		events: collect[string, string](r.shop, `
+			select event_key, case
+			    when payload is not null and consent <> '{}' and erased_at is null then coalesce(order_ref, '')
+			    when payload is null and consent = '{}' and stream is null and erased_at is not null and (name = 'order_shipped'
+			         or exists (select from kvit.delivery d where d.event_id = e.id and d.outcome = 'erased')) then 'erased ' || coalesce(order_ref, '')
+			    else 'torn' end
+			from kvit.event e`),
+		erased:   collect[string, bool](r.shop, `select ref, erased is not null from public.orders where ref is not null`),
+		progress: collect[string, map[string]int64](r.shop, `select order_ref, tables from kvit.erasure_progress`),
+		clocks:   collect[string, string](r.shop, `select order_ref, string_agg(clock, ' ') from kvit.erasure_certificate group by 1`),
+	}
+	for _, t := range r.tables {
+		f.rows[t.policy.Name] = collect[int, []string](r.shop, t.read())
+	}
+	return f
+}
+
+// done tells whether a table is erased for an order: with the order, or ahead of it.
+func (f found) done(table, ref string) bool {
+	_, ahead := f.progress[ref][table]
+	return f.erased[ref] || ahead
+}
+
+// look checks everything that holds at any moment, and returns how many orders are erased.
+func (r *randomShop) look() (f found, erased int) {
+	r.t.Helper()
+	f = r.find()
+	for id, o := range r.orders {
+		ref := fmt.Sprintf("E%d", id)
+		if f.erased[ref] {
+			erased++
+			require.Equal(r.t, o.clock, f.clocks[ref], "certificate of %s", ref)
+		}
+		if o.clock == "" {
+			require.False(r.t, f.erased[ref], ref)
+			require.NotContains(r.t, f.progress, ref)
+		}
+	}
+	require.Len(r.t, f.clocks, erased)
+	r.requireChain(int64(erased))
+	for _, t := range r.tables {
+		require.Equal(r.t, r.left(t, f), f.rows[t.policy.Name], "%s %+v", t.policy.Name, r.Policy.Tables)
+	}
+	for key, before := range r.before.events {
+		want := before
+		if goes, isLoose := r.loose[key]; !isLoose && f.done(eventTable, before) || goes && f.events[key] != before {
+			want = strings.TrimSpace("erased " + before)
+		}
+		require.Equal(r.t, want, strings.TrimSpace(f.events[key]), key)
+	}
+	return f, erased
+}
+
+// left is what there should be in a table.
+func (r *randomShop) left(t *randomTable, f found) map[int][]string {
+	rows := map[int][]string{}
+	for _, row := range t.rows {
+		switch {
+		case !r.gone(t, row, f):
+			rows[row.id] = r.before.rows[t.policy.Name][row.id]
+		case !t.policy.DeleteRows:
+			rows[row.id] = t.erased(row)
+		}
+	}
+	return rows
+}
+
+func (r *randomShop) gone(t *randomTable, row randomRow, f found) bool {
+	for _, id := range row.owners {
+		if !f.done(t.policy.Name, fmt.Sprintf("E%d", id)) {
+			return false
+		}
+	}
+	return len(row.owners) > 0 && !t.policy.KeepRows
+}
+
+// dry looks, now and then, whether a dry run changes anything.
+func (r *randomShop) dry() {
+	r.t.Helper()
+	if r.random.IntN(4) > 0 {
+		return
+	}
+	before := r.dump()
+	report, err := r.DryRun(r.t.Context())
+	require.NoError(r.t, err)
+	require.Equal(r.t, r.due(), report.Orders)
+	require.Equal(r.t, before, r.dump())
+}
+
+func (r *randomShop) due() (n int) {
+	for _, o := range r.orders {
+		if o.clock != "" {
+			n++
+		}
+	}
+	return n
+}
+
+// forget adds a column, now and then, that stops its table for some runs, until somebody names it.
+func (r *randomShop) forget() {
+	r.t.Helper()
+	t := pick(r.random, r.tables)
+	if r.random.IntN(2) == 0 || t.policy.DeleteRows || t.policy.KeepRows {
+		return
+	}
+	r.exec(`alter table ` + t.policy.Name + ` add column forgotten text`)
+	t.kinds["forgotten"] = kind{"text", retention.Column{Strategy: retention.Null}, same, nil}
+	for i := range t.rows {
+		t.rows[i].values["forgotten"] = t.mark(t.rows[i].id)
+		r.exec(`update `+t.policy.Name+` set forgotten = $2 where id = $1`, t.rows[i].id, t.mark(t.rows[i].id))
+	}
+	r.before = r.find()
+	r.crashes()
+	report, err := r.Run(r.t.Context())
+	require.ErrorContains(r.t, err, t.policy.Name+".forgotten is not named")
+	require.Zero(r.t, report.Orders)
+	f, erased := r.look()
+	require.Zero(r.t, erased)
+	require.Len(r.t, f.progress, r.due())
+	r.name(t.policy.Name, "forgotten", retention.Null)
+}
+
+// crashes are up to two runs that crash somewhere, or come to their end.
+func (r *randomShop) crashes() {
+	r.t.Helper()
+	for range r.random.IntN(3) {
+		c := crash{at: 1 + r.random.IntN(150), all: r.random.IntN(3) == 0}
+		if r.random.IntN(4) == 0 {
+			c = crash{at: 1 + r.random.IntN(8), all: c.all, lost: true}
+		}
+		_, err := r.wreck.run(c)
+		if r.struck && err == nil {
+			r.t.Logf("%+v: crash at the very end", c)
+		}
+		r.look()
+	}
+}
+
+// finish crashes some more, erases what is left, and looks for it in a dump.
+func (r *randomShop) finish(withProgram bool) {
+	r.t.Helper()
+	r.crashes()
+	_, erased := r.look()
+	report, err := r.Run(r.t.Context())
+	require.NoError(r.t, err)
+	f, all := r.look()
+	require.Equal(r.t, r.due(), all)
+	require.Equal(r.t, all-erased, report.Orders)
+	require.Empty(r.t, f.progress)
+	for key, goes := range r.loose {
+		require.Equal(r.t, goes, strings.HasPrefix(f.events[key], "erased"), key)
+	}
+	text := r.dump()
+	if withProgram {
+		text = r.programDump()
+	}
+	for _, trace := range r.traces(f) {
+		require.False(r.t, strings.Contains(text, trace), "%s is left: %+v", trace, r.Policy)
+	}
+	r.clear()
+}
+
+// traces are the marks of everything that is gone.
+func (r *randomShop) traces(f found) (all []string) {
+	for _, t := range r.tables {
+		for _, row := range t.rows {
+			if r.gone(t, row, f) {
+				all = append(all, t.mark(row.id))
+			}
+		}
+	}
+	for key, ref := range r.before.events {
+		if f.events[key] != ref {
+			all = append(all, marker+"-event-"+ref+"-", marker+"-event-"+key+"-")
+		}
+	}
+	return all
+}
+
+// programDump is what pg_dump writes.
+func (s *shop) programDump() string {
+	s.t.Helper()
+	program := filepath.Join(storetest.Server(s.t).BinDir(), "pg_dump")
+	text, err := exec.CommandContext(s.t.Context(), program, "--dbname", s.db.Config().ConnString()).Output()
+	require.NoError(s.t, err)
+	require.Contains(s.t, string(text), "COPY kvit.erasure_certificate")
+	return string(text)
+}
+
+// clear makes room for the next shop.
+func (r *randomShop) clear() {
+	r.t.Helper()
+	sql := `set local session_replication_role = replica;
+		delete from kvit.erasure_certificate; delete from kvit.erasure_run; delete from kvit.legal_hold;
+		delete from kvit.event; delete from kvit.river_job; delete from kvit.delivery;`
+	for i := len(r.tables) - 1; i >= 0; i-- {
+		sql += `drop table ` + r.tables[i].policy.Name + `;`
+	}
+	r.exec(sql)
+}

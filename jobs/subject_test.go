@@ -203,6 +203,7 @@ func TestAPersonsBlockedTables(t *testing.T) {
 	s := newSubjectShop(t)
 	s.janes("E1")
 	s.reads(strings.ToLower(jane))
+	s.visits("visit", nil)
 	s.exec(`alter table public.payments add column note text`)
 
 	report, err := s.EraseSubject(t.Context(), forget())
@@ -249,6 +250,23 @@ func TestAPersonsOrderThatTheDatabaseRefuses(t *testing.T) {
 	require.ErrorIs(t, err, ErrRefused)
 	require.Equal(t, []string{"E1", "E3"}, erasedRefs(report))
 	require.Equal(t, []RefusedOrder{{OrderRef: "E2", Reason: "database error 23514 constraint stubborn schema public table orders"}}, report.Refused)
+}
+
+// A newsletter's reader who never bought anything.
+func TestAPersonWithoutAnOrder(t *testing.T) {
+	t.Parallel()
+	s := newSubjectShop(t)
+	s.reads(jane)
+	s.reads("other@example.com")
+	s.order("E1", time.Hour)
+	report, err := s.EraseSubject(t.Context(), forget())
+	require.NoError(t, err)
+	require.Empty(t, report.Erased)
+	require.Equal(t, map[string]int64{"public.newsletter": 1, "public.newsletter_clicks": 1}, report.Rows)
+	require.Equal(t, []string{"request:T-1 request"}, s.certificates())
+	require.Equal(t, []string{"erased", "other@example.com"}, value[[]string](s, `select array_agg(email order by id) from public.newsletter`))
+	require.EqualValues(t, 1, value[int64](s, `select count(*) from public.newsletter_clicks`))
+	require.True(t, s.untouched("E1"))
 }
 
 // A trigger that brings a person's row back must not get a certificate.

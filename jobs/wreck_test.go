@@ -106,23 +106,22 @@ func (w *wreck) TraceCopyFromEnd(context.Context, *pgx.Conn, pgx.TraceCopyFromEn
 func (w *wreck) pass(conn *pgx.Conn, isCommit bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	own := slices.IndexFunc(w.lines, func(l *line) bool { return l == conn.PgConn().Conn() })
+	w.lines[own].pid = conn.PgConn().PID()
 	if w.struck || w.crash.lost && !isCommit {
 		return
 	}
 	w.passed++
-	w.struck = w.passed == w.crash.at
-	for _, l := range w.lines {
-		own := l == conn.PgConn().Conn()
-		if own {
-			l.pid = conn.PgConn().PID()
-		}
-		if !w.struck || !own && !w.crash.all {
-			continue
-		}
-		l.cut = true
-		if own && w.crash.lost {
-			l.deaf = true
-		} else {
+	if w.passed != w.crash.at {
+		return
+	}
+	w.struck = true
+	for i, l := range w.lines {
+		switch {
+		case i == own && w.crash.lost:
+			l.cut, l.deaf = true, true
+		case i == own || w.crash.all:
+			l.cut = true
 			_ = l.Close()
 		}
 	}

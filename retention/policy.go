@@ -37,7 +37,7 @@ type Policy struct {
 }
 
 // OrdersTable names the shop's orders table and the columns of it that kvit reads and writes. Those
-// are kept: they say that the order is erased.
+// but Email are kept: they say that the order is erased.
 type OrdersTable struct {
 	Name       string `json:"name"` // "schema.table"; empty: no shop is configured
 	Ref        string `json:"ref"`

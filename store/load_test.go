@@ -125,16 +125,29 @@ func TestReplicaLagLeavesOutWhatTakesNoReads(t *testing.T) {
 	mustExec(t, db, `create table written (at timestamptz)`)
 
 	keep(t, primary, "pg_receivewal", "--directory", t.TempDir(), "--status-interval", "1")
-	mustExec(t, db, `select pg_create_logical_replication_slot('warehouse', 'test_decoding')`)
-	keep(t, primary, "pg_recvlogical", "--dbname", "postgres", "--slot", "warehouse", "--start", "--file", filepath.Join(t.TempDir(), "changes"), "--status-interval", "1")
-	eventually(t, db, `select count(*) = 2 from pg_stat_replication where state = 'streaming'`)
-	require.Eventually(t, func() bool {
-		mustExec(t, db, `insert into written values (now())`)
-		var behind bool
-		require.NoError(t, db.QueryRow(t.Context(), `select coalesce(bool_or(replay_lag > '2s'), false) from pg_stat_replication where application_name = 'pg_receivewal'`).Scan(&behind))
-		return behind
-	}, loadWait, 10*loadTick, "Postgres counts it as a lag")
-	require.Zero(t, lagOf(t, db))
+	warehouse := subscribed(t, primary, db)
+	mustExec(t, warehouse, `begin; lock table written`)
+	mustExec(t, db, `insert into written values (now())`)
+	eventually(t, db, `select count(*) = 1 from pg_locks where not granted and now() - waitstart > '1.5s'`)
+	mustExec(t, warehouse, `rollback`)
+	for _, name := range []string{"pg_receivewal", "warehouse"} {
+		eventually(t, db, `select count(*) = 1 from pg_stat_replication where replay_lag > '1s' and application_name = '`+name+`'`)
+		require.Zero(t, lagOf(t, db), name)
+	}
+}
+
+// subscribed gives a database that gets the table by logical replication.
+func subscribed(t *testing.T, s *localpg.Server, db store.DB) *pgx.Conn {
+	t.Helper()
+	mustExec(t, db, `create database warehouse`)
+	mustExec(t, db, `create publication warehouse for table written`)
+	mustExec(t, db, `select pg_create_logical_replication_slot('warehouse', 'pgoutput')`)
+	warehouse := connect(t, s.URL("warehouse"))
+	mustExec(t, warehouse, `create table written (at timestamptz)`)
+	mustExec(t, warehouse, `create subscription warehouse connection '`+s.URL("postgres")+`' publication warehouse
+		with (create_slot = false, slot_name = 'warehouse', copy_data = false)`)
+	eventually(t, db, `select count(*) = 1 from pg_stat_replication where state = 'streaming' and application_name = 'warehouse'`)
+	return warehouse
 }
 
 // keep runs a program that copies the server's log, until the test ends.

@@ -35,7 +35,10 @@ func LackingRights(ctx context.Context, db DB, o Orders) ([]string, error) {
 	for _, column := range []struct {
 		name    string
 		written bool
-	}{{o.Ref, false}, {o.PlacedAt, false}, {o.ImportedAt, true}, {o.ERPNumber, true}, {o.ErasedAt, true}} {
+	}{{o.Ref, false}, {o.PlacedAt, false}, {o.ImportedAt, true}, {o.ERPNumber, true}, {o.ErasedAt, true}, {o.Email, false}, {o.CustomerID, false}} {
+		if column.name == "" {
+			continue
+		}
 		lack, err := lackingColumn(ctx, db, o.Table, column.name, column.written)
 		if err != nil {
 			return nil, err

@@ -169,3 +169,14 @@ func TestCheckAdvisesIndexes(t *testing.T) {
 	require.Contains(t, stdout, `advice: retention.policy: each batch of an erasure reads the whole table; this helps: create index concurrently on "public"."notes" ("order_number")`)
 	require.Contains(t, stdout, `advice: shop.orders: finding due orders reads the whole table; this helps: create index concurrently on "public"."orders" ("imported_at") where "erased_at" is null`)
 }
+
+func TestCheckFindsColumnsOfPersons(t *testing.T) {
+	t.Parallel()
+	k := install(t, storetest.URL(t), strings.Replace(shopYAML, "ref: number", "ref: number, email: mail, customer_id: customer", 1))
+	_, err := k.pool().Exec(t.Context(), shopTable)
+	require.NoError(t, err)
+	code, stdout, _ := k.call("check", "--offline")
+	require.Equal(t, 1, code)
+	require.Contains(t, stdout, "problem: shop.orders: column public.orders.mail does not exist")
+	require.Contains(t, stdout, "problem: shop.orders: column public.orders.customer does not exist")
+}
