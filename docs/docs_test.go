@@ -112,6 +112,32 @@ func TestConfigurations(t *testing.T) {
 
 var topLevel = regexp.MustCompile(`(?m)^(database|log|ops|shop|delivery|retention):`)
 
+// TestPartsOfConfigurations puts what a page shows of a section into the README's kvit.yaml.
+func TestPartsOfConfigurations(t *testing.T) {
+	t.Parallel()
+	for file, section := range map[string]string{"docs/retention.md": "retention:", "docs/requests.md": "shop:\n  orders:"} {
+		tried := 0
+		for _, b := range blocks(t, file) {
+			if b.language != "yaml" {
+				continue
+			}
+			tried++
+			within := strings.Repeat("  ", strings.Count(section, ":"))
+			part := within + strings.TrimSpace(dedent(b.text))
+			whole := strings.Replace(configOf(t), section, section+"\n"+strings.ReplaceAll(part, "\n", "\n"+within), 1)
+			_, err := config.Parse(file, []byte(whole), environment)
+			require.NoError(t, err, "%s", b.text)
+		}
+		require.Positive(t, tried, file)
+	}
+}
+
+// dedent takes away what the first line is indented by.
+func dedent(text string) string {
+	margin := text[:len(text)-len(strings.TrimLeft(text, " "))]
+	return strings.ReplaceAll(strings.TrimPrefix(text, margin), "\n"+margin, "\n")
+}
+
 func looksLikeConfig(yaml string) bool { return topLevel.MatchString(yaml) }
 
 // environment gives the secrets that the examples name.
@@ -182,6 +208,25 @@ func TestMetrics(t *testing.T) {
 	}
 	require.NotEmpty(t, code)
 	require.ElementsMatch(t, code, firstGroups(metricInDocs, read(t, "docs/operations.md")))
+}
+
+var metricInAlert = regexp.MustCompile(`\b(kvit_[a-z_]+)`)
+
+// TestAlerts: alerts are about metrics that exist.
+func TestAlerts(t *testing.T) {
+	t.Parallel()
+	known := firstGroups(metricInDocs, read(t, "docs/operations.md"))
+	alerts := 0
+	for _, b := range blocks(t, "docs/operations.md") {
+		if b.language != "yaml" {
+			continue
+		}
+		for _, metric := range firstGroups(metricInAlert, b.text) {
+			alerts++
+			require.Contains(t, known, metric)
+		}
+	}
+	require.Positive(t, alerts)
 }
 
 func firstGroups(pattern *regexp.Regexp, text string) []string {

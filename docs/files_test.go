@@ -42,6 +42,34 @@ func TestCommands(t *testing.T) {
 	}
 }
 
+// TestFlags: the flags of every command that is shown exist. With --help, no command does more than read them.
+func TestFlags(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	output, err := exec.CommandContext(t.Context(), "go", "build", "-o", dir, "../cmd/kvit").CombinedOutput()
+	require.NoError(t, err, "%s", output)
+	tried := 0
+	for _, file := range markdown(t) {
+		for _, b := range blocks(t, file) {
+			if b.language != "sh" {
+				continue
+			}
+			for _, line := range strings.Split(b.text, "\n") {
+				if line = strings.TrimSpace(line); !strings.HasPrefix(line, "kvit ") {
+					continue
+				}
+				tried++
+				command, _, _ := strings.Cut(line, " >")
+				cmd := exec.CommandContext(t.Context(), "/bin/sh", "-c", command+" --help")
+				cmd.Env = []string{"PATH=" + dir}
+				output, err := cmd.CombinedOutput()
+				require.NoError(t, err, "%s: %s\n%s", file, line, output)
+			}
+		}
+	}
+	require.Positive(t, tried)
+}
+
 // TestMakeTargets: make help tells of every target but those that only serve others.
 func TestMakeTargets(t *testing.T) {
 	t.Parallel()

@@ -217,6 +217,16 @@ func keepAnchor(ctx context.Context, cfg config.Config, db store.DB) error {
 	return retention.WriteAnchor(path, next)
 }
 
+// moveAnchor is keepAnchor for a command that erases: a file that cannot be written does not stop it.
+func (a *app) moveAnchor(ctx context.Context, cfg config.Config, db store.DB) error {
+	err := keepAnchor(ctx, cfg, db)
+	if err == nil || asAnchorError(err) != nil {
+		return err
+	}
+	fmt.Fprintf(a.stderr, "kvit: warning: the anchor was not moved: %v\n", err)
+	return nil
+}
+
 // resetAnchor takes the database as it is, even if it is older: after a replay has erased again what a
 // backup brought back.
 func resetAnchor(ctx context.Context, cfg config.Config, db store.DB) error {

@@ -229,9 +229,13 @@ func TestKvitStopsWhenCertificatesVanish(t *testing.T) {
 	k := anchored(t, file)
 	process := k.start()
 	k.waitReady()
+	pool := k.pool()
+	leads := func() bool { return count(t, pool, `select count(*) from kvit.river_leader`) == 1 }
+	require.Eventually(t, leads, waitFor, tick)
 	k.lose(3)
 	require.Equal(t, exitFailed, k.ends(process))
 	require.Contains(t, k.log.String(), "its last certificate is number 2, and was number 3")
+	require.False(t, leads(), "it has put its work down in order")
 }
 
 func TestRunRefusesADamagedAnchor(t *testing.T) {

@@ -129,7 +129,7 @@ func (d *daemon) newClient() (*river.Client[pgx.Tx], error) {
 	}
 	d.eraser = eraser
 	registry.MustRegister(web.NewPolicyGauge(func(ctx context.Context) (int, error) {
-		problems, err := eraser.Check(ctx)
+		problems, err := eraser.Problems(ctx)
 		return len(problems), err
 	}, d.logger))
 	return jobs.NewClient(jobs.Options{
@@ -181,7 +181,7 @@ func (d *daemon) tryStart(ctx context.Context, client *river.Client[pgx.Tx]) err
 // checkPolicy says at once what would otherwise be found at the next erasure. It keeps nothing from
 // starting: events are delivered all the same.
 func (d *daemon) checkPolicy(ctx context.Context) {
-	problems, err := d.eraser.Check(ctx)
+	problems, err := d.eraser.Problems(ctx)
 	if err != nil {
 		d.logger.Warn("column policy could not be checked", "problem", store.Describe(err))
 		return

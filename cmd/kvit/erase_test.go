@@ -128,6 +128,7 @@ func TestReplayAfterARestore(t *testing.T) {
 	after, err := os.ReadFile(anchor)
 	require.NoError(t, err)
 	require.NotEqual(t, before, after)
+	require.Contains(t, k.mustCall("erase", "--replay", export), "orders erased     0\n") // which the anchor has moved on from
 	k.mustCall("erase")
 	require.Contains(t, k.mustCall("verify"), "3 certificates, the chain holds")
 

@@ -61,13 +61,16 @@ func exportIn(file string) jobs.Export {
 	}
 }
 
-// settleAnchor takes the database for whole if the export holds what the anchor knows of.
+// settleAnchor takes the database for whole if it, or the export, holds what the anchor knows of.
 func (a *app) settleAnchor(ctx context.Context, cfg config.Config, pool *pgxpool.Pool, file string) error {
 	if cfg.Retention.Anchor == "" {
 		return nil
 	}
 	known, err := readAnchor(cfg.Retention.Anchor)
 	if err != nil {
+		return err
+	}
+	if err := keepAnchor(ctx, cfg, pool); asAnchorError(err) == nil {
 		return err
 	}
 	var last int64
@@ -86,8 +89,8 @@ func (a *app) settleAnchor(ctx context.Context, cfg config.Config, pool *pgxpool
 		return resetAnchor(ctx, cfg, pool)
 	}
 	fmt.Fprintf(a.stderr, "kvit: warning: the export ends at certificate %d, and %s knows of number %d of %s:"+
-		" what was erased in between cannot be erased again by name. Run kvit erase, repeat the requests of persons since then,"+
-		" and remove the file\n", last, cfg.Retention.Anchor, known.Number, known.At.UTC().Format(time.RFC3339))
+		" what was erased in between cannot be erased again by name. Remove the file, run kvit erase, and repeat the requests of"+
+		" persons since then\n", last, cfg.Retention.Anchor, known.Number, known.At.UTC().Format(time.RFC3339))
 	return errReported
 }
 

@@ -146,7 +146,7 @@ func batchOddAnswers(t *testing.T, h Harness) {
 }
 
 func batchTimeout(t *testing.T, h Harness) {
-	b := batcher(t, h, http.HandlerFunc(hang), destination.ClientOptions{Timeout: short})
+	b := batcher(t, h, http.HandlerFunc(hang), destination.ClientOptions{Timeout: brief})
 	_, err := b.SendBatch(t.Context(), batch(t, b, 3))
 	require.NotNil(t, err)
 	require.Equal(t, destination.Ambiguous, err.Kind)
