@@ -14,7 +14,7 @@ help:
 	@echo 'make demo    install what is missing, build, and show kvit at work for a minute and a half'
 	@echo 'make test    install what is missing and run all tests, with the race detector'
 	@echo 'make lint    gofmt, go vet, golangci-lint'
-	@echo 'make bench   print how many events a second this machine delivers'
+	@echo 'make bench   print how fast this machine delivers events and erases orders, and what others feel of it'
 	@echo 'make build   ./kvit, one static binary'
 	@echo 'make clean   remove what these have built here'
 

@@ -152,18 +152,18 @@ retention:
       rows: delete
 `
 
-// addOrders inserts orders of which the last was placed that long ago, and the others a second before
-// each other; they were imported 5 minutes later.
+// addOrders inserts $2 orders of which the last was placed $3 ago, and the others a second before each
+// other; they were imported 5 minutes later. $1 begins their numbers, $4 says that they are erased.
 const addOrders = `
 insert into public.orders (number, status, placed_at, currency, total, customer_name, email, phone, preferred_delivery,
-                           customer_note, ip, checkout, erp_imported_at, erp_order_number)
+                           customer_note, ip, checkout, erp_imported_at, erp_order_number, personal_data_erased_at)
 select $1 || i, 'shipped', placed, 'DKK', 100 + i % 900, 'First' || i || ' Last' || i, 'customer.' || i || '@example.com',
        '+45555' || lpad((i % 99999)::text, 5, '0'), placed::date + 7, 'Ring twice, floor ' || i % 9, '192.0.2.1'::inet + i % 250,
        jsonb_build_object(
            'device', 'mobile', 'company', 'Company ' || i, 'visitor', md5(i::text),
            'coupons', jsonb_build_array(jsonb_build_object('code', 'CODE' || i % 99, 'owner', 'First' || i)),
            'address', jsonb_build_object('street', 'Example Street ' || i, 'postal_code', lpad((i % 9999)::text, 4, '0'), 'city', 'City ' || i % 97)),
-       placed + interval '5 minutes', 'ERP' || i
+       placed + interval '5 minutes', 'ERP' || i, case when $4 then now() end
 from generate_series(1, $2::int) i, lateral (select now() - $3::interval - make_interval(secs => $2::int - i) as placed) p`
 
 // addRows inserts what belongs to the orders that have nothing yet: 2 lines and one row of each other table.
@@ -193,8 +193,8 @@ func shopTemplate(b *testing.B, server *localpg.Server, binary, name string, due
 	require.NoError(b, err)
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
 	run(b, conn, shopTables)
-	run(b, conn, addOrders, "D", due, month+time.Hour)
-	run(b, conn, addOrders, "R", recent, time.Hour)
+	run(b, conn, addOrders, "D", due, month+time.Hour, false)
+	run(b, conn, addOrders, "R", recent, time.Hour, false)
 	for _, statement := range append(addRows, shopOrders.DueIndex(imported), `vacuum analyze`) {
 		run(b, conn, statement)
 	}

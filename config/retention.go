@@ -18,6 +18,7 @@ type Retention struct {
 	EraseNeverImportedAfter time.Duration // from placing an order without ERP evidence to its erasure; default 0: never
 	AlarmUnimportedAfter    time.Duration // an order expected in the ERP for longer raises an alarm; default 4h, 0: none
 	Clocks                  []Clock       // further reasons to erase, in the order of the file
+	Carts                   []Carts       // tables of carts beside the orders table, in the order of the file
 	EventsAfter             time.Duration // an event without an order loses its payload; default 30d
 	ReceiptsAfter           time.Duration // receipts of deliveries are kept that long; default 400d
 	Brake                   Brake         // what one run may erase without being told
@@ -67,6 +68,7 @@ func readRetention(top *section, shop *Shop) Retention {
 		HashKey:                 s.secret("hash_key", hashKey),
 		Policy:                  readPolicy(s, shop),
 	}
+	r.Carts = readCarts(s, shop, r.Policy)
 	s.checkHashKey(r)
 	s.checkNeverImported(r)
 	return r

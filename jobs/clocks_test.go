@@ -409,3 +409,26 @@ func TestRowsByEmail(t *testing.T) {
 	s.run()
 	require.Zero(t, value[int](s, `select count(*) from public.newsletter`))
 }
+
+// The erasure of a table's own match column hides its rows from the search for what is left.
+func TestWhatIsLeftOfATableThatCutsItself(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.order("E1", 31*day)
+	s.exec(`create table public.newsletters (email text, name text)`)
+	s.exec(`insert into public.newsletters values ($1, $1)`, marker)
+	s.exec(`
+		create function public.keep() returns trigger language plpgsql as $$ begin new.name := old.name; return new; end $$;
+		create trigger keep before update on public.newsletters for each row execute function public.keep()`)
+	s.Policy.Tables = append(s.Policy.Tables, retention.Table{
+		Name: "public.newsletters", Match: &retention.Match{Column: "email", OrderColumn: "email"},
+		Columns: []retention.Column{{Name: "email", Strategy: retention.Null}, {Name: "name", Strategy: retention.Null}},
+	})
+	trial, err := s.Trial(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []string{"public.newsletters"}, []string{trial.Refused[0].Table})
+	_, err = s.Run(t.Context())
+	require.ErrorIs(t, err, ErrNotErased)
+	s.requireChain(0)
+	require.True(t, s.untouched("E1"))
+}

@@ -13,22 +13,23 @@ import (
 )
 
 var (
-	// ErrNotErased says that the run went through, but left orders that cannot be erased as they are.
-	ErrNotErased = errors.New("orders could not be erased")
+	// ErrNotErased says that the run went through, but left orders or carts that cannot be erased as they are.
+	ErrNotErased = errors.New("could not be erased")
 	// ErrBraked says that more is due than the brake lets pass, and nothing was erased.
 	ErrBraked = errors.New("the brake stopped the erasure before the first row")
 )
 
-// Eraser erases personal data that is due: of orders, of events that no order takes along, and, long
+// Eraser erases personal data that is due: of orders, of carts, of events that no order takes along, and, long
 // after that, the events' rows themselves with their receipts.
 type Eraser struct {
 	DB            store.DB
 	Orders        *store.Orders    // nil: no shop is configured
 	Policy        retention.Policy // its Orders is filled in from the Orders above
-	EventsAfter   time.Duration    // since they were received
-	ReceiptsAfter time.Duration    // since the event was received and the receipt written
-	BatchOrders   int              // orders a transaction, at most
-	BatchTime     time.Duration    // that a transaction shall take; 0: BatchOrders alone decide
+	Carts         []retention.Carts
+	EventsAfter   time.Duration // since they were received
+	ReceiptsAfter time.Duration // since the event was received and the receipt written
+	BatchOrders   int           // orders a transaction, at most
+	BatchTime     time.Duration // that a transaction shall take; 0: BatchOrders alone decide
 	Brake         Brake
 	MaxReplicaLag time.Duration     // the run waits for replicas that are further behind; 0: for none
 	HashKey       *store.HashKey    // nil: the policy hashes nothing
@@ -38,15 +39,6 @@ type Eraser struct {
 	RunSucceeded  func(t time.Time) // told after every run without a problem; may be nil
 	Logger        *slog.Logger
 }
-
-// Brake stops a run before its first row if more is due than is to be believed.
-type Brake struct {
-	MaxOrders int     // due orders; 0: as many as there are
-	MaxShare  float64 // due orders among all, looked at from brakeFrom due orders on; 0: any share
-}
-
-// brakeFrom keeps Brake.MaxShare from stopping shops that have a few orders.
-const brakeFrom = 100
 
 // batchEvents is how many events one transaction erases or deletes.
 const batchEvents = 1000
@@ -64,7 +56,7 @@ type Report struct {
 	Samples  []string          `json:"samples"`  // references of the first orders erased
 	Held     int               `json:"held"`     // orders that would be due but for a hold
 	Holds    []store.HeldOrder `json:"holds"`    // of these, the first 1,000
-	Skipped  int               `json:"skipped"`  // due orders that another transaction had locked
+	Skipped  int               `json:"skipped"`  // due orders and carts that another transaction had locked
 	Failed   int               `json:"failed"`   // due orders that the database refuses to erase
 	Problems []OrderProblem    `json:"problems"` // why, for the first 1,000 of them
 
@@ -76,6 +68,9 @@ type Report struct {
 	// Columns are the values overwritten that were not null, by table and column; of a dry run alone.
 	Columns map[string]map[string]int64 `json:"columns,omitempty"`
 
+	Carts        map[string]int `json:"carts"`         // deleted, by rule
+	CartProblems []CartProblem  `json:"cart_problems"` // why due carts were not
+
 	Brake *Braking `json:"brake"` // nil: the brake lets the run pass
 
 	Replay *Replayed `json:"replay,omitempty"` // of Eraser.Replay alone
@@ -85,7 +80,7 @@ type Report struct {
 
 // Braking is why the brake stops a run.
 type Braking struct {
-	Due    int    `json:"due"` // orders
+	Due    int    `json:"due"` // orders, or carts of one rule
 	Reason string `json:"reason"`
 }
 
@@ -136,7 +131,7 @@ func (e *Eraser) policy() retention.Policy {
 		return e.Policy
 	}
 	return retention.Policy{
-		Tables: e.Policy.Tables,
+		Tables: e.Policy.Tables, Elsewhere: e.cartTables(),
 		Orders: retention.OrdersTable{
 			Name: o.Table, Ref: o.Ref, PlacedAt: o.PlacedAt,
 			ImportedAt: o.ImportedAt, ERPNumber: o.ERPNumber, ErasedAt: o.ErasedAt, Email: o.Email,
@@ -191,6 +186,7 @@ func (e *Eraser) newRun(stopAt time.Time) *eraseRun {
 		now: e.now().UTC().Truncate(time.Microsecond), // as Postgres keeps it, so that hashes stay true
 		report: Report{
 			Rows: map[string]int64{}, Samples: []string{}, Holds: []store.HeldOrder{}, Problems: []OrderProblem{}, Blocked: []retention.Blocked{},
+			Carts: map[string]int{}, CartProblems: []CartProblem{},
 		},
 		size: newBatchSize(e.BatchOrders, e.BatchTime),
 	}

@@ -3,14 +3,10 @@ package jobs
 import (
 	"context"
 	"errors"
-	"fmt"
-	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"kvit/retention"
 	"kvit/store"
@@ -27,6 +23,9 @@ type eraseRun struct {
 	lookout   lookout
 	report    Report
 	misfit    []retention.Problem // that the last batch found
+	shop      store.Orders        // Eraser.Orders as the last batch found the table
+
+	cartMisfit []retention.Problem // that stop rules of carts
 }
 
 // do is a whole run: the only one of all processes while it lasts, and noted in kvit.erasure_run.
@@ -119,6 +118,9 @@ func (r *eraseRun) everything(ctx context.Context) error {
 	if err := r.orders(ctx); err != nil && !isMisfit(err) {
 		return failure("erase orders", err)
 	}
+	if err := r.carts(ctx); err != nil {
+		return failure("erase carts", err)
+	}
 	if err := r.looseEvents(ctx); err != nil {
 		return failure("erase events without an order", err)
 	}
@@ -130,52 +132,11 @@ func (r *eraseRun) everything(ctx context.Context) error {
 
 // outcome is the error of a run that went through, if it left something.
 func (r *eraseRun) outcome() error {
-	if len(r.misfit) > 0 {
-		return &retention.PolicyError{Problems: r.misfit}
+	if problems := slices.Concat(r.misfit, r.cartMisfit); len(problems) > 0 {
+		return &retention.PolicyError{Problems: problems}
 	}
-	if r.report.Failed > 0 {
-		return fmt.Errorf("%d %w", r.report.Failed, ErrNotErased)
-	}
-	return nil
-}
-
-// brake compares what is due with what is to be believed. A clock that is wrong by years, a policy that
-// was made for another table, or an import that marked everything look like this.
-func (r *eraseRun) brake(ctx context.Context) error {
-	if r.Orders == nil || r.Brake == (Brake{}) {
-		return nil
-	}
-	due, _, err := store.CountDueOrders(ctx, r.db, *r.Orders, r.now)
-	if err != nil {
-		return failure("count due orders", err)
-	}
-	reason, err := r.tooMany(ctx, due)
-	if err != nil || reason == "" {
-		return err
-	}
-	r.report.Brake = &Braking{Due: due, Reason: reason}
-	if r.confirmed || r.report.DryRun {
-		return nil
-	}
-	return fmt.Errorf("%w: %s; look at them with kvit erase --dry-run, and if they are right, kvit erase --confirm", ErrBraked, reason)
-}
-
-// tooMany words why so many orders are; empty if they are not.
-func (r *eraseRun) tooMany(ctx context.Context, due int) (string, error) {
-	if r.Brake.MaxOrders > 0 && due > r.Brake.MaxOrders {
-		return fmt.Sprintf("%d orders are due, more than retention.brake.max_orders (%d)", due, r.Brake.MaxOrders), nil
-	}
-	if r.Brake.MaxShare == 0 || due < brakeFrom {
-		return "", nil
-	}
-	all, err := store.CountOrders(ctx, r.db, *r.Orders)
-	if err != nil {
-		return "", failure("count orders", err)
-	}
-	if float64(due) <= r.Brake.MaxShare*float64(all) {
-		return "", nil
-	}
-	return fmt.Sprintf("%d of %d orders are due, more than retention.brake.max_share (%g)", due, all, r.Brake.MaxShare), nil
+	_, carts := r.report.cartsErased()
+	return notErased(r.report.Failed, carts)
 }
 
 // orders erases by one clock after the other.
@@ -197,7 +158,7 @@ func (r *eraseRun) orders(ctx context.Context) error {
 // due erases what is due in batches.
 func (r *eraseRun) due(ctx context.Context, due store.Due) error {
 	for !r.late() {
-		if err := r.calm(ctx); err != nil {
+		if err := r.calm(ctx); err != nil || r.late() {
 			return err
 		}
 		due.Limit = r.size.orders
@@ -280,316 +241,6 @@ func (r *eraseRun) count(ctx context.Context) error {
 	}
 	r.report.Skipped = max(left-r.report.Failed-r.report.Waiting, 0)
 	return nil
-}
-
-// batch erases one batch of orders in one transaction. It returns them even if that fails.
-func (r *eraseRun) batch(ctx context.Context, due store.Due) (orders []store.DueOrder, err error) {
-	var done batchDone
-	err = pgx.BeginFunc(ctx, r.db, func(tx pgx.Tx) error {
-		orders, done, err = r.erase(ctx, tx, due)
-		if err != nil || len(orders) == 0 {
-			return err
-		}
-		if r.lookout.tx == nil {
-			return store.CheckConstraints(ctx, tx) // in one transaction, no commit will do it for this batch
-		}
-		return r.lookout.waiters(ctx, tx)
-	})
-	if err != nil || len(orders) == 0 {
-		return orders, err
-	}
-	r.report.add(orders, done)
-	if done.waiting {
-		return orders, nil
-	}
-	if r.OrdersErased != nil && !r.report.DryRun {
-		r.OrdersErased(len(orders))
-	}
-	return orders, nil
-}
-
-// batchDone is what became of a batch.
-type batchDone struct {
-	counts  rowCounts                   // of this time
-	columns map[string]map[string]int64 // values overwritten, by table and column; of a dry run alone
-	shared  map[string]int64            // rows that stay, by order reference
-	waiting bool                        // tables are left, so that the orders are not erased yet
-}
-
-// maxSamples is how many references a report names.
-const maxSamples = 10
-
-// add counts what a batch has done.
-func (r *Report) add(orders []store.DueOrder, done batchDone) {
-	for _, tables := range done.counts {
-		for table, n := range tables {
-			r.Rows[table] += n
-		}
-		r.Events += int(tables[eventTable])
-	}
-	for table, columns := range done.columns {
-		if r.Columns[table] == nil {
-			r.Columns[table] = map[string]int64{}
-		}
-		for column, n := range columns {
-			r.Columns[table][column] += n
-		}
-	}
-	for _, o := range orders[:min(len(orders), maxSamples-len(r.Samples))] {
-		r.Samples = append(r.Samples, o.Ref)
-	}
-	if done.waiting {
-		r.Waiting += len(orders)
-	} else {
-		r.Orders += len(orders)
-	}
-}
-
-// rowCounts are the rows overwritten or deleted, by order reference and table.
-type rowCounts map[string]map[string]int64
-
-func (c rowCounts) add(table string, refs []string, byRef map[string]int64) {
-	for _, ref := range refs {
-		if c[ref] == nil {
-			c[ref] = map[string]int64{}
-		}
-		c[ref][table] += byRef[ref]
-	}
-}
-
-// without leaves out the orders for which a table is done.
-func (c rowCounts) without(table string, refs []string) []string {
-	return slices.DeleteFunc(slices.Clone(refs), func(ref string) bool {
-		_, done := c[ref][table]
-		return done
-	})
-}
-
-const eventTable = "kvit.event"
-
-func (r *eraseRun) erase(ctx context.Context, tx pgx.Tx, due store.Due) ([]store.DueOrder, batchDone, error) {
-	var done batchDone
-	if err := store.LockErasure(ctx, tx); err != nil {
-		return nil, done, err
-	}
-	plan, err := r.fit(ctx, tx)
-	if err != nil {
-		return nil, done, err
-	}
-	orders, err := store.LockDueOrders(ctx, tx, *r.Orders, due)
-	if err != nil || len(orders) == 0 {
-		return nil, done, err
-	}
-	progress, err := store.ErasureProgress(ctx, tx, refsOf(orders))
-	if err != nil {
-		return orders, done, err
-	}
-	done = batchDone{counts: rowCounts{}, columns: map[string]map[string]int64{}, shared: map[string]int64{}, waiting: plan.waiting}
-	if err := r.eraseRows(ctx, tx, plan, refsOf(orders), progress, &done); err != nil {
-		return orders, done, err
-	}
-	total := plan.total(progress, done.counts)
-	if plan.waiting {
-		return orders, done, store.SaveErasureProgress(ctx, tx, changed(progress, total), r.now)
-	}
-	if err := store.DropErasureProgress(ctx, tx, refsOf(orders)); err != nil {
-		return orders, done, err
-	}
-	return orders, done, r.certify(ctx, tx, due.Clock, orders, total, done.shared)
-}
-
-func refsOf(orders []store.DueOrder) []string {
-	refs := make([]string, len(orders))
-	for i, o := range orders {
-		refs[i] = o.Ref
-	}
-	return refs
-}
-
-// erasePlan is what can be done at the moment.
-type erasePlan struct {
-	erasures []store.TableErasure // the orders table is the last, and not among them while something waits
-	waiting  bool                 // for tables that the policy does not fit
-}
-
-// fit checks the policy in the transaction that relies on it, under a lock that keeps columns from
-// being added: a table that got one a minute ago is left alone.
-func (r *eraseRun) fit(ctx context.Context, tx pgx.Tx) (erasePlan, error) {
-	policy := r.policy()
-	if err := store.LockTables(ctx, tx, policy.TableNames()); err != nil {
-		return erasePlan{}, err
-	}
-	database, err := ReadDatabase(ctx, tx, policy.TableNames())
-	if err != nil {
-		return erasePlan{}, err
-	}
-	r.misfit = policy.Check(database)
-	blocked, all := policy.Blocked(database, r.misfit)
-	r.report.Blocked = append([]retention.Blocked{}, blocked...)
-	if all {
-		return erasePlan{}, &retention.PolicyError{Problems: r.misfit}
-	}
-	plan := erasePlan{waiting: len(blocked) > 0}
-	for _, e := range r.statements(policy, database) {
-		isBlocked := slices.ContainsFunc(blocked, func(b retention.Blocked) bool { return b.Table == e.Table })
-		if isBlocked || plan.waiting && e.Table == r.Orders.Table {
-			continue
-		}
-		plan.erasures = append(plan.erasures, e)
-	}
-	return plan, nil
-}
-
-// eraseRows leaves out what is done already while something waits. When nothing does, all is done once
-// more for orders of which a part was done ahead: rows may have come since, and the policy may have
-// changed.
-func (r *eraseRun) eraseRows(ctx context.Context, tx pgx.Tx, plan erasePlan, refs []string, progress rowCounts, done *batchDone) error {
-	var later []tableRefs
-	for _, e := range plan.erasures {
-		t := tableRefs{e, refs}
-		if plan.waiting {
-			t.refs = progress.without(e.Table, refs)
-		}
-		if len(t.refs) == 0 {
-			continue
-		}
-		if err := r.eraseTable(ctx, tx, t, done); err != nil {
-			return err
-		}
-		if !e.Cut {
-			later = append(later, t)
-			continue
-		}
-		if err := r.verify(ctx, tx, t, done); err != nil {
-			return err
-		}
-	}
-	byRef, err := store.EraseOrderEvents(ctx, tx, refs, r.now)
-	if err != nil {
-		return err
-	}
-	done.counts.add(eventTable, refs, byRef)
-	// At the end, since a trigger of one table may write to another.
-	for _, t := range later {
-		if err := r.verify(ctx, tx, t, done); err != nil {
-			return err
-		}
-	}
-	left, err := store.EventsLeft(ctx, tx, refs)
-	if err != nil {
-		return err
-	}
-	return remain(eventTable, left)
-}
-
-// tableRefs is a table and the orders that it is erased for.
-type tableRefs struct {
-	store.TableErasure
-	refs []string
-}
-
-func (r *eraseRun) eraseTable(ctx context.Context, tx pgx.Tx, t tableRefs, done *batchDone) error {
-	if r.report.DryRun {
-		columns, err := store.CountValues(ctx, tx, *r.Orders, t.TableErasure, t.refs)
-		if err != nil {
-			return err
-		}
-		if columns != nil {
-			done.columns[t.Table] = columns
-		}
-	}
-	byRef, err := store.EraseTable(ctx, tx, *r.Orders, t.TableErasure, t.refs, r.now)
-	if err != nil {
-		return err
-	}
-	done.counts.add(t.Table, t.refs, byRef)
-	return nil
-}
-
-// verify looks for what should be gone: a trigger or a rule of the shop may have kept it.
-func (r *eraseRun) verify(ctx context.Context, tx pgx.Tx, t tableRefs, done *batchDone) error {
-	found, err := store.FindRemains(ctx, tx, *r.Orders, t.TableErasure, t.refs)
-	if err != nil {
-		return err
-	}
-	for ref, n := range found.Shared {
-		done.shared[ref] += n
-	}
-	return remain(t.Table, found.Left)
-}
-
-// remainError says that a table kept what it should have lost.
-type remainError struct {
-	table string
-	rows  int64
-}
-
-func (e *remainError) Error() string {
-	return fmt.Sprintf("%d rows of %s still hold what was to be erased: a trigger or a rule may keep it", e.rows, e.table)
-}
-
-func remain(table string, left map[string]int64) error {
-	var rows int64
-	for _, n := range left {
-		rows += n
-	}
-	if rows == 0 {
-		return nil
-	}
-	return &remainError{table: table, rows: rows}
-}
-
-// total adds up what was done before and now. Rows that were overwritten before are among those
-// overwritten once more, while rows that were deleted are not.
-func (p erasePlan) total(before, now rowCounts) rowCounts {
-	overwritten := map[string]bool{}
-	for _, e := range p.erasures {
-		overwritten[e.Table] = !e.DeleteRows
-	}
-	total := rowCounts{}
-	for ref, tables := range now {
-		total[ref] = maps.Clone(before[ref])
-		if total[ref] == nil {
-			total[ref] = map[string]int64{}
-		}
-		for table, n := range tables {
-			if overwritten[table] {
-				total[ref][table] = max(total[ref][table], n)
-			} else {
-				total[ref][table] += n
-			}
-		}
-	}
-	return total
-}
-
-// changed leaves out the orders of which nothing was done this time.
-func changed(before, total rowCounts) rowCounts {
-	return maps.Collect(func(yield func(string, map[string]int64) bool) {
-		for ref, tables := range total {
-			if !maps.Equal(before[ref], tables) && !yield(ref, tables) {
-				return
-			}
-		}
-	})
-}
-
-func (r *eraseRun) certify(ctx context.Context, tx pgx.Tx, clock store.Clock, orders []store.DueOrder, counts rowCounts, shared map[string]int64) error {
-	number, hash, err := store.LastCertificate(ctx, tx)
-	if err != nil {
-		return err
-	}
-	chain := retention.Chain{Number: number, Hash: hash}
-	policyHash := r.policy().Hash()
-	certificates := make([]store.Certificate, len(orders))
-	for i, o := range orders {
-		certificates[i] = store.Certificate(chain.Seal(retention.Certificate{
-			OrderRef: o.Ref, ErasedAt: r.now, Clock: clock.Name, ERPImportedAt: o.ImportedAt, ERPOrderNumber: o.ERPNumber,
-			PolicyHash: policyHash, RowCounts: counts[o.Ref],
-			Verification: map[string]int64{retention.Left: 0, retention.Shared: shared[o.Ref]},
-		}))
-	}
-	return store.AppendCertificates(ctx, tx, certificates)
 }
 
 func (r *eraseRun) looseEvents(ctx context.Context) error {
@@ -687,8 +338,12 @@ func (r *eraseRun) log(problem error) {
 	for _, p := range r.report.Problems {
 		r.Logger.Warn("order could not be erased", "order_ref", p.OrderRef, "problem", p.Problem)
 	}
+	for _, p := range r.report.CartProblems {
+		r.Logger.Warn("carts could not be erased", "rule", p.Rule, "carts", p.Carts, "problem", p.Problem)
+	}
+	carts, _ := r.report.cartsErased()
 	attrs := []any{
-		"orders", r.report.Orders, "events", r.report.Events, "purged", r.report.Purged,
+		"orders", r.report.Orders, "carts", carts, "events", r.report.Events, "purged", r.report.Purged,
 		"held", r.report.Held, "waiting", r.report.Waiting, "skipped", r.report.Skipped, "failed", r.report.Failed, "more", r.report.More,
 	}
 	if problem != nil {
@@ -696,56 +351,4 @@ func (r *eraseRun) log(problem error) {
 		return
 	}
 	r.Logger.Info("erasure done", attrs...)
-}
-
-// failure words a database error without its values.
-func failure(action string, err error) error {
-	return errors.New(action + ": " + describe(err))
-}
-
-func describe(err error) string {
-	var left *remainError
-	if errors.As(err, &left) {
-		return left.Error()
-	}
-	return store.Describe(err)
-}
-
-func isMisfit(err error) bool {
-	var misfit *retention.PolicyError
-	return errors.As(err, &misfit)
-}
-
-// isRefusal: a statement failed, as opposed to the connection or the whole run. Fewer orders at a
-// time may help.
-func isRefusal(ctx context.Context, err error) bool {
-	var left *remainError
-	if errors.As(err, &left) {
-		return true
-	}
-	var pgErr *pgconn.PgError
-	if ctx.Err() != nil || !errors.As(err, &pgErr) {
-		return false
-	}
-	const (
-		statementTimeout = "57014" // query_canceled, and it was not us
-		wrongStatement   = "42"    // undefined column, permission denied, ...: so it is for every order
-	)
-	if pgErr.Code == statementTimeout {
-		return true
-	}
-	return !strings.HasPrefix(pgErr.Code, wrongStatement) && !store.IsConnection(err)
-}
-
-// isLocked: somebody else is at work on the order's rows.
-func isLocked(err error) bool {
-	var pgErr *pgconn.PgError
-	if !errors.As(err, &pgErr) {
-		return false
-	}
-	switch pgErr.Code {
-	case "55P03", "40P01", "40001": // lock_not_available, deadlock_detected, serialization_failure
-		return true
-	}
-	return false
 }

@@ -82,11 +82,12 @@ var mails = []kind{
 
 // randomTable is a table of a random shop. The first one of a shop is the orders table.
 type randomTable struct {
-	policy retention.Table
-	parent *randomTable // nil: the orders table, or this is it
-	depth  int
-	kinds  map[string]kind // of its columns beside id, up and kvit's own
-	rows   []randomRow
+	policy  retention.Table
+	parent  *randomTable // nil: the orders table, or this is it
+	depth   int
+	anyCase bool            // of e-mail addresses: it makes no difference
+	kinds   map[string]kind // of its columns beside id, up and kvit's own
+	rows    []randomRow
 }
 
 // randomRow goes when all the orders that it belongs to have.
@@ -250,6 +251,9 @@ func (t *randomTable) fillRow(row *randomRow, who int) {
 	}
 	if t.hasMail() {
 		row.values[byEmail] = person(who)
+	}
+	if t.hasMail() && t.anyCase && row.id%2 > 0 {
+		row.values[byEmail] = strings.ToUpper(row.values[byEmail])
 	}
 }
 

@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -240,6 +241,35 @@ func TestAPersonAndAnotherErasure(t *testing.T) {
 	require.Zero(t, value[int64](s, `select count(*) from kvit.erasure_task`))
 }
 
+// The shop does not wait long for a request, nor the other way round.
+func TestAPersonsOrderThatIsLocked(t *testing.T) {
+	t.Parallel()
+	s := newSubjectShop(t)
+	s.janes("E1", "E2")
+	tx, err := s.db.Begin(t.Context())
+	require.NoError(t, err)
+	defer rollBack(t.Context(), tx)
+	_, err = tx.Exec(t.Context(), `select from public.orders where order_number = 'E1' for update`)
+	require.NoError(t, err)
+	report, err := s.EraseSubject(t.Context(), forget())
+	require.ErrorIs(t, err, ErrRefused)
+	require.Equal(t, []RefusedOrder{{OrderRef: "E1", Reason: "another transaction had it locked: run it again"}}, report.Refused)
+	require.Equal(t, []string{"E2"}, erasedRefs(report))
+}
+
+func TestAPersonsRowWithoutAnOrderThatIsLocked(t *testing.T) {
+	t.Parallel()
+	s := newSubjectShop(t)
+	s.reads(jane)
+	tx, err := s.db.Begin(t.Context())
+	require.NoError(t, err)
+	defer rollBack(t.Context(), tx)
+	_, err = tx.Exec(t.Context(), `select from public.newsletter for update`)
+	require.NoError(t, err)
+	_, err = s.EraseSubject(t.Context(), forget())
+	require.ErrorContains(t, err, "another transaction had rows locked: run it again")
+}
+
 // What the database refuses is told without its values, and the others go.
 func TestAPersonsOrderThatTheDatabaseRefuses(t *testing.T) {
 	t.Parallel()
@@ -250,6 +280,22 @@ func TestAPersonsOrderThatTheDatabaseRefuses(t *testing.T) {
 	require.ErrorIs(t, err, ErrRefused)
 	require.Equal(t, []string{"E1", "E3"}, erasedRefs(report))
 	require.Equal(t, []RefusedOrder{{OrderRef: "E2", Reason: "database error 23514 constraint stubborn schema public table orders"}}, report.Refused)
+}
+
+// However many they are: what they share goes with all of them, and nothing is said to be left.
+func TestAPersonsManyOrders(t *testing.T) {
+	t.Parallel()
+	s := newSubjectShop(t)
+	s.BatchOrders, s.BatchTime = 100, 200*time.Millisecond
+	var refs []string
+	for i := range firstBatch + 2 {
+		refs = append(refs, fmt.Sprintf("E%02d", i))
+	}
+	s.janes(refs...)
+	s.reads(jane)
+	report, err := s.EraseSubject(t.Context(), forget())
+	require.NoError(t, err)
+	require.ElementsMatch(t, refs, erasedRefs(report))
 }
 
 // A newsletter's reader who never bought anything.

@@ -88,11 +88,18 @@ func (t *trial) sample(ctx context.Context, e store.TableErasure) (ref string, e
 
 // order does everything for one order. What follows on a refusal would say nothing new.
 func (t *trial) order(ctx context.Context, ref string) error {
-	table := t.Orders.Table
+	var table string
 	err := t.undone(ctx, func(tx pgx.Tx) error {
 		for _, e := range t.erasures {
+			table = e.Table
 			if _, err := store.EraseTable(ctx, tx, *t.Orders, e, []string{ref}, t.now()); err != nil {
-				table = e.Table
+				return err
+			}
+			found, err := store.FindRemains(ctx, tx, *t.Orders, e, []string{ref})
+			if err != nil {
+				return err
+			}
+			if err := remain(table, found.Left); err != nil {
 				return err
 			}
 		}
@@ -121,9 +128,12 @@ func (t *trial) judge(table string, err error) error {
 		queryCanceled    = "57014" // the statement took too long
 	)
 	var pgErr *pgconn.PgError
+	var left *store.RemainsError
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, &left):
+		t.found.Refused = add(t.found.Refused, table, "was tried on an order, and cannot be erased as the policy says: "+left.Error())
 	case !errors.As(err, &pgErr):
 		return err
 	case pgErr.Code == lockNotAvailable, pgErr.Code == queryCanceled:

@@ -24,7 +24,8 @@ type Link struct {
 	Column string
 	Table  string
 	Key    string
-	Fold   bool // capital letters equal small ones
+	Type   string // of Key, as Postgres names it without a length
+	Fold   bool   // capital letters equal small ones
 }
 
 // Write is what a column is set to.
@@ -47,6 +48,10 @@ func (p Policy) Erasures(database Database) []TableErasure {
 		writes := t.writes(database)
 		isOrders := t.Name == p.Orders.Name
 		path := p.path(t)
+		for i, l := range path {
+			column, _ := database.column(l.Table, l.Key)
+			path[i].Type = column.Base
+		}
 		if !isOrders && (path == nil || len(writes) == 0 && !t.DeleteRows) {
 			continue
 		}

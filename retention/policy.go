@@ -34,6 +34,8 @@ const (
 type Policy struct {
 	Orders OrdersTable
 	Tables []Table
+
+	Elsewhere []string // "schema.table": tables that are erased in another way, so that it is no mistake not to name them
 }
 
 // OrdersTable names the shop's orders table and the columns of it that kvit reads and writes. Those

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 )
 
 // LockErasure makes the transaction the only one that erases or places holds, and tells it to give
@@ -15,15 +16,16 @@ import (
 // transaction.
 func LockErasure(ctx context.Context, tx pgx.Tx) error {
 	// Under a stricter isolation, which the database may have as its default, the statements after
-	// the wait would not see what was committed meanwhile, such as a hold.
-	if _, err := tx.Exec(ctx, `set transaction isolation level read committed`); err != nil {
-		return fmt.Errorf("set isolation of erasure: %w", err)
-	}
-	if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock(hashtext('kvit.erasure'))`); err != nil {
+	// the wait would not see what was committed meanwhile, such as a hold. A batch needs few rows of
+	// each table, most of them in memory: with the default cost the planner reads whole tables instead.
+	// All in one round trip, since each batch begins with it.
+	_, err := tx.Exec(ctx, `
+		set transaction isolation level read committed;
+		select pg_advisory_xact_lock(hashtext('kvit.erasure'));
+		set local lock_timeout = '500ms';
+		set local random_page_cost = 1.1`)
+	if err != nil {
 		return fmt.Errorf("lock erasure: %w", err)
-	}
-	if _, err := tx.Exec(ctx, `set local lock_timeout = '500ms'`); err != nil {
-		return fmt.Errorf("limit waiting of erasure: %w", err)
 	}
 	return nil
 }
@@ -83,8 +85,8 @@ type Due struct {
 // DueOrder is an order that has to be erased, and the ERP's evidence for it.
 type DueOrder struct {
 	Ref        string
-	Since      time.Time  // when the clock began; 1970 for anything earlier, and for clocks without Since
-	ImportedAt *time.Time // 1970 for anything earlier; nil: the ERP does not have it
+	Since      pgtype.Timestamptz // when the clock began, which may be -infinity; null for clocks without Since
+	ImportedAt *time.Time         // 1970 for anything earlier, 9999 for infinity; nil: the ERP does not have it
 	ERPNumber  *string
 }
 
@@ -120,8 +122,9 @@ func LockDueOrders(ctx context.Context, tx pgx.Tx, o Orders, d Due) ([]DueOrder,
 	}
 	rows, _ := tx.Query(ctx, o.sql(`
 		select o.{ref}::text as ref, o.{erp_number}::text as erp_number,
-		       greatest(o.{imported_at}::timestamptz, case when o.{imported_at} is not null then timestamptz '1970-01-01 00:00:00+00' end) as imported_at,
-		       greatest(`+since+`::timestamptz, '1970-01-01 00:00:00+00') as since
+		       case when o.{imported_at} is not null then
+		           least(greatest(o.{imported_at}::timestamptz, '1970-01-01 00:00:00+00'), '9999-12-31 00:00:00+00') end as imported_at,
+		       `+since+`::timestamptz as since
 		from {orders} o
 		where `)+where+o.sql(`
 		order by `+since+`, o.{ref}
@@ -132,6 +135,28 @@ func LockDueOrders(ctx context.Context, tx pgx.Tx, o Orders, d Due) ([]DueOrder,
 		return nil, fmt.Errorf("find due orders: %w", err)
 	}
 	return orders, nil
+}
+
+// OrderKeys reads a column of orders as text, by reference: for TableErasure.Keys. Null is left out.
+func OrderKeys(ctx context.Context, tx pgx.Tx, o Orders, column string, refs []string) (map[string]string, error) {
+	refType, err := o.refType(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	rows, _ := tx.Query(ctx, o.sql(`
+		select o.{ref}::text, o.`+QuoteColumn(column)+`::text
+		from {orders} o
+		where o.{ref} = any ($1::text[]::`+refType+`[]) and o.`+QuoteColumn(column)+` is not null`), refs) // ForEachRow reports its error
+	keys := make(map[string]string, len(refs))
+	var ref, key string
+	_, err = pgx.ForEachRow(rows, []any{&ref, &key}, func() error {
+		keys[ref] = key
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read keys of orders: %w", err)
+	}
+	return keys, nil
 }
 
 // CountDueOrders tells how many orders are due, and how many would be if no hold were on them.

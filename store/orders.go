@@ -27,6 +27,8 @@ type Orders struct {
 	EraseUnimportedAfter time.Duration // since the order was placed, if the ERP never got it; 0: never
 	Clocks               []Clock       // more reasons to erase an order
 	AlarmAfter           time.Duration // since the order was placed: the ERP should have it by then; 0: no alarm
+
+	resolved string // the type of Ref; empty: each statement looks it up
 }
 
 // QuoteTable quotes "schema.table" as an SQL identifier.
@@ -115,6 +117,9 @@ func MarkOrders(ctx context.Context, tx pgx.Tx, o Orders, marks []Mark) error {
 // refType is the SQL type of the orders table's reference column. Comparing in that type lets
 // Postgres use the column's index.
 func (o Orders) refType(ctx context.Context, db DB) (string, error) {
+	if o.resolved != "" {
+		return o.resolved, nil
+	}
 	var name string
 	err := db.QueryRow(ctx, `
 		select format_type(a.atttypid, null)
@@ -132,6 +137,14 @@ func (o Orders) refType(ctx context.Context, db DB) (string, error) {
 	default:
 		return "", fmt.Errorf("type %s of %s.%s cannot hold an order reference: use text, integer or uuid", name, o.Table, o.Ref)
 	}
+}
+
+// Resolved knows the type of the reference column, so that the statements of a transaction in which it
+// cannot change need not look it up one by one.
+func (o Orders) Resolved(ctx context.Context, db DB) (Orders, error) {
+	var err error
+	o.resolved, err = o.refType(ctx, db)
+	return o, err
 }
 
 // castRefs leaves out references that the column's type cannot hold: no order has them, and one

@@ -160,15 +160,16 @@ func TestRowsOfAPerson(t *testing.T) {
 		key   string
 		want  []any
 	}{
-		"OfOrders":            {lines, jane, "sku", []any{"sku of E1", "sku of E2"}},
-		"OfOrdersById":        {lines, store.Subject{CustomerID: "1"}, "sku", []any{"sku of E1", "sku of E3"}},
-		"OnceByBoth":          {lines, store.Subject{Email: "jane.doe@example.com", CustomerID: "1"}, "sku", []any{"sku of E1", "sku of E2", "sku of E3"}},
-		"CustomerOfTheOrders": {customers, jane, "name", []any{"A"}},
-		"CustomerById":        {customers, store.Subject{CustomerID: "2"}, "name", []any{"B"}},
-		"WithoutAnOrder":      {newsletter, jane, "topic", []any{"mine"}},
-		"BelowOne":            {clicks, jane, "url", []any{"mine"}},
-		"NobodysLines":        {lines, nobody, "sku", []any{}},
-		"NobodysNewsletter":   {newsletter, nobody, "topic", []any{}},
+		"OfOrders":             {lines, jane, "sku", []any{"sku of E1", "sku of E2"}},
+		"OfOrdersById":         {lines, store.Subject{CustomerID: "1"}, "sku", []any{"sku of E1", "sku of E3"}},
+		"OnceByBoth":           {lines, store.Subject{Email: "jane.doe@example.com", CustomerID: "1"}, "sku", []any{"sku of E1", "sku of E2", "sku of E3"}},
+		"CustomerOfTheOrders":  {customers, jane, "name", []any{"A"}},
+		"CustomerById":         {customers, store.Subject{CustomerID: "2"}, "name", []any{"B"}},
+		"WithoutAnOrder":       {newsletter, jane, "topic", []any{"mine"}},
+		"BelowOne":             {clicks, jane, "url", []any{"mine"}},
+		"ValueOfAnotherColumn": {lines, store.Subject{Email: "E1", CustomerID: "E1"}, "sku", []any{}},
+		"NobodysLines":         {lines, nobody, "sku", []any{}},
+		"NobodysNewsletter":    {newsletter, nobody, "topic", []any{}},
 	} {
 		rows := collect(t, func(do func([]byte) error) error {
 			return store.EachSubjectRow(t.Context(), tx, o, c.who, c.table, do)

@@ -21,6 +21,10 @@ type TableErasure struct {
 	DeleteRows bool
 	Writes     []Write
 	Key        *HashKey // for Writes that hash
+
+	// Keys are, by order reference, what the last link's Key has in the orders that are erased: with them
+	// the orders table is not read once more for each table. Nil: it is.
+	Keys map[string]string
 }
 
 // Link is a step from a row to its order: the row's Column equals Key of a row of Table. The last
@@ -29,7 +33,8 @@ type Link struct {
 	Column string
 	Table  string // "schema.table"
 	Key    string
-	Fold   bool // capital letters equal small ones, as in e-mail addresses
+	Type   string // of Key, as Postgres names it
+	Fold   bool   // capital letters equal small ones, as in e-mail addresses
 }
 
 // Write is what a column is set to.
@@ -40,7 +45,7 @@ type Write struct {
 	Text     string // of text
 	Unit     string // of truncate_date: month or year
 	Length   int    // of generalise: the number of characters that stay
-	Plan     []byte // of json, as kvit.erase_json reads it
+	Plan     []byte // of json: a tree of documentNode as JSON
 }
 
 // HashKey is a key for HMAC-SHA256 as Postgres needs it: the two pads of RFC 2104, section 2.
@@ -65,8 +70,20 @@ func NewHashKey(secret string) *HashKey {
 	return k
 }
 
+// RemainsError says that a table kept what it should have lost.
+type RemainsError struct {
+	Table string
+	Rows  int64
+}
+
+// Error names the table.
+func (e *RemainsError) Error() string {
+	return fmt.Sprintf("%d rows of %s still hold what was to be erased: a trigger or a rule may keep it", e.Rows, e.Table)
+}
+
 // EraseTable does it for the orders of the given references and returns the number of rows by
-// reference. In the orders table it also notes that they are erased.
+// reference. In the orders table it also notes that they are erased. Of a table whose rows are not found
+// afterwards it looks at what it has written, and returns a *RemainsError if that is not what it should be.
 func EraseTable(ctx context.Context, tx pgx.Tx, o Orders, e TableErasure, refs []string, now time.Time) (map[string]int64, error) {
 	refType, err := o.refType(ctx, tx)
 	if err != nil {
@@ -78,16 +95,20 @@ func EraseTable(ctx context.Context, tx pgx.Tx, o Orders, e TableErasure, refs [
 		return nil, fmt.Errorf("erase %s: %w", e.Table, err)
 	}
 	rows, _ := tx.Query(ctx, `with gone as (`+text+`)
-		select ref, count(*) from gone group by ref`, statement.args...) // ForEachRow reports its error
+		select ref, count(*), count(*) filter (where remains) from gone group by ref`, statement.args...) // ForEachRow reports its error
 	counts := map[string]int64{}
 	var ref string
-	var n int64
-	_, err = pgx.ForEachRow(rows, []any{&ref, &n}, func() error {
+	var n, remain, remaining int64
+	_, err = pgx.ForEachRow(rows, []any{&ref, &n, &remain}, func() error {
 		counts[ref] = n
+		remaining += remain
 		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("erase %s: %w", e.Table, err)
+	}
+	if remaining > 0 {
+		return nil, &RemainsError{Table: e.Table, Rows: remaining}
 	}
 	return counts, nil
 }
@@ -122,40 +143,69 @@ func (s *eraseStatement) text(now time.Time) (string, error) {
 	}
 	if len(s.erasure.Path) == 0 {
 		set = append(set, QuoteColumn(s.orders.ErasedAt)+" = "+s.args.add(now)+"::timestamptz")
-		return s.orders.sql(`update {orders} t set ` + strings.Join(set, ", ") + ` where t.` + s.refs() + ` returning t.{ref}::text as ref`), nil
+		return s.orders.sql(`update {orders} t set ` + strings.Join(set, ", ") + ` where t.` + s.refs() + ` returning t.{ref}::text as ref, false as remains`), nil
 	}
-	from, where := s.reach("p", "o")
-	where += " and o." + s.refs()
+	from, where := s.chosen()
 	if s.erasure.Shared {
 		where += " and not " + s.needed()
 	}
 	table := QuoteTable(s.erasure.Table)
 	if s.erasure.DeleteRows {
-		return s.orders.sql(`delete from ` + table + ` t using ` + from + ` where ` + where + ` returning o.{ref}::text as ref`), nil
+		return s.orders.sql(`delete from ` + table + ` t using ` + from + ` where ` + where + ` returning o.{ref}::text as ref, false as remains`), nil
+	}
+	remains := "false"
+	if s.erasure.Cut {
+		if remains, err = s.remaining(); err != nil {
+			return "", err
+		}
 	}
 	return s.orders.sql(`update ` + table + ` t set ` + strings.Join(set, ", ") + ` from ` + from + `
-		where ` + where + ` returning o.{ref}::text as ref`), nil
+		where ` + where + ` returning o.{ref}::text as ref, ` + remains + ` as remains`), nil
+}
+
+// chosen is what leads from t to the orders that are erased, with the alias "o".
+func (s *eraseStatement) chosen() (from, where string) {
+	if s.erasure.Keys == nil {
+		from, where = s.reach("p", "o")
+		return from, where + " and o." + s.refs()
+	}
+	refs, _ := s.args[0].([]string)
+	keys := make([]*string, len(refs))
+	for i, ref := range refs {
+		if key, ok := s.erasure.Keys[ref]; ok {
+			keys[i] = &key
+		}
+	}
+	last := s.erasure.Path[len(s.erasure.Path)-1]
+	orders := `unnest($1::text[]::` + s.refType + `[], ` + s.args.add(keys) + `::text[]::` + last.Type + `[]) o ({ref}, key)`
+	return s.reachBy("p", orders, `o.key`)
 }
 
 // reach is what leads from t to the orders table, which gets the alias order: a list for FROM, and the
 // conditions. The tables between get aliases of prefix and a number.
 func (s *eraseStatement) reach(prefix, order string) (from, where string) {
+	last := s.erasure.Path[len(s.erasure.Path)-1]
+	return s.reachBy(prefix, QuoteTable(last.Table)+" "+order, order+"."+QuoteColumn(last.Key))
+}
+
+// reachBy is reach for anything that stands for the orders, and its key.
+func (s *eraseStatement) reachBy(prefix, orders, key string) (from, where string) {
 	var tables, conditions []string
 	left := "t"
 	for i, l := range s.erasure.Path {
+		table, right := orders, key
 		alias := fmt.Sprintf("%s%d", prefix, i)
-		if i == len(s.erasure.Path)-1 {
-			alias = order
+		if i < len(s.erasure.Path)-1 {
+			table, right = QuoteTable(l.Table)+" "+alias, alias+"."+QuoteColumn(l.Key)
 		}
-		tables = append(tables, QuoteTable(l.Table)+" "+alias)
-		conditions = append(conditions, l.side(left, l.Column)+" = "+l.side(alias, l.Key))
+		tables = append(tables, table)
+		conditions = append(conditions, l.folded(left+"."+QuoteColumn(l.Column))+" = "+l.folded(right))
 		left = alias
 	}
 	return strings.Join(tables, ", "), strings.Join(conditions, " and ")
 }
 
-func (l Link) side(alias, column string) string {
-	value := alias + "." + QuoteColumn(column)
+func (l Link) folded(value string) string {
 	if l.Fold {
 		return "lower(" + value + "::text)"
 	}
@@ -236,27 +286,22 @@ func (s *eraseStatement) truncated(w Write, column string) string {
 // hashed writes hashes, or a document that may have some in it. A row of which an order was erased
 // before has its hashes already: what looks like one there is left as it is.
 func (s *eraseStatement) hashed(w Write, column string) (string, error) {
-	again := cmp.Or(s.again, "false")
-	if s.again == "" && len(s.erasure.Path) > 0 {
-		again = s.otherOrder("(" + s.done() + ")")
-	}
 	if w.Strategy == "json" {
-		return s.document(w, column, again), nil
+		return s.document(w, column, s.erasedBefore)
 	}
 	if s.erasure.Key == nil {
 		return "", fmt.Errorf("set column %s: %w", w.Column, errNoHashKey)
 	}
 	inner, outer := s.pads()
-	return "kvit.keyed_hash(" + column + "::text, " + inner + ", " + outer + ", " + again + ")", nil
+	return "kvit.keyed_hash(" + column + "::text, " + inner + ", " + outer + ", " + s.erasedBefore() + ")", nil
 }
 
-// document leaves an empty one where nothing is left. Without a key it has nulls for hashes.
-func (s *eraseStatement) document(w Write, column, again string) string {
-	inner, outer := s.pads()
-	plan := s.args.add(string(w.Plan)) + "::jsonb"
-	return `case when ` + column + ` is not null then coalesce(
-		kvit.erase_json(` + column + `::jsonb, ` + plan + `, ` + inner + `, ` + outer + `, ` + again + `),
-		case when ` + plan + ` ? 'items' then '[]' else '{}' end::jsonb)::` + w.Type + ` end`
+// erasedBefore is whether the row t may have been.
+func (s *eraseStatement) erasedBefore() string {
+	if s.again == "" && len(s.erasure.Path) > 0 {
+		return s.otherOrder("(" + s.done() + ")")
+	}
+	return cmp.Or(s.again, "false")
 }
 
 func (s *eraseStatement) pads() (inner, outer string) {

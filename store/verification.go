@@ -55,13 +55,13 @@ func (s *eraseStatement) remains() (string, error) {
 	if s.erasure.Shared {
 		needed = s.needed()
 	}
-	from, where := s.reach("p", "o")
+	from, where := s.chosen()
 	return s.orders.sql(`
 		select found.ref, count(*) filter (where not found.needed), count(*) filter (where found.needed)
 		from (
 		    select o.{ref}::text as ref, ` + needed + ` as needed
 		    from ` + QuoteTable(s.erasure.Table) + ` t, ` + from + `
-		    where ` + where + ` and o.` + s.refs() + ` and (` + what + `)
+		    where ` + where + ` and (` + what + `)
 		) found
 		group by 1`), nil
 }
@@ -97,7 +97,8 @@ func (s *eraseStatement) remainder(w Write) (string, error) {
 		return column + "::text !~ '^[0-9a-f]{64}$'", nil
 	case "json":
 		// Erasing it once more must change nothing.
-		return column + "::jsonb is distinct from (" + s.document(w, column, "true") + ")::jsonb", nil
+		document, err := s.document(w, column, func() string { return "true" })
+		return column + "::jsonb is distinct from (" + document + ")::jsonb", err
 	default:
 		return "", fmt.Errorf("look at column %s: %w", w.Column, errStrategy)
 	}
@@ -139,8 +140,7 @@ func (s *eraseStatement) values() string {
 	if len(s.erasure.Path) == 0 {
 		return s.orders.sql(`select ` + list + ` from {orders} t where t.` + s.refs())
 	}
-	from, where := s.reach("p", "o")
-	where += " and o." + s.refs()
+	from, where := s.chosen()
 	if s.erasure.Shared {
 		where += " and not " + s.needed()
 	}

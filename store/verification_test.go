@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	crand "crypto/rand"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -28,14 +29,16 @@ func notesOf(t *testing.T, sqlType string, values []*string, w store.Write) *not
 	t.Helper()
 	tx, _ := ordersTx(t, "text")
 	w.Column = "value"
+	// A name of its own: the connection may remember statements about another column of another test.
+	table := "public.notes_" + strings.ToLower(crand.Text())
 	n := &notes{t: t, tx: tx, erasure: store.TableErasure{
-		Table: "public.notes", Path: []store.Link{{Column: "order_ref", Table: "public.orders", Key: "ref"}},
+		Table: table, Path: []store.Link{{Column: "order_ref", Table: "public.orders", Key: "ref"}},
 		Writes: []store.Write{w}, Key: store.NewHashKey(hashSecret),
 	}}
 	mustExec(t, tx, `set local timezone = 'America/New_York';
-		create table public.notes (order_ref text unique, value `+sqlType+`)`)
-	mustExec(t, tx, `insert into public.notes select 'E' || i, v::`+sqlType+` from unnest($1::text[]) with ordinality x (v, i)`, values)
-	mustExec(t, tx, `insert into public.orders (ref) select order_ref from public.notes`)
+		create table `+table+` (order_ref text unique, value `+sqlType+`)`)
+	mustExec(t, tx, `insert into `+table+` select 'E' || i, v::`+sqlType+` from unnest($1::text[]) with ordinality x (v, i)`, values)
+	mustExec(t, tx, `insert into public.orders (ref) select order_ref from `+table)
 	for i := range values {
 		n.refs = append(n.refs, fmt.Sprintf("E%d", i+1))
 	}
@@ -65,7 +68,7 @@ func (n *notes) texts() map[string]string {
 	if n.erasure.Writes[0].Type == "json" {
 		read = "value::jsonb::text"
 	}
-	rows, err := n.tx.Query(n.t.Context(), `select order_ref, coalesce(`+read+`, 'null') from public.notes`)
+	rows, err := n.tx.Query(n.t.Context(), `select order_ref, coalesce(`+read+`, 'null') from `+n.erasure.Table)
 	require.NoError(n.t, err)
 	all := map[string]string{}
 	var ref, value string
@@ -77,7 +80,7 @@ func (n *notes) texts() map[string]string {
 	return all
 }
 
-// domain is one that every database has, so that its number is the same in each transaction.
+// domain is one that every database has.
 const domain = "information_schema.character_data"
 
 var hexHash = regexp.MustCompile(`^[0-9a-f]{64} *$`)
@@ -131,7 +134,7 @@ func TestRemainsOfRandomValues(t *testing.T) {
 			n.erase()
 			require.Empty(t, n.left())
 
-			mustExec(t, n.tx, `update public.notes set value = v::`+c.sqlType+` from unnest($1::text[]) with ordinality x (v, i) where order_ref = 'E' || i`, values)
+			mustExec(t, n.tx, `update `+n.erasure.Table+` set value = v::`+c.sqlType+` from unnest($1::text[]) with ordinality x (v, i) where order_ref = 'E' || i`, values)
 			back := n.texts()
 			left := n.left()
 			n.erase()

@@ -188,6 +188,7 @@ func checkDatabase(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) [
 		return append(findings, finding{Key: "database", Problem: store.Describe(err)})
 	}
 	findings = append(findings, anchorFinding(ctx, cfg, pool)...)
+	findings = append(findings, checkCarts(ctx, cfg, pool)...)
 	orders := shopOrders(cfg)
 	if orders == nil {
 		return findings
@@ -253,11 +254,20 @@ func checkReplicas(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) [
 	if cfg.Retention.MaxReplicaLag == 0 {
 		return nil
 	}
-	_, known, err := store.ReplicaLag(ctx, pool)
-	if err != nil || known {
-		return nil
+	lag, known, err := store.ReplicaLag(ctx, pool)
+	advice := func(problem string) []finding {
+		return []finding{{Key: "retention.max_replica_lag", Advice: true, Problem: problem}}
 	}
-	return []finding{{Key: "retention.max_replica_lag", Advice: true, Problem: "has no effect, since kvit's database role may not see how far replicas are behind: grant it pg_read_all_stats"}}
+	switch {
+	case err != nil:
+		return nil
+	case !known:
+		return advice("has no effect, since kvit's database role may not see how far replicas are behind: grant it pg_read_all_stats")
+	case lag > cfg.Retention.MaxReplicaLag:
+		return advice("is shorter than a replica is behind at the moment, " + lag.Round(time.Second).String() +
+			": the erasure waits for it. Of a replica that is behind on purpose, write a longer one, or 0")
+	}
+	return nil
 }
 
 func checkIndexes(ctx context.Context, eraser *jobs.Eraser) []finding {
@@ -274,7 +284,12 @@ func checkIndexes(ctx context.Context, eraser *jobs.Eraser) []finding {
 
 func checkDueIndexes(ctx context.Context, pool *pgxpool.Pool, orders store.Orders) []finding {
 	var findings []finding
+	asked := map[string]bool{}
 	for _, clock := range orders.AllClocks() {
+		if asked[clock.Since] {
+			continue
+		}
+		asked[clock.Since] = true
 		if has, err := store.HasDueIndex(ctx, pool, orders, clock); err == nil && !has {
 			findings = append(findings, finding{Key: "shop.orders", Advice: true, Problem: "finding due orders reads the whole table; this helps: " + orders.DueIndex(clock)})
 		}

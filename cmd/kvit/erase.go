@@ -69,7 +69,7 @@ func (a *app) erase(ctx context.Context, o eraseOptions) error {
 	}
 	// The chain of a database that is older than the anchor would part from the one that was.
 	if !o.dryRun {
-		if err := keepAnchor(ctx, cfg, pool); err != nil {
+		if err := a.moveAnchor(ctx, cfg, pool); err != nil {
 			return err
 		}
 	}
@@ -88,7 +88,7 @@ func (a *app) erase(ctx context.Context, o eraseOptions) error {
 		return err
 	}
 	if !o.dryRun {
-		if err := keepAnchor(ctx, cfg, pool); err != nil {
+		if err := a.moveAnchor(ctx, cfg, pool); err != nil {
 			return err
 		}
 	}
@@ -112,6 +112,7 @@ func printReport(w io.Writer, r jobs.Report) {
 	fmt.Fprintf(w, "waiting           %d\n", r.Waiting)
 	fmt.Fprintf(w, "locked, skipped   %d\n", r.Skipped)
 	fmt.Fprintf(w, "failed            %d\n", r.Failed)
+	printCarts(w, r)
 	for _, table := range slices.Sorted(maps.Keys(r.Rows)) {
 		fmt.Fprintf(w, "rows of %s: %d\n", table, r.Rows[table])
 	}
@@ -154,7 +155,7 @@ func newEraser(cfg config.Config, pool *pgxpool.Pool, metrics *jobs.Metrics, log
 		return nil, fmt.Errorf("read retention.schedule: %w", err)
 	}
 	eraser := &jobs.Eraser{
-		DB: pool, Policy: policyOf(cfg.Retention.Policy),
+		DB: pool, Policy: policyOf(cfg.Retention.Policy), Carts: cartsOf(cfg.Retention.Carts),
 		EventsAfter: cfg.Retention.EventsAfter, ReceiptsAfter: cfg.Retention.ReceiptsAfter,
 		BatchOrders: cfg.Retention.BatchOrders, BatchTime: cfg.Retention.BatchTime, MaxReplicaLag: cfg.Retention.MaxReplicaLag,
 		Brake:    jobs.Brake{MaxOrders: cfg.Retention.Brake.MaxOrders, MaxShare: cfg.Retention.Brake.MaxShare},

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"kvit/config"
+	"kvit/jobs"
 	"kvit/retention"
 	"kvit/store"
 )
@@ -23,7 +24,8 @@ type status struct {
 	Outcomes     []store.OutcomeCount      `json:"outcomes"`
 	Orders       *store.OrdersStatus       `json:"orders"` // null: shop.orders is not configured
 	LastErasure  *time.Time                `json:"last_erasure"`
-	Braked       int                       `json:"braked"` // orders that were due when the brake stopped the last run; 0: it did not
+	Braked       int                       `json:"braked"` // orders, or carts of one rule, that were due when the brake stopped the last run; 0: it did not
+	Carts        []jobs.CartsStatus        `json:"carts"`
 
 	PolicyProblems []retention.Problem `json:"policy_problems"` // each stops the erasure of its table
 }
@@ -76,17 +78,22 @@ func readStatus(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) (sta
 		}
 		s.Orders = &o
 	}
-	s.PolicyProblems, err = policyProblems(ctx, cfg, pool)
+	err = s.readErasure(ctx, cfg, pool)
 	return s, err
 }
 
-func policyProblems(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) ([]retention.Problem, error) {
+// readErasure asks what kvit alone knows, and not its tables.
+func (s *status) readErasure(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) error {
 	eraser, err := newEraser(cfg, pool, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
-		return nil, err
+		return err
 	}
-	problems, err := eraser.Check(ctx)
-	return append([]retention.Problem{}, problems...), err
+	if s.Carts, err = eraser.CartsStatus(ctx, overdueGrace); err != nil {
+		return err
+	}
+	problems, err := eraser.Problems(ctx)
+	s.PolicyProblems = append([]retention.Problem{}, problems...)
+	return err
 }
 
 func (s status) print(w io.Writer, now time.Time) error {
@@ -114,13 +121,16 @@ func (s status) print(w io.Writer, now time.Time) error {
 		fmt.Fprintf(t, "erasures overdue\t%d\n", s.Orders.ErasuresOverdue)
 		fmt.Fprintf(t, "held\t%d\n", s.Orders.ErasuresHeld)
 	}
+	for _, c := range s.Carts {
+		fmt.Fprintf(t, "carts of %s\t%d due\t%d overdue\n", c.Rule, c.Due, c.Overdue)
+	}
 	fmt.Fprintf(t, "policy problems\t%d\n", len(s.PolicyProblems))
 	for _, p := range s.PolicyProblems {
 		fmt.Fprintf(t, "not erased: %s\n", p)
 	}
 	fmt.Fprintf(t, "last erasure\t%s\n", ago(s.LastErasure, now))
 	if s.Braked > 0 {
-		fmt.Fprintf(t, "BRAKED\t%d orders were due: kvit erase --dry-run, then kvit erase --confirm\n", s.Braked)
+		fmt.Fprintf(t, "BRAKED\t%d orders or carts were due: kvit erase --dry-run, then kvit erase --confirm\n", s.Braked)
 	}
 	return t.Flush()
 }

@@ -61,17 +61,22 @@ const longestReference = 100
 
 // checkRequest refuses a reference that is missing, or that would keep what has to go.
 func checkRequest(q jobs.SubjectRequest) error {
-	reference := strings.ToLower(q.Reference)
-	names := func(text string) bool { return text != "" && strings.Contains(reference, strings.ToLower(text)) }
 	switch {
 	case q.Reference == "" || q.By == "":
 		return fmt.Errorf("%w: --reference and --by must be given", errUsage)
 	case utf8.RuneCountInString(q.Reference) > longestReference || strings.ContainsFunc(q.Reference, isControl):
 		return fmt.Errorf("%w: --reference must be one line of %d characters at most", errUsage, longestReference)
-	case strings.Contains(reference, "@") || names(q.Subject.Email) || names(q.Subject.CustomerID):
+	case strings.Contains(q.Reference, "@") || names(q.Reference, q.Subject.CustomerID):
 		return fmt.Errorf("%w: --reference names the person, and it is kept: use a ticket's number", errUsage)
 	}
 	return nil
+}
+
+// names tells whether the reference holds the customer's id. A short one may stand in it by chance.
+func names(reference, id string) bool {
+	const chance = 5
+	reference, id = strings.ToLower(reference), strings.ToLower(id)
+	return id != "" && (reference == id || len(id) > chance && strings.Contains(reference, id))
 }
 
 func isControl(r rune) bool { return r < ' ' || r == 0x7f }

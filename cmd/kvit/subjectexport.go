@@ -48,6 +48,9 @@ func (a *app) subjectExport(ctx context.Context, subject store.Subject, out stri
 	if export.notes, err = policyNotes(ctx, eraser); err != nil {
 		return describe("check the column policy", err)
 	}
+	for _, c := range cfg.Retention.Carts {
+		export.notes = append(export.notes, "retention.carts: nothing ties table "+c.Table+" to a person, so that it was not searched")
+	}
 	write := func(w io.Writer) error {
 		snapshot := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 		return pgx.BeginTxFunc(ctx, pool, snapshot, func(tx pgx.Tx) error { return export.write(ctx, tx, w) })

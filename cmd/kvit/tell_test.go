@@ -67,7 +67,11 @@ func TestTellsAfterTheLastDelivery(t *testing.T) {
 		}
 		done <- told
 	}()
-	<-asked // it has looked, and found the delivery
+	select {
+	case <-asked: // it has looked, and found the delivery
+	case <-done:
+		require.Fail(t, "told while a delivery was under way")
+	}
 	_, err := pool.Exec(t.Context(), endJob)
 	require.NoError(t, err)
 	told := <-done

@@ -1,0 +1,102 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Carts is a rule by which rows of a table of carts are deleted, with the rows that belong to them (one key
+// under "retention.carts").
+type Carts struct {
+	Line       int
+	Name       string // lower case, at most 40 characters; certificates hold it
+	Table      string // schema.table
+	When       string // SQL predicate over the table: which carts it counts for; empty: all
+	Since      string // column of the table, a time
+	EraseAfter time.Duration
+	Children   []CartChild // in the order in which they are deleted, all before the carts
+}
+
+// CartChild is a table whose rows belong to carts: its Column holds CartColumn of the table of carts.
+type CartChild struct {
+	Line       int
+	Table      string // schema.table
+	Column     string
+	CartColumn string
+}
+
+func readCarts(retention *section, shop *Shop, policy []TablePolicy) []Carts {
+	s := retention.section("carts")
+	taken := map[string]string{}
+	for _, t := range policy {
+		taken[t.Table] = "is a table of retention.policy: only one of them can say what becomes of its rows"
+	}
+	if shop != nil {
+		taken[shop.Orders.Table] = "is the table of shop.orders: carts in it go by retention.clocks"
+	}
+	var rules []Carts
+	for _, name := range s.names {
+		if problem := firstProblem(name, []check{cartsName, notOwnClock}); problem != "" {
+			s.problem(name, problem)
+			continue
+		}
+		rules = append(rules, readCartsRule(s.section(name), name, taken))
+	}
+	return rules
+}
+
+func readCartsRule(s *section, name string, taken map[string]string) Carts {
+	defer s.finish()
+	c := Carts{
+		Line: s.line, Name: name, Table: qualified(s.requiredText("table", tableName)),
+		When: s.text("when", ""), Since: s.requiredText("since", identifier),
+	}
+	if s.require("erase_after") {
+		c.EraseAfter = s.duration("erase_after", 0, time.Second, aCentury)
+	}
+	if problem := taken[c.Table]; c.Table != "" && problem != "" {
+		s.problem("table", problem)
+	}
+	c.Children = readCartChildren(s.section("children"), c.Table, taken)
+	return c
+}
+
+func readCartChildren(s *section, carts string, taken map[string]string) []CartChild {
+	var children []CartChild
+	for _, name := range s.names {
+		if problem := tableName(name); problem != "" {
+			s.problem(name, problem)
+			continue
+		}
+		child := CartChild{Line: s.entries[name].line, Table: qualified(name)}
+		first := slices.IndexFunc(children, func(other CartChild) bool { return other.Table == child.Table })
+		switch {
+		case child.Table == carts:
+			s.problem(name, "is the table of carts itself")
+		case taken[child.Table] != "":
+			s.problem(name, taken[child.Table])
+		case first >= 0:
+			s.problem(name, fmt.Sprintf("names a table that line %d has already", children[first].Line))
+		}
+		if pair := readCartMatch(s.section(name)); pair != nil {
+			child.Column, child.CartColumn = pair.Column, pair.OrderColumn
+		}
+		children = append(children, child)
+	}
+	return children
+}
+
+func readCartMatch(m *section) *Match {
+	if m.broken {
+		return nil
+	}
+	if len(m.names) != 1 {
+		m.reader.problem(m.line, m.key, "must be one pair {column of this table: column of the table of carts}")
+		return nil
+	}
+	return readMatchPair(m, m.names[0])
+}
+
+var cartsName = matches(`[a-z][a-z0-9_]{0,39}`,
+	"is not the name of a rule (lower-case letters, digits and _, at most 40, beginning with a letter)")
