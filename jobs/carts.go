@@ -96,6 +96,9 @@ func (r *eraseRun) dueCarts(ctx context.Context, rule retention.Carts) error {
 		if err := r.calm(ctx); err != nil {
 			return err
 		}
+		if r.late() { // it may have waited for a replica until now
+			break
+		}
 		due.Limit = r.size.orders
 		started := time.Now()
 		batch, err := r.cartBatch(ctx, rule, due)

@@ -88,12 +88,3 @@ func EachCertificate(ctx context.Context, db DB, do func(Certificate) error) err
 	}
 	return nil
 }
-
-// CountCertificates tells how many orders have been erased with a proof.
-func CountCertificates(ctx context.Context, db DB) (int64, error) {
-	var n int64
-	if err := db.QueryRow(ctx, `select count(*) from kvit.erasure_certificate`).Scan(&n); err != nil {
-		return 0, fmt.Errorf("count certificates: %w", err)
-	}
-	return n, nil
-}

@@ -38,9 +38,6 @@ func TestCertificates(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, int64(3), number)
 	require.Equal(t, "h3", hash)
-	count, err := store.CountCertificates(t.Context(), tx)
-	require.NoError(t, err)
-	require.Equal(t, int64(3), count)
 
 	var got []store.Certificate
 	require.NoError(t, store.EachCertificate(t.Context(), tx, func(c store.Certificate) error {

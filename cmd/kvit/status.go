@@ -27,6 +27,9 @@ type status struct {
 	Braked       int                       `json:"braked"` // orders, or carts of one rule, that were due when the brake stopped the last run; 0: it did not
 	Carts        []jobs.CartsStatus        `json:"carts"`
 
+	OpenTasks  int64      `json:"open_tasks"` // destinations that somebody has to tell about a person's request
+	OldestTask *time.Time `json:"oldest_task"`
+
 	PolicyProblems []retention.Problem `json:"policy_problems"` // each stops the erasure of its table
 }
 
@@ -69,6 +72,9 @@ func readStatus(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) (sta
 		return s, err
 	}
 	if s.Braked, err = store.Braked(ctx, pool); err != nil {
+		return s, err
+	}
+	if s.OpenTasks, s.OldestTask, err = store.TaskBacklog(ctx, pool); err != nil {
 		return s, err
 	}
 	if orders := shopOrders(cfg); orders != nil {
@@ -127,6 +133,9 @@ func (s status) print(w io.Writer, now time.Time) error {
 	fmt.Fprintf(t, "policy problems\t%d\n", len(s.PolicyProblems))
 	for _, p := range s.PolicyProblems {
 		fmt.Fprintf(t, "not erased: %s\n", p)
+	}
+	if s.OpenTasks > 0 {
+		fmt.Fprintf(t, "open tasks\t%d\toldest %s: kvit subject tasks\n", s.OpenTasks, ago(s.OldestTask, now))
 	}
 	fmt.Fprintf(t, "last erasure\t%s\n", ago(s.LastErasure, now))
 	if s.Braked > 0 {

@@ -323,6 +323,7 @@ func TestSubjectErase(t *testing.T) {
 	require.Contains(t, k.mustCall("verify"), "4 certificates")
 
 	// Somebody tells the others.
+	require.Contains(t, k.mustCall("status"), "open tasks")
 	list := k.mustCall("subject", "tasks")
 	require.Contains(t, list, "TICKET-17")
 	require.NotContains(t, list, "mail")
