@@ -432,3 +432,49 @@ func TestWhatIsLeftOfATableThatCutsItself(t *testing.T) {
 	s.requireChain(0)
 	require.True(t, s.untouched("E1"))
 }
+
+func TestBatchesAreShortWhileTheShopIsAtWork(t *testing.T) {
+	t.Parallel()
+	start := time.Date(2026, 3, 1, 3, 30, 0, 0, time.UTC)
+	var w traffic
+	w.seen(5000, start)
+	require.True(t, w.busy, "nothing is known yet")
+	w.own = 10
+	w.seen(5069, start.Add(2*time.Second))
+	require.False(t, w.busy, "59 of others in 2 s")
+	w.own = 10
+	w.seen(5139, start.Add(4*time.Second))
+	require.True(t, w.busy, "60")
+	w.seen(5, start.Add(6*time.Second))
+	require.False(t, w.busy, "somebody has reset the statistics")
+
+	size := newBatchSize(1000, 200*time.Millisecond)
+	size.gentle = true
+	for range 20 { // an order takes 1 ms
+		size.took(size.orders, time.Duration(size.orders)*time.Millisecond)
+	}
+	require.Equal(t, 40, size.orders)
+}
+
+// While others are at work, a run rests for longer than it works.
+func TestRunSparesAShopAtWork(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	r := s.newRun(time.Time{})
+	r.size = newBatchSize(100, 200*time.Millisecond)
+	tx, err := s.db.Begin(t.Context())
+	require.NoError(t, err)
+	defer rollBack(context.WithoutCancel(t.Context()), tx)
+	r.lookout.tx = tx
+	r.size.last = 100 * time.Millisecond
+
+	started := time.Now()
+	require.NoError(t, r.calm(t.Context()))
+	require.True(t, r.size.gentle)
+	require.GreaterOrEqual(t, time.Since(started), gentleRest*100*time.Millisecond)
+	require.Positive(t, r.lookout.count)
+
+	r.lookout.at = r.lookout.at.Add(-time.Hour) // some transactions an hour are no shop
+	require.NoError(t, r.calm(t.Context()))
+	require.False(t, r.size.gentle)
+}

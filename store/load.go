@@ -40,6 +40,21 @@ func ReplicaLag(ctx context.Context, db DB) (lag time.Duration, known bool, err 
 	return time.Duration(microseconds) * time.Microsecond, known, nil
 }
 
+// Transactions counts those that have ended in this database since its statistics began. Sessions tell of
+// theirs once a second at most.
+func Transactions(ctx context.Context, db DB) (int64, error) {
+	if _, err := db.Exec(ctx, `select pg_stat_clear_snapshot()`); err != nil {
+		return 0, fmt.Errorf("forget what was read of transactions: %w", err)
+	}
+	var n int64
+	err := db.QueryRow(ctx, `
+		select xact_commit + xact_rollback from pg_stat_database where datname = current_database()`).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("count transactions: %w", err)
+	}
+	return n, nil
+}
+
 // WaitersOn counts the sessions that wait for a lock which the backend with this process id holds, or
 // for which it queues before them. A session that waits behind another waiter may not be among them,
 // but then that one is. Advisory locks do not count: on these only kvit itself waits.
