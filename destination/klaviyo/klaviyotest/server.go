@@ -6,24 +6,18 @@ package klaviyotest
 import (
 	"crypto/subtle"
 	"encoding/json"
-	"io"
 	"maps"
 	"net/http"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
-	"time"
+
+	"kvit/destination/destinationtest/standin"
 )
 
 // Failure is how a request goes wrong. The zero value is none.
-type Failure struct {
-	Status     int           // answer with this status instead
-	RetryAfter string        // header of that answer
-	Delay      time.Duration // wait before answering
-	After      bool          // keep what was said first, so that the next attempt is a repeat
-	Reset      bool          // break the connection off instead of answering
-}
+type Failure = standin.Failure
 
 // Server is an http.Handler.
 type Server struct {
@@ -87,32 +81,8 @@ func New(apiKey string, fail func(n int) Failure) *Server {
 // ServeHTTP answers a call of Klaviyo's API.
 func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	failure := s.arrive()
-	if !wait(req, failure.Delay) {
-		return
-	}
-	if failure.Status == 0 && !failure.Reset {
-		s.serve(w, req)
-		return
-	}
-	if failure.After {
-		s.serve(unheard{http.Header{}}, req)
-	}
-	_, _ = io.Copy(io.Discard, req.Body) // what came is enough for a failure
-	if failure.Reset {
-		panic(http.ErrAbortHandler)
-	}
-	if failure.RetryAfter != "" {
-		w.Header().Set("Retry-After", failure.RetryAfter)
-	}
-	refuse(w, refusal{failure.Status, "as_told", ""})
+	failure.Handle(w, req, s.serve, func([]byte) { refuse(w, refusal{failure.Status, "as_told", ""}) })
 }
-
-// unheard is an answer that goes nowhere.
-type unheard struct{ header http.Header }
-
-func (u unheard) Header() http.Header         { return u.header }
-func (u unheard) Write(b []byte) (int, error) { return len(b), nil }
-func (u unheard) WriteHeader(int)             {}
 
 func (s *Server) arrive() Failure {
 	s.mu.Lock()
@@ -122,21 +92,6 @@ func (s *Server) arrive() Failure {
 		return Failure{}
 	}
 	return s.fail(s.counts.Requests)
-}
-
-// wait returns false if the client left meanwhile.
-func wait(req *http.Request, delay time.Duration) bool {
-	if delay == 0 {
-		return true
-	}
-	timer := time.NewTimer(delay)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-req.Context().Done():
-		return false
-	}
 }
 
 var revisions = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}(\.[a-z0-9-]+)?$`)
