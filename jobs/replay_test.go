@@ -163,7 +163,7 @@ func TestReplayOfAChainThatParted(t *testing.T) {
 func TestReplayLeavesHeldOrders(t *testing.T) {
 	t.Parallel()
 	s, export := restored(t)
-	s.exec(`insert into kvit.legal_hold (order_ref, reason, placed_by) values ('E3', 'audit', 'ops')`)
+	s.exec(`insert into kvit.legal_hold (order_ref, reason, placed_by) values ('E3', 'audit', 'ops'), ('E1', 'too late', 'ops')`)
 	report, err := s.Replay(t.Context(), exportOf(export))
 	require.NoError(t, err)
 	require.Equal(t, 2, report.Orders)
