@@ -124,6 +124,13 @@ func TestReplayErasesWhatABackupBroughtBack(t *testing.T) {
 	require.False(t, again.Replay.Forked)
 	require.Len(t, again.Replay.Requests, 1, "nothing tells whether the backup had it")
 	s.requireChain(7)
+
+	longer := s.exported()
+	chain := retention.Chain{Number: 7, Hash: longer[6].Hash}
+	longer = append(longer, chain.Seal(retention.Certificate{OrderRef: "request:T-8", Clock: "request", ErasedAt: export[4].ErasedAt, RowCounts: map[string]int64{}}))
+	again, err = s.Replay(t.Context(), exportOf(longer))
+	require.NoError(t, err)
+	require.Equal(t, []ReplayedRequest{{Reference: "T-8", ErasedAt: export[4].ErasedAt}}, again.Replay.Requests, "the backup had the other")
 }
 
 // A shop's table that is restored by itself leaves the chain whole.

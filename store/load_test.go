@@ -257,3 +257,21 @@ func TestWaitersOnForAnyUser(t *testing.T) {
 	mustExec(t, holder, `rollback`)
 	require.NoError(t, <-ended)
 }
+
+// A transaction that lasts sees what others do meanwhile.
+func TestTransactions(t *testing.T) {
+	t.Parallel()
+	db := storetest.DB(t)
+	tx, err := db.Begin(t.Context())
+	require.NoError(t, err)
+	defer func() { _ = tx.Rollback(t.Context()) }()
+	before, err := store.Transactions(t.Context(), tx)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		_, err := db.Exec(t.Context(), `select 1`) // a session tells of its own once a second at most
+		require.NoError(t, err)
+		now, err := store.Transactions(t.Context(), tx)
+		require.NoError(t, err)
+		return now >= before+10
+	}, 20*time.Second, 20*time.Millisecond)
+}
