@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/robfig/cron/v3"
 
 	"kvit/retention"
@@ -108,7 +109,7 @@ func (e *Eraser) RunConfirmed(ctx context.Context) (Report, error) {
 // orders that are due locked. The brake does not stop it; the report tells whether it would stop a run.
 func (e *Eraser) DryRun(ctx context.Context) (Report, error) {
 	r := e.newRun(time.Time{})
-	err := r.undone(ctx, func() error { return r.everything(ctx) })
+	err := r.undone(ctx, func(pgx.Tx) error { return r.everything(ctx) })
 	return r.report, err
 }
 

@@ -63,10 +63,10 @@ func (r *eraseRun) alone(ctx context.Context, work func() error) error {
 }
 
 // undone does work in one transaction and rolls it back.
-func (r *eraseRun) undone(ctx context.Context, work func() error) error {
+func (r *eraseRun) undone(ctx context.Context, work func(pgx.Tx) error) error {
 	r.report.DryRun = true
 	r.report.Columns = map[string]map[string]int64{}
-	return r.inOne(ctx, func(pgx.Tx) error { return work() })
+	return r.inOne(ctx, work)
 }
 
 // inOne does work in one transaction instead of batch by batch. What work does not commit is undone.
@@ -162,13 +162,7 @@ func (r *eraseRun) due(ctx context.Context, due store.Due) error {
 			return err
 		}
 		due.Limit = r.size.orders
-		started := time.Now()
-		orders, err := r.batch(ctx, due)
-		if err != nil && len(orders) > 0 && isRefusal(ctx, err) {
-			err = r.oneByOne(ctx, orders, due)
-		} else {
-			r.size.took(len(orders), time.Since(started))
-		}
+		orders, err := r.asFarAsItGoes(ctx, due)
 		if err != nil || len(orders) == 0 {
 			return err
 		}
@@ -185,20 +179,23 @@ func (r *eraseRun) named(ctx context.Context, clock store.Clock, refs []string) 
 			return err
 		}
 		n := min(r.size.orders, len(refs))
-		due := store.Due{Now: r.now, Clock: clock, Refs: refs[:n], Limit: n}
-		started := time.Now()
-		orders, err := r.batch(ctx, due)
-		if err != nil && len(orders) > 0 && isRefusal(ctx, err) {
-			err = r.oneByOne(ctx, orders, due)
-		} else {
-			r.size.took(len(orders), time.Since(started))
-		}
-		if err != nil {
+		if _, err := r.asFarAsItGoes(ctx, store.Due{Now: r.now, Clock: clock, Refs: refs[:n], Limit: n}); err != nil {
 			return err
 		}
 		refs = refs[n:]
 	}
 	return nil
+}
+
+// asFarAsItGoes erases a batch, or of one that is refused what it can, and returns all of its orders.
+func (r *eraseRun) asFarAsItGoes(ctx context.Context, due store.Due) ([]store.DueOrder, error) {
+	started := time.Now()
+	orders, err := r.batch(ctx, due)
+	if err != nil && len(orders) > 0 && isRefusal(ctx, err) {
+		return orders, r.oneByOne(ctx, orders, due)
+	}
+	r.size.took(len(orders), time.Since(started))
+	return orders, err
 }
 
 // oneByOne erases what it can of a batch that failed as a whole.

@@ -57,9 +57,7 @@ func (e *Eraser) Replay(ctx context.Context, export Export) (Report, error) {
 // DryReplay runs the statements of Replay and rolls them back.
 func (e *Eraser) DryReplay(ctx context.Context, export Export) (Report, error) {
 	r := e.newRun(time.Time{})
-	r.report.DryRun = true
-	r.report.Columns = map[string]map[string]int64{}
-	err := r.inOne(ctx, func(tx pgx.Tx) error {
+	err := r.undone(ctx, func(tx pgx.Tx) error {
 		if err := r.replay(ctx, tx, export); err != nil {
 			return err
 		}

@@ -65,7 +65,7 @@ func (e *Eraser) EraseSubject(ctx context.Context, q SubjectRequest) (SubjectRep
 // DryEraseSubject runs the statements of EraseSubject in one transaction and rolls it back.
 func (e *Eraser) DryEraseSubject(ctx context.Context, q SubjectRequest) (SubjectReport, error) {
 	r := newSubjectRun(e, q)
-	err := r.undone(ctx, func() error { return r.all(ctx) })
+	err := r.undone(ctx, func(pgx.Tx) error { return r.all(ctx) })
 	return r.done(err)
 }
 

@@ -58,15 +58,11 @@ type eraseOptions struct {
 }
 
 func (a *app) erase(ctx context.Context, o eraseOptions) error {
-	cfg, pool, logger, err := a.open(ctx)
+	cfg, pool, eraser, err := a.openEraser(ctx)
 	if err != nil {
 		return err
 	}
 	defer pool.Close()
-	eraser, err := newEraser(cfg, pool, nil, logger)
-	if err != nil {
-		return err
-	}
 	// The chain of a database that is older than the anchor would part from the one that was.
 	if !o.dryRun {
 		if err := a.moveAnchor(ctx, cfg, pool); err != nil {
@@ -146,6 +142,20 @@ func holdEnd(h store.HeldOrder) string {
 		return "until it is released"
 	}
 	return "until " + h.ExpiresAt.UTC().Format(time.DateTime)
+}
+
+// openEraser is open for commands that erase, or tell what there is to erase.
+func (a *app) openEraser(ctx context.Context) (config.Config, *pgxpool.Pool, *jobs.Eraser, error) {
+	cfg, pool, logger, err := a.open(ctx)
+	if err != nil {
+		return config.Config{}, nil, nil, err
+	}
+	eraser, err := newEraser(cfg, pool, nil, logger)
+	if err != nil {
+		pool.Close()
+		return config.Config{}, nil, nil, err
+	}
+	return cfg, pool, eraser, nil
 }
 
 // newEraser makes the eraser of the configuration. metrics may be nil.

@@ -17,15 +17,11 @@ import (
 
 // eraseAgain is kvit erase --replay.
 func (a *app) eraseAgain(ctx context.Context, o eraseOptions) error {
-	cfg, pool, logger, err := a.open(ctx)
+	cfg, pool, eraser, err := a.openEraser(ctx)
 	if err != nil {
 		return err
 	}
 	defer pool.Close()
-	eraser, err := newEraser(cfg, pool, nil, logger)
-	if err != nil {
-		return err
-	}
 	replay := eraser.Replay
 	if o.dryRun {
 		replay = eraser.DryReplay
@@ -37,7 +33,8 @@ func (a *app) eraseAgain(ctx context.Context, o eraseOptions) error {
 	if err := a.tell(report, o.json); err != nil {
 		return err
 	}
-	// What waits for a table or is on hold has lost its events already, so the database may be worked on.
+	// What waits for a table has lost its events already, and what is on hold shall stay: the database may be
+	// worked on.
 	if !o.dryRun && (err == nil || isMisfit(err)) {
 		if err := a.settleAnchor(ctx, cfg, pool, o.replay); err != nil {
 			return err

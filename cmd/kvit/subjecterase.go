@@ -91,15 +91,11 @@ type subjectResult struct {
 }
 
 func (a *app) subjectErase(ctx context.Context, q jobs.SubjectRequest, dryRun, asJSON bool) error {
-	cfg, pool, logger, err := a.open(ctx)
+	cfg, pool, eraser, err := a.openEraser(ctx)
 	if err != nil {
 		return err
 	}
 	defer pool.Close()
-	eraser, err := newEraser(cfg, pool, nil, logger)
-	if err != nil {
-		return err
-	}
 	result := subjectResult{Tasks: []toldTask{}, Notes: []string{}}
 	if eraser.Orders != nil {
 		if err := q.Subject.Searchable(*eraser.Orders); err != nil {
@@ -111,7 +107,7 @@ func (a *app) subjectErase(ctx context.Context, q jobs.SubjectRequest, dryRun, a
 	report, err := a.eraseSubject(ctx, cfg, pool, eraser, q, dryRun)
 	result.SubjectReport, result.refused = report, errors.Is(err, jobs.ErrRefused)
 	if err == nil || result.refused {
-		result.Tasks, err = a.tellTasks(ctx, cfg, pool, logger, q.Subject, report)
+		result.Tasks, err = a.tellTasks(ctx, cfg, pool, eraser.Logger, q.Subject, report)
 	}
 	if asJSON {
 		err = errors.Join(err, printJSON(a.stdout, result))

@@ -29,15 +29,11 @@ func (s subjectSummary) String() string {
 }
 
 func (a *app) subjectExport(ctx context.Context, subject store.Subject, out string, force bool) error {
-	cfg, pool, logger, err := a.open(ctx)
+	cfg, pool, eraser, err := a.openEraser(ctx)
 	if err != nil {
 		return err
 	}
 	defer pool.Close()
-	eraser, err := newEraser(cfg, pool, nil, logger)
-	if err != nil {
-		return err
-	}
 	export := subjectExport{subject: subject, orders: shopOrders(cfg), policy: eraser.Policy}
 	if export.orders != nil {
 		if err := subject.Searchable(*export.orders); err != nil {
