@@ -169,13 +169,13 @@ func (s *section) choice(name, fallback string, options ...string) string {
 }
 
 func (s *section) duration(name string, fallback, least, most time.Duration) time.Duration {
-	limits := fmt.Sprintf("from %s to %s", formatDuration(least), formatDuration(most))
+	limits := fmt.Sprintf("from %s to %s", FormatDuration(least), FormatDuration(most))
 	return s.durationWhere(name, fallback, func(d time.Duration) bool { return d >= least && d <= most }, limits)
 }
 
 // durationOrOff is duration where 0 switches something off.
 func (s *section) durationOrOff(name string, fallback, least, most time.Duration) time.Duration {
-	limits := fmt.Sprintf("0 or from %s to %s", formatDuration(least), formatDuration(most))
+	limits := fmt.Sprintf("0 or from %s to %s", FormatDuration(least), FormatDuration(most))
 	return s.durationWhere(name, fallback, func(d time.Duration) bool { return d == 0 || d >= least && d <= most }, limits)
 }
 

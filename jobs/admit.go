@@ -8,6 +8,7 @@ import (
 	"github.com/riverqueue/river/rivertype"
 	"github.com/tidwall/gjson"
 
+	"kvit/config"
 	"kvit/destination"
 	"kvit/store"
 )
@@ -51,11 +52,11 @@ func (l *lane) admit(job *rivertype.JobRow, stored *store.Event, now time.Time) 
 // at the end of the attempt: one event that is too old by then can spoil a whole batch.
 func (l *lane) deadline(job *rivertype.JobRow, stored *store.Event, now time.Time) string {
 	if l.MaxAge > 0 && now.Add(l.timeout).Sub(stored.OccurredAt) > l.MaxAge {
-		return fmt.Sprintf("occurred more than %s ago (max_age)", span(l.MaxAge))
+		return fmt.Sprintf("occurred more than %s ago (max_age)", config.FormatDuration(l.MaxAge))
 	}
 	first, unclear := firstUnclear(job)
 	if l.Window > 0 && unclear && now.Add(l.timeout).Sub(first) > l.Window {
-		return fmt.Sprintf("may have arrived more than %s ago, a repeat would not be recognised (repeats_known_for)", span(l.Window))
+		return fmt.Sprintf("may have arrived more than %s ago, a repeat would not be recognised (repeats_known_for)", config.FormatDuration(l.Window))
 	}
 	return ""
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
+	"kvit/erasure"
 	"kvit/store"
 )
 
@@ -32,7 +33,7 @@ type Options struct {
 	Timeout time.Duration // of one delivery attempt
 	Notify  bool          // false: poll, LISTEN is not available
 	Orders  *store.Orders // nil: the shop's orders are not configured
-	Eraser  *Eraser
+	Eraser  *erasure.Eraser
 	Metrics *Metrics
 	Logger  *slog.Logger
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/tidwall/gjson"
 
+	"kvit/config"
 	"kvit/destination"
 	"kvit/store"
 )
@@ -353,7 +354,7 @@ func (l *lane) retryLater(ctx context.Context, job *river.Job[DeliverArgs], stor
 	_, arrived := firstUnclear(job.JobRow)
 	return l.end(ctx, job, stored, ending{
 		Outcome: Failed, Code: cause.Code, Unclear: arrived || mayHaveArrived(cause.Kind),
-		Reason: fmt.Sprintf("no success within %s; last: %s", span(l.RetryFor), cause),
+		Reason: fmt.Sprintf("no success within %s; last: %s", config.FormatDuration(l.RetryFor), cause),
 	})
 }
 

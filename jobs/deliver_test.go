@@ -23,6 +23,9 @@ import (
 const (
 	waitFor = 30 * time.Second
 	tick    = 20 * time.Millisecond
+
+	// marker is what no error, log or row may hold.
+	marker = "Mxrkxr"
 )
 
 // provider is a destination that answers as the test says.

@@ -9,6 +9,7 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
 
+	"kvit/erasure"
 	"kvit/store"
 )
 
@@ -52,7 +53,7 @@ const (
 
 // erasePeriodic schedules the runs. River keeps its ticks in the leader's memory, so whoever becomes
 // the leader also looks whether one was missed.
-func erasePeriodic(e *Eraser) []*river.PeriodicJob {
+func erasePeriodic(e *erasure.Eraser) []*river.PeriodicJob {
 	if e == nil || e.Schedule == nil {
 		return nil
 	}
@@ -68,11 +69,11 @@ func erasePeriodic(e *Eraser) []*river.PeriodicJob {
 // eraseWorker erases what is due.
 type eraseWorker struct {
 	river.WorkerDefaults[EraseArgs]
-	eraser *Eraser // nil: this kvit erases nothing
+	eraser *erasure.Eraser // nil: this kvit erases nothing
 	logger *slog.Logger
 }
 
-func newEraseWorker(e *Eraser, logger *slog.Logger) *eraseWorker {
+func newEraseWorker(e *erasure.Eraser, logger *slog.Logger) *eraseWorker {
 	return &eraseWorker{eraser: e, logger: logger}
 }
 
@@ -87,7 +88,7 @@ func (w *eraseWorker) Work(ctx context.Context, job *river.Job[EraseArgs]) (err 
 		return river.JobCancel(errArgs)
 	}
 	if job.Args.CatchUp {
-		missed, err := w.eraser.missed(ctx)
+		missed, err := w.eraser.Missed(ctx)
 		if err != nil {
 			return errors.New("look for a missed erasure: " + store.Describe(err))
 		}
@@ -95,13 +96,13 @@ func (w *eraseWorker) Work(ctx context.Context, job *river.Job[EraseArgs]) (err 
 			return nil
 		}
 	}
-	report, err := w.eraser.newRun(time.Now().Add(eraseBudget)).do(ctx)
+	report, err := w.eraser.RunUntil(ctx, time.Now().Add(eraseBudget))
 	switch {
 	case errors.Is(err, store.ErrRunning):
 		return river.JobSnooze(runningAgain)
-	case errors.Is(err, ErrNotErased), errors.Is(err, ErrBraked):
+	case errors.Is(err, erasure.ErrNotErased), errors.Is(err, erasure.ErrBraked):
 		return river.JobCancel(err)
-	case err != nil && !isMisfit(err):
+	case err != nil && !erasure.IsMisfit(err):
 		return err
 	case report.More: // what the policy does fit goes on
 		return river.JobSnooze(time.Second)

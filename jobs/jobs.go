@@ -8,7 +8,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"runtime/debug"
 	"strings"
@@ -127,13 +126,4 @@ func snoozes(job *rivertype.JobRow) int {
 	}
 	_ = json.Unmarshal(job.Metadata, &metadata) // what is not there counts as none
 	return metadata.Snoozes
-}
-
-// span writes a duration as the configuration does.
-func span(d time.Duration) string {
-	const day = 24 * time.Hour
-	if d >= 3*day && d%day == 0 {
-		return fmt.Sprintf("%dd", d/day)
-	}
-	return strings.TrimSuffix(strings.TrimSuffix(d.String(), "0s"), "0m")
 }

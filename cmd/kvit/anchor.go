@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"kvit/config"
-	"kvit/retention"
+	"kvit/erasure/proof"
 	"kvit/store"
 )
 
@@ -42,8 +42,8 @@ const (
 type anchorKeeper struct {
 	path   string // empty: there is no anchor
 	logger *slog.Logger
-	older  chan error                       // gets one *anchorError if the database has gone back
-	known  atomic.Pointer[retention.Anchor] // may be ahead of the file, where that cannot be written
+	older  chan error                   // gets one *anchorError if the database has gone back
+	known  atomic.Pointer[proof.Anchor] // may be ahead of the file, where that cannot be written
 
 	mu      sync.Mutex // held while the anchor moves
 	written time.Time  // when known was last written
@@ -52,7 +52,7 @@ type anchorKeeper struct {
 
 func newAnchorKeeper(path string, logger *slog.Logger) *anchorKeeper {
 	k := &anchorKeeper{path: path, logger: logger, older: make(chan error, 1)}
-	k.known.Store(&retention.Anchor{})
+	k.known.Store(&proof.Anchor{})
 	return k
 }
 
@@ -148,8 +148,8 @@ func (k *anchorKeeper) move(ctx context.Context, db store.DB) error {
 	return nil
 }
 
-func (k *anchorKeeper) write(a retention.Anchor) {
-	err := retention.WriteAnchor(k.path, a)
+func (k *anchorKeeper) write(a proof.Anchor) {
+	err := proof.WriteAnchor(k.path, a)
 	switch {
 	case err != nil && !k.failing:
 		k.logger.Error("the anchor cannot be written: a database restored from a backup may go unnoticed", "err", err)
@@ -162,8 +162,8 @@ func (k *anchorKeeper) write(a retention.Anchor) {
 	}
 }
 
-func readAnchor(path string) (retention.Anchor, error) {
-	known, err := retention.ReadAnchor(path)
+func readAnchor(path string) (proof.Anchor, error) {
+	known, err := proof.ReadAnchor(path)
 	if err != nil {
 		return known, &anchorError{fmt.Errorf("%w; without it kvit cannot tell a database that was restored from a backup:"+
 			" if none was, remove the file, and kvit makes it anew", err)}
@@ -173,22 +173,22 @@ func readAnchor(path string) (retention.Anchor, error) {
 
 // nextAnchor is the database's anchor of now. It returns an *anchorError if the database is older than
 // the one known.
-func nextAnchor(ctx context.Context, path string, db store.DB, known retention.Anchor) (retention.Anchor, error) {
+func nextAnchor(ctx context.Context, path string, db store.DB, known proof.Anchor) (proof.Anchor, error) {
 	last, hash, err := store.LastCertificate(ctx, db)
 	if err != nil {
-		return retention.Anchor{}, err
+		return proof.Anchor{}, err
 	}
 	there, err := store.CertificateHash(ctx, db, known.Number)
 	if err != nil {
-		return retention.Anchor{}, err
+		return proof.Anchor{}, err
 	}
 	if known.Missing(last, there) {
-		return retention.Anchor{}, olderError(path, known, last)
+		return proof.Anchor{}, olderError(path, known, last)
 	}
-	return retention.Anchor{Number: last, Hash: hash, At: time.Now().UTC()}, nil
+	return proof.Anchor{Number: last, Hash: hash, At: time.Now().UTC()}, nil
 }
 
-func olderError(path string, known retention.Anchor, last int64) error {
+func olderError(path string, known proof.Anchor, last int64) error {
 	differs := fmt.Sprintf("its last certificate is number %d, and was number %d", last, known.Number)
 	if last >= known.Number {
 		differs = fmt.Sprintf("its certificate number %d is not the one", known.Number)
@@ -214,7 +214,7 @@ func keepAnchor(ctx context.Context, cfg config.Config, db store.DB) error {
 	if err != nil {
 		return err
 	}
-	return retention.WriteAnchor(path, next)
+	return proof.WriteAnchor(path, next)
 }
 
 // moveAnchor is keepAnchor for a command that erases: a file that cannot be written does not stop it.
@@ -234,11 +234,11 @@ func resetAnchor(ctx context.Context, cfg config.Config, db store.DB) error {
 	if path == "" {
 		return nil
 	}
-	next, err := nextAnchor(ctx, path, db, retention.Anchor{})
+	next, err := nextAnchor(ctx, path, db, proof.Anchor{})
 	if err != nil {
 		return err
 	}
-	return retention.WriteAnchor(path, next)
+	return proof.WriteAnchor(path, next)
 }
 
 // anchorFinding is what `kvit check` has to say about the anchor. It writes as the user who runs it,

@@ -19,7 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"kvit/destination/webhook/webhooktest"
-	"kvit/retention"
+	"kvit/erasure/proof"
 	"kvit/store/storetest"
 )
 
@@ -78,7 +78,7 @@ func sumOf(n int64) string { return fmt.Sprintf("%064x", n) }
 
 // anchorNumber is the file's; -1 if it is not there or not whole.
 func anchorNumber(file string) int64 {
-	a, err := retention.ReadAnchor(file)
+	a, err := proof.ReadAnchor(file)
 	if err != nil || a.At.IsZero() {
 		return -1
 	}
@@ -115,7 +115,7 @@ func TestAnchorIsMovedWhileKvitRuns(t *testing.T) {
 	require.EqualValues(t, 3, anchorNumber(file), "a first start takes the database as it is")
 	k.certify(4, 5)
 	k.waitAnchor(file, 5)
-	a, err := retention.ReadAnchor(file)
+	a, err := proof.ReadAnchor(file)
 	require.NoError(t, err)
 	require.Equal(t, sumOf(5), a.Hash)
 

@@ -11,18 +11,18 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"kvit/config"
-	"kvit/jobs"
-	"kvit/retention"
+	"kvit/erasure"
+	"kvit/erasure/policy"
 	"kvit/store"
 )
 
 // cartsOf copies the rules of carts into the room that judges them.
-func cartsOf(rules []config.Carts) []retention.Carts {
-	var list []retention.Carts
+func cartsOf(rules []config.Carts) []policy.Carts {
+	var list []policy.Carts
 	for _, r := range rules {
-		carts := retention.Carts{Name: r.Name, Table: r.Table, When: r.When, Since: r.Since, EraseAfter: r.EraseAfter}
+		carts := policy.Carts{Name: r.Name, Table: r.Table, When: r.When, Since: r.Since, EraseAfter: r.EraseAfter}
 		for _, c := range r.Children {
-			carts.Children = append(carts.Children, retention.CartChild{Table: c.Table, Column: c.Column, CartColumn: c.CartColumn})
+			carts.Children = append(carts.Children, policy.CartChild{Table: c.Table, Column: c.Column, CartColumn: c.CartColumn})
 		}
 		list = append(list, carts)
 	}
@@ -61,7 +61,7 @@ func checkCarts(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) []fi
 	return findings
 }
 
-func printCarts(w io.Writer, r jobs.Report) {
+func printCarts(w io.Writer, r erasure.Report) {
 	for _, rule := range slices.Sorted(maps.Keys(r.Carts)) {
 		fmt.Fprintf(w, "carts of %s: %d\n", rule, r.Carts[rule])
 	}

@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"kvit/jobs"
+	"kvit/erasure"
 	"kvit/store/storetest"
 )
 
@@ -59,7 +59,7 @@ func TestCarts(t *testing.T) {
 	require.Equal(t, 1, code)
 	require.Contains(t, stdout, "carts of abandoned: 2\ncarts of abandoned: 1 not erased: database error 23503 constraint orders_cart schema public table orders\n")
 	exec(`drop table orders`)
-	var report jobs.Report
+	var report erasure.Report
 	require.NoError(t, json.Unmarshal([]byte(k.mustCall("erase", "--json")), &report))
 	require.Equal(t, map[string]int{"abandoned": 1}, report.Carts)
 	require.Regexp(t, `carts of abandoned +0 due +0 overdue\n`, k.mustCall("status"))

@@ -15,9 +15,9 @@ import (
 
 	"kvit/config"
 	"kvit/destination"
-	"kvit/jobs"
+	"kvit/erasure"
+	"kvit/erasure/policy"
 	"kvit/migrations"
-	"kvit/retention"
 	"kvit/store"
 )
 
@@ -33,7 +33,7 @@ type finding struct {
 type checkReport struct {
 	OK       bool      `json:"ok"`
 	Findings []finding `json:"findings"`
-	Proofs   []proof   `json:"proofs"` // of destinations that are enabled; empty with --offline
+	Proofs   []credential   `json:"proofs"` // of destinations that are enabled; empty with --offline
 }
 
 func (a *app) checkCommand() *cobra.Command {
@@ -67,8 +67,8 @@ the destination takes, of kvit-test@example.com, marked as a test as far as the 
 	return cmd
 }
 
-func (a *app) report(findings []finding, proofs []proof, asJSON bool) error {
-	r := checkReport{OK: true, Findings: append([]finding{}, findings...), Proofs: append([]proof{}, proofs...)}
+func (a *app) report(findings []finding, proofs []credential, asJSON bool) error {
+	r := checkReport{OK: true, Findings: append([]finding{}, findings...), Proofs: append([]credential{}, proofs...)}
 	for _, f := range findings {
 		r.OK = r.OK && f.Advice
 	}
@@ -112,7 +112,7 @@ func (f finding) text() string {
 
 // check goes as far as it can: without a configuration there is no database to look at. Providers and
 // database are asked at the same time.
-func (a *app) check(ctx context.Context, offline bool) ([]finding, []proof) {
+func (a *app) check(ctx context.Context, offline bool) ([]finding, []credential) {
 	cfg, err := a.load()
 	var mistakes *config.Errors
 	if errors.As(err, &mistakes) {
@@ -126,7 +126,7 @@ func (a *app) check(ctx context.Context, offline bool) ([]finding, []proof) {
 		return []finding{{Key: "configuration", Problem: err.Error()}}, nil
 	}
 	findings := checkDestinations(cfg)
-	wait := func() ([]finding, []proof) { return nil, nil }
+	wait := func() ([]finding, []credential) { return nil, nil }
 	if !offline {
 		wait = prove(ctx, cfg)
 	}
@@ -270,7 +270,7 @@ func checkReplicas(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) [
 	return nil
 }
 
-func checkIndexes(ctx context.Context, eraser *jobs.Eraser) []finding {
+func checkIndexes(ctx context.Context, eraser *erasure.Eraser) []finding {
 	missing, err := eraser.MissingIndexes(ctx)
 	if err != nil {
 		return []finding{{Key: "retention.policy", Problem: store.Describe(err)}}
@@ -297,12 +297,12 @@ func checkDueIndexes(ctx context.Context, pool *pgxpool.Pool, orders store.Order
 	return findings
 }
 
-func policyFinding(cfg config.Config, p retention.Problem, advice bool) finding {
+func policyFinding(cfg config.Config, p policy.Problem, advice bool) finding {
 	return finding{Line: policyLine(cfg, p.Table, p.Column), Key: "retention.policy", Problem: p.String(), Advice: advice}
 }
 
 // tryErasure finds what the catalog does not tell, such as triggers.
-func tryErasure(ctx context.Context, cfg config.Config, eraser *jobs.Eraser) []finding {
+func tryErasure(ctx context.Context, cfg config.Config, eraser *erasure.Eraser) []finding {
 	trial, err := eraser.Trial(ctx)
 	if err != nil {
 		return []finding{{Key: "retention.policy", Problem: "try an erasure: " + store.Describe(err)}}

@@ -77,7 +77,7 @@ func TestCheckFindsWrongCredentials(t *testing.T) {
 			code, stdout, _ = k.call("check", "--json")
 			require.Equal(t, 1, code)
 			require.NoError(t, json.Unmarshal([]byte(stdout), &report))
-			require.Equal(t, proof{Destination: "spread"}, report.Proofs[1])
+			require.Equal(t, credential{Destination: "spread"}, report.Proofs[1])
 		})
 	}
 }

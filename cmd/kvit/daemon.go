@@ -16,9 +16,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"kvit/config"
+	"kvit/erasure"
+	"kvit/erasure/policy"
 	"kvit/jobs"
 	"kvit/migrations"
-	"kvit/retention"
 	"kvit/store"
 	"kvit/web"
 )
@@ -108,7 +109,7 @@ type daemon struct {
 	cfg      config.Config
 	pool     *pgxpool.Pool
 	registry *prometheus.Registry
-	eraser   *jobs.Eraser
+	eraser   *erasure.Eraser
 	logger   *slog.Logger
 	anchor   *anchorKeeper
 	started  atomic.Bool
@@ -187,7 +188,7 @@ func (d *daemon) checkPolicy(ctx context.Context) {
 		return
 	}
 	if len(problems) > 0 {
-		d.logger.Error("the column policy stops erasures", "err", &retention.PolicyError{Problems: problems})
+		d.logger.Error("the column policy stops erasures", "err", &policy.PolicyError{Problems: problems})
 	}
 }
 

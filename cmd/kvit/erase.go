@@ -16,8 +16,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"kvit/config"
+	"kvit/erasure"
+	"kvit/erasure/policy"
 	"kvit/jobs"
-	"kvit/retention"
 	"kvit/store"
 )
 
@@ -94,7 +95,7 @@ func (a *app) erase(ctx context.Context, o eraseOptions) error {
 	return err
 }
 
-func printReport(w io.Writer, r jobs.Report) {
+func printReport(w io.Writer, r erasure.Report) {
 	if r.DryRun {
 		fmt.Fprintln(w, "dry run: everything below was done and rolled back")
 	}
@@ -145,7 +146,7 @@ func holdEnd(h store.HeldOrder) string {
 }
 
 // openEraser is open for commands that erase, or tell what there is to erase.
-func (a *app) openEraser(ctx context.Context) (config.Config, *pgxpool.Pool, *jobs.Eraser, error) {
+func (a *app) openEraser(ctx context.Context) (config.Config, *pgxpool.Pool, *erasure.Eraser, error) {
 	cfg, pool, logger, err := a.open(ctx)
 	if err != nil {
 		return config.Config{}, nil, nil, err
@@ -159,16 +160,16 @@ func (a *app) openEraser(ctx context.Context) (config.Config, *pgxpool.Pool, *jo
 }
 
 // newEraser makes the eraser of the configuration. metrics may be nil.
-func newEraser(cfg config.Config, pool *pgxpool.Pool, metrics *jobs.Metrics, logger *slog.Logger) (*jobs.Eraser, error) {
+func newEraser(cfg config.Config, pool *pgxpool.Pool, metrics *jobs.Metrics, logger *slog.Logger) (*erasure.Eraser, error) {
 	schedule, err := cron.ParseStandard("CRON_TZ=" + cfg.Retention.TimeZone + " " + cfg.Retention.Schedule)
 	if err != nil {
 		return nil, fmt.Errorf("read retention.schedule: %w", err)
 	}
-	eraser := &jobs.Eraser{
+	eraser := &erasure.Eraser{
 		DB: pool, Policy: policyOf(cfg.Retention.Policy), Carts: cartsOf(cfg.Retention.Carts),
 		EventsAfter: cfg.Retention.EventsAfter, ReceiptsAfter: cfg.Retention.ReceiptsAfter,
 		BatchOrders: cfg.Retention.BatchOrders, BatchTime: cfg.Retention.BatchTime, MaxReplicaLag: cfg.Retention.MaxReplicaLag,
-		Brake:    jobs.Brake{MaxOrders: cfg.Retention.Brake.MaxOrders, MaxShare: cfg.Retention.Brake.MaxShare},
+		Brake:    erasure.Brake{MaxOrders: cfg.Retention.Brake.MaxOrders, MaxShare: cfg.Retention.Brake.MaxShare},
 		Schedule: schedule, Logger: logger,
 	}
 	// Without a policy nothing of the shop is erased: kvit then only looks after its own events.
@@ -184,25 +185,25 @@ func newEraser(cfg config.Config, pool *pgxpool.Pool, metrics *jobs.Metrics, log
 	return eraser, nil
 }
 
-func policyOf(tables []config.TablePolicy) retention.Policy {
-	var policy retention.Policy
+func policyOf(tables []config.TablePolicy) policy.Policy {
+	var p policy.Policy
 	for _, t := range tables {
-		table := retention.Table{
+		table := policy.Table{
 			Name: t.Table, Parent: t.Parent, DeleteRows: t.DeleteRows, KeepRows: t.KeepRows, Columns: columnsOf(t.Columns),
 		}
 		if t.Match != nil {
-			table.Match = &retention.Match{Column: t.Match.Column, OrderColumn: t.Match.OrderColumn}
+			table.Match = &policy.Match{Column: t.Match.Column, OrderColumn: t.Match.OrderColumn}
 		}
-		policy.Tables = append(policy.Tables, table)
+		p.Tables = append(p.Tables, table)
 	}
-	return policy
+	return p
 }
 
-func columnsOf(columns []config.ColumnPolicy) []retention.Column {
-	var list []retention.Column
+func columnsOf(columns []config.ColumnPolicy) []policy.Column {
+	var list []policy.Column
 	for _, c := range columns {
-		list = append(list, retention.Column{
-			Name: c.Name, Strategy: retention.Strategy(c.Strategy), Text: c.Text, Unit: c.Unit, Length: c.Length, Paths: columnsOf(c.Paths),
+		list = append(list, policy.Column{
+			Name: c.Name, Strategy: policy.Strategy(c.Strategy), Text: c.Text, Unit: c.Unit, Length: c.Length, Paths: columnsOf(c.Paths),
 		})
 	}
 	return list

@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"kvit/jobs"
+	"kvit/erasure"
 	"kvit/store/storetest"
 )
 
@@ -72,7 +72,7 @@ func TestEraseAsksBeforeItErasesALot(t *testing.T) {
 
 	code, _, _ = k.call("erase", "--dry-run", "--confirm")
 	require.Equal(t, 2, code)
-	var report jobs.Report
+	var report erasure.Report
 	require.NoError(t, json.Unmarshal([]byte(k.mustCall("erase", "--confirm", "--json")), &report))
 	require.Equal(t, 3, report.Orders)
 	require.Equal(t, "E4", report.Holds[0].OrderRef)

@@ -11,8 +11,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"kvit/config"
-	"kvit/jobs"
-	"kvit/retention"
+	"kvit/erasure"
+	"kvit/erasure/policy"
+	"kvit/erasure/proof"
 )
 
 // eraseAgain is kvit erase --replay.
@@ -47,14 +48,14 @@ func (a *app) eraseAgain(ctx context.Context, o eraseOptions) error {
 }
 
 // exportIn reads a file as often as it is asked to.
-func exportIn(file string) jobs.Export {
-	return func(do func(retention.Certificate) error) error {
+func exportIn(file string) erasure.Export {
+	return func(do func(proof.Certificate) error) error {
 		f, err := os.Open(file)
 		if err != nil {
 			return err
 		}
 		defer func() { _ = f.Close() }()
-		return retention.ReadCertificates(f, do)
+		return proof.ReadCertificates(f, do)
 	}
 }
 
@@ -72,7 +73,7 @@ func (a *app) settleAnchor(ctx context.Context, cfg config.Config, pool *pgxpool
 	}
 	var last int64
 	var there string
-	err = exportIn(file)(func(c retention.Certificate) error {
+	err = exportIn(file)(func(c proof.Certificate) error {
 		last = c.Number
 		if c.Number == known.Number {
 			there = c.Hash
@@ -91,7 +92,7 @@ func (a *app) settleAnchor(ctx context.Context, cfg config.Config, pool *pgxpool
 	return errReported
 }
 
-func printReplay(w io.Writer, r *jobs.Replayed) {
+func printReplay(w io.Writer, r *erasure.Replayed) {
 	fmt.Fprintf(w, "certificates      %d in the export, %d given back to the database\n", r.Certificates, r.Appended)
 	if r.Forked {
 		fmt.Fprintln(w, "the database has certificates from after the restore: keep the export beside it as the proof of what was before")
@@ -102,17 +103,17 @@ func printReplay(w io.Writer, r *jobs.Replayed) {
 }
 
 func isMisfit(err error) bool {
-	var misfit *retention.PolicyError
+	var misfit *policy.PolicyError
 	return errors.As(err, &misfit)
 }
 
 // isReported: the report says it all.
 func isReported(err error) bool {
-	return isMisfit(err) || errors.Is(err, jobs.ErrNotErased)
+	return isMisfit(err) || errors.Is(err, erasure.ErrNotErased)
 }
 
 // tell prints a report.
-func (a *app) tell(report jobs.Report, asJSON bool) error {
+func (a *app) tell(report erasure.Report, asJSON bool) error {
 	if asJSON {
 		return printJSON(a.stdout, report)
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"kvit/config"
-	"kvit/jobs"
-	"kvit/retention"
+	"kvit/erasure"
+	"kvit/erasure/policy"
 	"kvit/store"
 )
 
@@ -55,36 +55,36 @@ which kvit check refuses until somebody has decided. Read every line: what no na
 	return cmd
 }
 
-func (a *app) draftPolicy(ctx context.Context, tables []string) (retention.Draft, error) {
+func (a *app) draftPolicy(ctx context.Context, tables []string) (policy.Draft, error) {
 	// These two may be waiting for what the draft says; "kvit check" finds what is wrong with them.
 	cfg, err := a.load("retention", "destinations")
 	if err != nil {
-		return retention.Draft{}, err
+		return policy.Draft{}, err
 	}
 	pool, err := openPool(ctx, cfg)
 	if err != nil {
-		return retention.Draft{}, err
+		return policy.Draft{}, err
 	}
 	defer pool.Close()
 	if cfg.Shop == nil {
-		return retention.Draft{}, errors.New("shop.orders is missing in the configuration: it says what an order is")
+		return policy.Draft{}, errors.New("shop.orders is missing in the configuration: it says what an order is")
 	}
 	more, err := furtherTables(tables, cfg.Shop.Orders.Table)
 	if err != nil {
-		return retention.Draft{}, err
+		return policy.Draft{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	orders := cfg.Shop.Orders
-	related, err := store.RelatedTables(ctx, pool, orders.Table, more, retention.DraftDepth)
+	related, err := store.RelatedTables(ctx, pool, orders.Table, more, policy.DraftDepth)
 	if err != nil {
-		return retention.Draft{}, err
+		return policy.Draft{}, err
 	}
-	database, err := jobs.ReadDatabase(ctx, pool, related)
+	database, err := erasure.ReadDatabase(ctx, pool, related)
 	if err != nil {
-		return retention.Draft{}, err
+		return policy.Draft{}, err
 	}
-	return retention.DraftPolicy(retention.DraftSource{
+	return policy.DraftPolicy(policy.DraftSource{
 		Orders: ordersTable(orders), CustomerID: orders.CustomerID, Tables: related, Asked: more, Database: database,
 	}), nil
 }
@@ -107,8 +107,8 @@ func furtherTables(tables []string, orders string) ([]string, error) {
 	return more, nil
 }
 
-func ordersTable(o config.Orders) retention.OrdersTable {
-	return retention.OrdersTable{
+func ordersTable(o config.Orders) policy.OrdersTable {
+	return policy.OrdersTable{
 		Name: o.Table, Ref: o.Ref, PlacedAt: o.PlacedAt, ImportedAt: o.ImportedAt, ERPNumber: o.ERPNumber, ErasedAt: o.ErasedAt, Email: o.Email,
 	}
 }

@@ -14,15 +14,15 @@ import (
 // proveTimeout bounds the call to each provider; all are made at once.
 const proveTimeout = 15 * time.Second
 
-// proof is what became of proving a destination's credentials.
-type proof struct {
+// credential is what became of proving a destination's credentials.
+type credential struct {
 	Destination string `json:"destination"`
 	Proved      string `json:"proved"` // what was proved, or why nothing was; empty: a finding says what is wrong
 	OK          bool   `json:"ok"`     // the provider has accepted the credentials
 }
 
 // text is empty for a failure: that is a finding.
-func (p proof) text() string {
+func (p credential) text() string {
 	switch {
 	case p.OK:
 		return fmt.Sprintf("proved: destinations.%s: %s", p.Destination, p.Proved)
@@ -35,10 +35,10 @@ func (p proof) text() string {
 
 // prove begins to ask the providers of all enabled destinations, and returns a function that waits
 // for their answers. They come in the order of the configuration.
-func prove(ctx context.Context, cfg config.Config) (wait func() ([]finding, []proof)) {
+func prove(ctx context.Context, cfg config.Config) (wait func() ([]finding, []credential)) {
 	type result struct {
 		finding *finding
-		proof   *proof
+		proof   *credential
 	}
 	results := make([]result, len(cfg.Destinations))
 	var group sync.WaitGroup
@@ -47,7 +47,7 @@ func prove(ctx context.Context, cfg config.Config) (wait func() ([]finding, []pr
 			group.Go(func() { results[i].finding, results[i].proof = proveOne(ctx, d) })
 		}
 	}
-	return func() (findings []finding, proofs []proof) {
+	return func() (findings []finding, proofs []credential) {
 		group.Wait()
 		for _, r := range results {
 			if r.finding != nil {
@@ -62,21 +62,21 @@ func prove(ctx context.Context, cfg config.Config) (wait func() ([]finding, []pr
 }
 
 // proveOne returns nothing for a destination that cannot be made: that is a finding already.
-func proveOne(ctx context.Context, d config.Destination) (*finding, *proof) {
+func proveOne(ctx context.Context, d config.Destination) (*finding, *credential) {
 	adapter, err := adapterOf(d, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, nil
 	}
 	prober, ok := adapter.(destination.Prober)
 	if !ok {
-		return nil, &proof{Destination: d.Name, Proved: fmt.Sprintf(
+		return nil, &credential{Destination: d.Name, Proved: fmt.Sprintf(
 			"credentials are not proved: %s has no call that counts nothing; `kvit check --send-test %s` sends a marked event", d.Kind, d.Name)}
 	}
 	ctx, cancel := context.WithTimeout(ctx, proveTimeout)
 	defer cancel()
 	proved, err := prober.Prove(ctx)
 	if err != nil {
-		return &finding{Line: d.Line, Key: "destinations." + d.Name, Problem: "credentials are not proved: " + err.Error()}, &proof{Destination: d.Name}
+		return &finding{Line: d.Line, Key: "destinations." + d.Name, Problem: "credentials are not proved: " + err.Error()}, &credential{Destination: d.Name}
 	}
-	return nil, &proof{Destination: d.Name, Proved: proved, OK: true}
+	return nil, &credential{Destination: d.Name, Proved: proved, OK: true}
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"kvit/config"
-	"kvit/jobs"
-	"kvit/retention"
+	"kvit/erasure"
+	"kvit/erasure/policy"
 	"kvit/store"
 )
 
@@ -25,12 +25,12 @@ type status struct {
 	Orders       *store.OrdersStatus       `json:"orders"` // null: shop.orders is not configured
 	LastErasure  *time.Time                `json:"last_erasure"`
 	Braked       int                       `json:"braked"` // orders, or carts of one rule, that were due when the brake stopped the last run; 0: it did not
-	Carts        []jobs.CartsStatus        `json:"carts"`
+	Carts        []erasure.CartsStatus     `json:"carts"`
 
 	OpenTasks  int64      `json:"open_tasks"` // destinations that somebody has to tell about a person's request
 	OldestTask *time.Time `json:"oldest_task"`
 
-	PolicyProblems []retention.Problem `json:"policy_problems"` // each stops the erasure of its table
+	PolicyProblems []policy.Problem `json:"policy_problems"` // each stops the erasure of its table
 }
 
 func (a *app) statusCommand() *cobra.Command {
@@ -98,7 +98,7 @@ func (s *status) readErasure(ctx context.Context, cfg config.Config, pool *pgxpo
 		return err
 	}
 	problems, err := eraser.Problems(ctx)
-	s.PolicyProblems = append([]retention.Problem{}, problems...)
+	s.PolicyProblems = append([]policy.Problem{}, problems...)
 	return err
 }
 

@@ -17,7 +17,7 @@ import (
 	"kvit/destination/klaviyo/klaviyotest"
 	"kvit/destination/spread/spreadtest"
 	"kvit/destination/webhook/webhooktest"
-	"kvit/jobs"
+	"kvit/erasure"
 	"kvit/store"
 	"kvit/store/storetest"
 )
@@ -390,7 +390,7 @@ func TestReferencesOfRequests(t *testing.T) {
 		{"TICKET-17", "", true}, {"17", "4711", true}, {"Anfrage 2026/3", "4711", true}, {"TICKET-17", "17", true},
 		{"17", "17", false}, {"C-123456 asks", "c-123456", false}, {"jane@example.com", "", false}, {strings.Repeat("x", 101), "", false},
 	} {
-		err := checkRequest(jobs.SubjectRequest{Subject: store.Subject{CustomerID: c.id}, Reference: c.reference, By: "anna"})
+		err := checkRequest(erasure.SubjectRequest{Subject: store.Subject{CustomerID: c.id}, Reference: c.reference, By: "anna"})
 		require.Equal(t, c.fits, err == nil, "%s for %s: %v", c.reference, c.id, err)
 	}
 }

@@ -16,13 +16,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"kvit/config"
-	"kvit/jobs"
+	"kvit/erasure"
 	"kvit/store"
 )
 
 func (a *app) subjectEraseCommand() *cobra.Command {
 	var (
-		q              jobs.SubjectRequest
+		q              erasure.SubjectRequest
 		dryRun, asJSON bool
 	)
 	cmd := &cobra.Command{
@@ -60,7 +60,7 @@ Exit 1 if anything stays or a provider could not be told.`,
 const longestReference = 100
 
 // checkRequest refuses a reference that is missing, or that would keep what has to go.
-func checkRequest(q jobs.SubjectRequest) error {
+func checkRequest(q erasure.SubjectRequest) error {
 	switch {
 	case q.Reference == "" || q.By == "":
 		return fmt.Errorf("%w: --reference and --by must be given", errUsage)
@@ -83,14 +83,14 @@ func isControl(r rune) bool { return r < ' ' || r == 0x7f }
 
 // subjectResult is what `kvit subject erase --json` prints.
 type subjectResult struct {
-	jobs.SubjectReport
+	erasure.SubjectReport
 	Tasks []toldTask `json:"tasks"`
 	Notes []string   `json:"notes"`
 
 	refused bool
 }
 
-func (a *app) subjectErase(ctx context.Context, q jobs.SubjectRequest, dryRun, asJSON bool) error {
+func (a *app) subjectErase(ctx context.Context, q erasure.SubjectRequest, dryRun, asJSON bool) error {
 	cfg, pool, eraser, err := a.openEraser(ctx)
 	if err != nil {
 		return err
@@ -105,7 +105,7 @@ func (a *app) subjectErase(ctx context.Context, q jobs.SubjectRequest, dryRun, a
 		result.Notes = append(result.Notes, "retention.policy is missing: nothing of the shop's tables is erased")
 	}
 	report, err := a.eraseSubject(ctx, cfg, pool, eraser, q, dryRun)
-	result.SubjectReport, result.refused = report, errors.Is(err, jobs.ErrRefused)
+	result.SubjectReport, result.refused = report, errors.Is(err, erasure.ErrRefused)
 	if err == nil || result.refused {
 		result.Tasks, err = a.tellTasks(ctx, cfg, pool, eraser.Logger, q.Subject, report)
 	}
@@ -121,12 +121,12 @@ func (a *app) subjectErase(ctx context.Context, q jobs.SubjectRequest, dryRun, a
 }
 
 // eraseSubject refuses a database that has gone back, and moves the anchor when certificates have come.
-func (a *app) eraseSubject(ctx context.Context, cfg config.Config, pool *pgxpool.Pool, eraser *jobs.Eraser, q jobs.SubjectRequest, dryRun bool) (jobs.SubjectReport, error) {
+func (a *app) eraseSubject(ctx context.Context, cfg config.Config, pool *pgxpool.Pool, eraser *erasure.Eraser, q erasure.SubjectRequest, dryRun bool) (erasure.SubjectReport, error) {
 	if dryRun {
 		return eraser.DryEraseSubject(ctx, q)
 	}
 	if err := keepAnchor(ctx, cfg, pool); err != nil {
-		return jobs.SubjectReport{}, err
+		return erasure.SubjectReport{}, err
 	}
 	report, err := eraser.EraseSubject(ctx, q)
 	if err := keepAnchor(ctx, cfg, pool); err != nil {
@@ -136,7 +136,7 @@ func (a *app) eraseSubject(ctx context.Context, cfg config.Config, pool *pgxpool
 }
 
 // tellTasks tells nobody in a dry run, whose tasks are rolled back.
-func (a *app) tellTasks(ctx context.Context, cfg config.Config, pool *pgxpool.Pool, logger *slog.Logger, subject store.Subject, report jobs.SubjectReport) ([]toldTask, error) {
+func (a *app) tellTasks(ctx context.Context, cfg config.Config, pool *pgxpool.Pool, logger *slog.Logger, subject store.Subject, report erasure.SubjectReport) ([]toldTask, error) {
 	if report.DryRun {
 		tasks := []toldTask{}
 		for _, task := range report.Tasks {

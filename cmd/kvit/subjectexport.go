@@ -11,8 +11,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"kvit/jobs"
-	"kvit/retention"
+	"kvit/erasure"
+	"kvit/erasure/policy"
 	"kvit/store"
 )
 
@@ -39,7 +39,7 @@ func (a *app) subjectExport(ctx context.Context, subject store.Subject, out stri
 		if err := subject.Searchable(*export.orders); err != nil {
 			return err
 		}
-		export.policy.Orders = retention.OrdersTable{Name: export.orders.Table, Email: export.orders.Email} // what leads to orders
+		export.policy.Orders = policy.OrdersTable{Name: export.orders.Table, Email: export.orders.Email} // what leads to orders
 	}
 	if export.notes, err = policyNotes(ctx, eraser); err != nil {
 		return describe("check the column policy", err)
@@ -75,7 +75,7 @@ func describe(action string, err error) error {
 }
 
 // policyNotes tell where the policy does not fit: something there may not have been searched.
-func policyNotes(ctx context.Context, eraser *jobs.Eraser) ([]string, error) {
+func policyNotes(ctx context.Context, eraser *erasure.Eraser) ([]string, error) {
 	problems, err := eraser.Check(ctx)
 	if err != nil {
 		return nil, err
@@ -91,7 +91,7 @@ func policyNotes(ctx context.Context, eraser *jobs.Eraser) ([]string, error) {
 type subjectExport struct {
 	subject store.Subject
 	orders  *store.Orders // nil: no shop is configured
-	policy  retention.Policy
+	policy  policy.Policy
 	notes   []string
 
 	to    *bufio.Writer
@@ -188,7 +188,7 @@ func (e *subjectExport) tables(ctx context.Context, db store.DB) error {
 }
 
 // reachedBy is the table as the store takes it.
-func reachedBy(r retention.Reached) store.Reached {
+func reachedBy(r policy.Reached) store.Reached {
 	reached := store.Reached{Table: r.Table}
 	for _, l := range r.Path {
 		reached.Path = append(reached.Path, store.Link(l))

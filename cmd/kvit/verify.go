@@ -15,7 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
-	"kvit/retention"
+	"kvit/erasure/proof"
 	"kvit/store"
 )
 
@@ -86,7 +86,7 @@ func (o *verifyOptions) complete(args []string) error {
 }
 
 // tellChain goes to stderr where stdout has the certificates.
-func (a *app) tellChain(chain retention.Chain, o verifyOptions) {
+func (a *app) tellChain(chain proof.Chain, o verifyOptions) {
 	w := a.stdout
 	if o.export == stdoutName {
 		w = a.stderr
@@ -98,13 +98,13 @@ func (a *app) tellChain(chain retention.Chain, o verifyOptions) {
 	fmt.Fprintln(w)
 }
 
-func (a *app) verify(ctx context.Context, o verifyOptions) (retention.Chain, error) {
+func (a *app) verify(ctx context.Context, o verifyOptions) (proof.Chain, error) {
 	if o.file != "" {
 		return verifyFile(o.file)
 	}
 	_, pool, _, err := a.open(ctx)
 	if err != nil {
-		return retention.Chain{}, err
+		return proof.Chain{}, err
 	}
 	defer pool.Close()
 	switch o.export {
@@ -116,21 +116,21 @@ func (a *app) verify(ctx context.Context, o verifyOptions) (retention.Chain, err
 	return exportFile(ctx, pool, o.export, o.force)
 }
 
-func verifyFile(file string) (chain retention.Chain, err error) {
+func verifyFile(file string) (chain proof.Chain, err error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return chain, err
 	}
 	defer func() { _ = f.Close() }()
-	err = retention.ReadCertificates(f, chain.Verify)
+	err = proof.ReadCertificates(f, chain.Verify)
 	return chain, err
 }
 
 // verifyDatabase calls each, if there is one, for every certificate that holds, in the order of the
 // numbers.
-func verifyDatabase(ctx context.Context, db store.DB, each func(retention.Certificate) error) (chain retention.Chain, err error) {
+func verifyDatabase(ctx context.Context, db store.DB, each func(proof.Certificate) error) (chain proof.Chain, err error) {
 	err = store.EachCertificate(ctx, db, func(c store.Certificate) error {
-		certificate := retention.Certificate(c)
+		certificate := proof.Certificate(c)
 		if err := chain.Verify(certificate); err != nil || each == nil {
 			return err
 		}
@@ -139,15 +139,15 @@ func verifyDatabase(ctx context.Context, db store.DB, each func(retention.Certif
 	return chain, err
 }
 
-// exportTo writes the certificates as retention.ReadCertificates reads them. All are of one snapshot, so
+// exportTo writes the certificates as proof.ReadCertificates reads them. All are of one snapshot, so
 // that an erasure meanwhile is in it as a whole or not at all.
-func exportTo(ctx context.Context, pool *pgxpool.Pool, w io.Writer) (chain retention.Chain, err error) {
+func exportTo(ctx context.Context, pool *pgxpool.Pool, w io.Writer) (chain proof.Chain, err error) {
 	buffered := bufio.NewWriter(w)
 	encoder := json.NewEncoder(buffered)
 	encoder.SetEscapeHTML(false)
 	snapshot := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err = pgx.BeginTxFunc(ctx, pool, snapshot, func(tx pgx.Tx) error {
-		chain, err = verifyDatabase(ctx, tx, func(c retention.Certificate) error {
+		chain, err = verifyDatabase(ctx, tx, func(c proof.Certificate) error {
 			return encoder.Encode(c)
 		})
 		return err
@@ -161,7 +161,7 @@ func exportTo(ctx context.Context, pool *pgxpool.Pool, w io.Writer) (chain reten
 	return chain, nil
 }
 
-func exportFile(ctx context.Context, pool *pgxpool.Pool, name string, force bool) (chain retention.Chain, err error) {
+func exportFile(ctx context.Context, pool *pgxpool.Pool, name string, force bool) (chain proof.Chain, err error) {
 	err = writeFile(name, force, func(w io.Writer) error {
 		chain, err = exportTo(ctx, pool, w)
 		return err

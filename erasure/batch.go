@@ -1,0 +1,340 @@
+package erasure
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"kvit/erasure/policy"
+	"kvit/erasure/proof"
+	"kvit/store"
+)
+
+// batch erases one batch of orders in one transaction. It returns them even if that fails.
+func (r *eraseRun) batch(ctx context.Context, due store.Due) (orders []store.DueOrder, err error) {
+	var done batchDone
+	err = pgx.BeginFunc(ctx, r.db, func(tx pgx.Tx) error {
+		orders, done, err = r.erase(ctx, tx, due)
+		if err != nil || len(orders) == 0 {
+			return err
+		}
+		return r.parting(ctx, tx)
+	})
+	if err != nil || len(orders) == 0 {
+		return orders, err
+	}
+	r.report.add(orders, done)
+	if done.waiting {
+		return orders, nil
+	}
+	if r.OrdersErased != nil && !r.report.DryRun {
+		r.OrdersErased(len(orders))
+	}
+	return orders, nil
+}
+
+// parting is the last that a batch does before its transaction ends.
+func (r *eraseRun) parting(ctx context.Context, tx pgx.Tx) error {
+	if r.lookout.tx == nil {
+		return store.CheckConstraints(ctx, tx) // in one transaction, no commit will do it for this batch
+	}
+	return r.lookout.waiters(ctx, tx)
+}
+
+// batchDone is what became of a batch.
+type batchDone struct {
+	counts  rowCounts                   // of this time
+	columns map[string]map[string]int64 // values overwritten, by table and column; of a dry run alone
+	shared  map[string]int64            // rows that stay, by order reference
+	waiting bool                        // tables are left, so that the orders are not erased yet
+}
+
+// maxSamples is how many references a report names.
+const maxSamples = 10
+
+// add counts what a batch has done.
+func (r *Report) add(orders []store.DueOrder, done batchDone) {
+	for _, tables := range done.counts {
+		for table, n := range tables {
+			r.Rows[table] += n
+		}
+		r.Events += int(tables[eventTable])
+	}
+	for table, columns := range done.columns {
+		if r.Columns[table] == nil {
+			r.Columns[table] = map[string]int64{}
+		}
+		for column, n := range columns {
+			r.Columns[table][column] += n
+		}
+	}
+	for _, o := range orders[:min(len(orders), maxSamples-len(r.Samples))] {
+		r.Samples = append(r.Samples, o.Ref)
+	}
+	if done.waiting {
+		r.Waiting += len(orders)
+	} else {
+		r.Orders += len(orders)
+	}
+}
+
+// rowCounts are the rows overwritten or deleted, by order reference and table.
+type rowCounts map[string]map[string]int64
+
+func (c rowCounts) add(table string, refs []string, byRef map[string]int64) {
+	for _, ref := range refs {
+		if c[ref] == nil {
+			c[ref] = map[string]int64{}
+		}
+		c[ref][table] += byRef[ref]
+	}
+}
+
+// without leaves out the orders for which a table is done.
+func (c rowCounts) without(table string, refs []string) []string {
+	return slices.DeleteFunc(slices.Clone(refs), func(ref string) bool {
+		_, done := c[ref][table]
+		return done
+	})
+}
+
+const eventTable = "kvit.event"
+
+func (r *eraseRun) erase(ctx context.Context, tx pgx.Tx, due store.Due) ([]store.DueOrder, batchDone, error) {
+	var done batchDone
+	if err := store.LockErasure(ctx, tx); err != nil {
+		return nil, done, err
+	}
+	plan, err := r.fit(ctx, tx)
+	if err != nil {
+		return nil, done, err
+	}
+	orders, err := store.LockDueOrders(ctx, tx, r.shop, due)
+	if err != nil || len(orders) == 0 {
+		return nil, done, err
+	}
+	if err := plan.findKeys(ctx, tx, r.shop, refsOf(orders)); err != nil {
+		return orders, done, err
+	}
+	progress, err := store.ErasureProgress(ctx, tx, refsOf(orders))
+	if err != nil {
+		return orders, done, err
+	}
+	done = batchDone{counts: rowCounts{}, columns: map[string]map[string]int64{}, shared: map[string]int64{}, waiting: plan.waiting}
+	if err := r.eraseRows(ctx, tx, plan, refsOf(orders), progress, &done); err != nil {
+		return orders, done, err
+	}
+	total := plan.total(progress, done.counts)
+	if plan.waiting {
+		return orders, done, store.SaveErasureProgress(ctx, tx, changed(progress, total), r.now)
+	}
+	if err := store.DropErasureProgress(ctx, tx, refsOf(orders)); err != nil {
+		return orders, done, err
+	}
+	return orders, done, r.certify(ctx, tx, due.Clock, orders, total, done.shared)
+}
+
+func refsOf(orders []store.DueOrder) []string {
+	refs := make([]string, len(orders))
+	for i, o := range orders {
+		refs[i] = o.Ref
+	}
+	return refs
+}
+
+// erasePlan is what can be done at the moment.
+type erasePlan struct {
+	erasures []store.TableErasure // the orders table is the last, and not among them while something waits
+	waiting  bool                 // for tables that the policy does not fit
+}
+
+// fit checks the policy in the transaction that relies on it, under a lock that keeps columns from
+// being added: a table that got one a minute ago is left alone.
+func (r *eraseRun) fit(ctx context.Context, tx pgx.Tx) (erasePlan, error) {
+	p := r.policy()
+	if err := store.LockTables(ctx, tx, p.TableNames()); err != nil {
+		return erasePlan{}, err
+	}
+	database, err := ReadDatabase(ctx, tx, p.TableNames())
+	if err != nil {
+		return erasePlan{}, err
+	}
+	r.misfit = p.Check(database)
+	blocked, all := p.Blocked(database, r.misfit)
+	r.report.Blocked = append([]policy.Blocked{}, blocked...)
+	if all {
+		return erasePlan{}, &policy.PolicyError{Problems: r.misfit}
+	}
+	if r.shop, err = r.Orders.Resolved(ctx, tx); err != nil {
+		return erasePlan{}, err
+	}
+	plan := erasePlan{waiting: len(blocked) > 0}
+	for _, e := range r.statements(p, database) {
+		isBlocked := slices.ContainsFunc(blocked, func(b policy.Blocked) bool { return b.Table == e.Table })
+		if isBlocked || plan.waiting && e.Table == r.Orders.Table {
+			continue
+		}
+		plan.erasures = append(plan.erasures, e)
+	}
+	return plan, nil
+}
+
+// keyTypes are those of numbers that the shop gives, or of references. Anything else, such as an e-mail
+// address, stays in the database: a server may log the parameters of statements.
+var keyTypes = []string{"smallint", "integer", "bigint", "uuid"}
+
+// findKeys reads once what the tables' rows are found by.
+func (p erasePlan) findKeys(ctx context.Context, tx pgx.Tx, shop store.Orders, refs []string) error {
+	known := map[string]map[string]string{}
+	for i, e := range p.erasures {
+		if len(e.Path) == 0 {
+			continue
+		}
+		last := e.Path[len(e.Path)-1]
+		if last.Fold || !slices.Contains(keyTypes, last.Type) {
+			continue
+		}
+		if known[last.Key] == nil {
+			keys, err := store.OrderKeys(ctx, tx, shop, last.Key, refs)
+			if err != nil {
+				return err
+			}
+			known[last.Key] = keys
+		}
+		p.erasures[i].Keys = known[last.Key]
+	}
+	return nil
+}
+
+// eraseRows leaves out what is done already while something waits. When nothing does, all is done once
+// more for orders of which a part was done ahead: rows may have come since, and the policy may have
+// changed.
+func (r *eraseRun) eraseRows(ctx context.Context, tx pgx.Tx, plan erasePlan, refs []string, progress rowCounts, done *batchDone) error {
+	var later []tableRefs
+	for _, e := range plan.erasures {
+		t := tableRefs{e, refs}
+		if plan.waiting {
+			t.refs = progress.without(e.Table, refs)
+		}
+		if len(t.refs) == 0 {
+			continue
+		}
+		if err := r.eraseTable(ctx, tx, t, done); err != nil {
+			return err
+		}
+		if !e.Cut {
+			later = append(later, t)
+			continue
+		}
+		if err := r.verify(ctx, tx, t, done); err != nil {
+			return err
+		}
+	}
+	byRef, err := store.EraseOrderEvents(ctx, tx, refs, r.now)
+	if err != nil {
+		return err
+	}
+	done.counts.add(eventTable, refs, byRef)
+	// At the end, since a trigger of one table may write to another.
+	for _, t := range later {
+		if err := r.verify(ctx, tx, t, done); err != nil {
+			return err
+		}
+	}
+	left, err := store.EventsLeft(ctx, tx, refs)
+	if err != nil {
+		return err
+	}
+	return remain(eventTable, left)
+}
+
+// tableRefs is a table and the orders that it is erased for.
+type tableRefs struct {
+	store.TableErasure
+	refs []string
+}
+
+func (r *eraseRun) eraseTable(ctx context.Context, tx pgx.Tx, t tableRefs, done *batchDone) error {
+	if r.report.DryRun {
+		columns, err := store.CountValues(ctx, tx, r.shop, t.TableErasure, t.refs)
+		if err != nil {
+			return err
+		}
+		if columns != nil {
+			done.columns[t.Table] = columns
+		}
+	}
+	byRef, err := store.EraseTable(ctx, tx, r.shop, t.TableErasure, t.refs, r.now)
+	if err != nil {
+		return err
+	}
+	done.counts.add(t.Table, t.refs, byRef)
+	return nil
+}
+
+// verify looks for what should be gone: a trigger or a rule of the shop may have kept it.
+func (r *eraseRun) verify(ctx context.Context, tx pgx.Tx, t tableRefs, done *batchDone) error {
+	found, err := store.FindRemains(ctx, tx, r.shop, t.TableErasure, t.refs)
+	if err != nil {
+		return err
+	}
+	for ref, n := range found.Shared {
+		done.shared[ref] += n
+	}
+	return remain(t.Table, found.Left)
+}
+
+// total adds up what was done before and now. Rows that were overwritten before are among those
+// overwritten once more, while rows that were deleted are not.
+func (p erasePlan) total(before, now rowCounts) rowCounts {
+	overwritten := map[string]bool{}
+	for _, e := range p.erasures {
+		overwritten[e.Table] = !e.DeleteRows
+	}
+	total := rowCounts{}
+	for ref, tables := range now {
+		total[ref] = maps.Clone(before[ref])
+		if total[ref] == nil {
+			total[ref] = map[string]int64{}
+		}
+		for table, n := range tables {
+			if overwritten[table] {
+				total[ref][table] = max(total[ref][table], n)
+			} else {
+				total[ref][table] += n
+			}
+		}
+	}
+	return total
+}
+
+// changed leaves out the orders of which nothing was done this time.
+func changed(before, total rowCounts) rowCounts {
+	return maps.Collect(func(yield func(string, map[string]int64) bool) {
+		for ref, tables := range total {
+			if !maps.Equal(before[ref], tables) && !yield(ref, tables) {
+				return
+			}
+		}
+	})
+}
+
+func (r *eraseRun) certify(ctx context.Context, tx pgx.Tx, clock store.Clock, orders []store.DueOrder, counts rowCounts, shared map[string]int64) error {
+	number, hash, err := store.LastCertificate(ctx, tx)
+	if err != nil {
+		return err
+	}
+	chain := proof.Chain{Number: number, Hash: hash}
+	policyHash := r.policy().Hash()
+	certificates := make([]store.Certificate, len(orders))
+	for i, o := range orders {
+		certificates[i] = store.Certificate(chain.Seal(proof.Certificate{
+			OrderRef: o.Ref, ErasedAt: r.now, Clock: clock.Name, ERPImportedAt: o.ImportedAt, ERPOrderNumber: o.ERPNumber,
+			PolicyHash: policyHash, RowCounts: counts[o.Ref],
+			Verification: map[string]int64{proof.Left: 0, proof.Shared: shared[o.Ref]},
+		}))
+	}
+	return store.AppendCertificates(ctx, tx, certificates)
+}

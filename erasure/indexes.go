@@ -1,0 +1,55 @@
+package erasure
+
+import (
+	"context"
+	"slices"
+
+	"kvit/erasure/policy"
+	"kvit/store"
+)
+
+// MissingIndexes advises statements that make indexes, without which each batch of an erasure reads whole
+// tables. Small tables are left out.
+func (e *Eraser) MissingIndexes(ctx context.Context) ([]string, error) {
+	if e.Orders == nil {
+		return nil, nil
+	}
+	p := e.policy()
+	database, err := ReadDatabase(ctx, e.DB, p.TableNames())
+	if err != nil {
+		return nil, err
+	}
+	var missing []string
+	for _, k := range lookups(p.Erasures(database)) {
+		lacks, err := store.LacksIndex(ctx, e.DB, k)
+		if err != nil {
+			return nil, err
+		}
+		if lacks {
+			missing = append(missing, k.Index())
+		}
+	}
+	return missing, nil
+}
+
+// lookups are the columns by which an erasure finds rows, from the orders down to the table, and for
+// rows of several orders also back up.
+func lookups(erasures []policy.TableErasure) []store.Lookup {
+	var list []store.Lookup
+	add := func(k store.Lookup) {
+		if !slices.Contains(list, k) {
+			list = append(list, k)
+		}
+	}
+	for _, e := range erasures {
+		table := e.Table
+		for _, l := range e.Path {
+			add(store.Lookup{Table: table, Column: l.Column, Fold: l.Fold})
+			if e.Shared {
+				add(store.Lookup{Table: l.Table, Column: l.Key, Fold: l.Fold})
+			}
+			table = l.Table
+		}
+	}
+	return list
+}

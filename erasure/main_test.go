@@ -1,0 +1,9 @@
+package erasure
+
+import (
+	"testing"
+
+	"kvit/store/storetest"
+)
+
+func TestMain(m *testing.M) { storetest.Run(m) }

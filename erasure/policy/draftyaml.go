@@ -1,0 +1,93 @@
+package policy
+
+import (
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// YAML is the draft as the part "retention" of a kvit.yaml, with the reasons as comments.
+func (d Draft) YAML() string {
+	var b strings.Builder
+	b.WriteString("# A first column policy, made of names, types and keys alone: read every line of it.\n" +
+		"# `kvit check` refuses it as long as the word " + reviewWord + " stands anywhere: a person has to decide.\n" +
+		"retention:\n")
+	if d.hashes() {
+		b.WriteString("  # hash needs a secret of its own: hash_key\n")
+	}
+	b.WriteString("  policy:\n")
+	for _, t := range d.Tables {
+		t.write(&b)
+	}
+	return b.String()
+}
+
+func (d Draft) hashes() bool {
+	return slices.ContainsFunc(d.Tables, func(t DraftTable) bool {
+		return slices.ContainsFunc(t.Columns, func(c DraftColumn) bool { return c.Strategy == hash })
+	})
+}
+
+func (t DraftTable) write(b *strings.Builder) {
+	b.WriteString("    - table: " + plain(t.Table) + "\n")
+	if t.Match != nil {
+		line(b, "      match: "+t.Match.yaml(), t.Why)
+	}
+	if t.Parent != "" {
+		line(b, "      parent: "+plain(t.Parent), "")
+	}
+	columns := "      "
+	if t.Rows != "" {
+		line(b, "      rows: "+t.Rows, t.RowsWhy)
+		columns = "      # "
+	}
+	if len(t.Columns) == 0 {
+		return
+	}
+	line(b, columns+"columns:", "")
+	for _, c := range t.Columns {
+		line(b, columns+"  "+plain(c.Name)+": "+c.Strategy.String(), c.Why)
+	}
+}
+
+func (m DraftMatch) yaml() string {
+	if m.Column == "" {
+		return reviewWord
+	}
+	return "{" + plain(m.Column) + ": " + plain(m.OtherColumn) + "}"
+}
+
+// line writes a line with its reason. Reasons hold nothing that could end the line: names in them are
+// plain.
+func line(b *strings.Builder, text, why string) {
+	b.WriteString(text)
+	if why != "" {
+		b.WriteString(" # " + why)
+	}
+	b.WriteByte('\n')
+}
+
+var (
+	// columnName is what the configuration takes for a column.
+	columnName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_$]*$`)
+	plainName  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_$]*(?:\.[A-Za-z_][A-Za-z0-9_$]*)?$`)
+	// yamlWords mean something else than themselves in YAML 1.1 or 1.2.
+	yamlWords = []string{"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
+)
+
+// plain is a name for YAML and its comments: quoted if it is not letters and digits alone.
+func plain(name string) string {
+	if plainName.MatchString(name) && !slices.Contains(yamlWords, strings.ToLower(name)) {
+		return name
+	}
+	return strconv.Quote(name)
+}
+
+func plainList(names []string) string {
+	quoted := make([]string, len(names))
+	for i, name := range names {
+		quoted[i] = plain(name)
+	}
+	return strings.Join(quoted, ", ")
+}

@@ -1,0 +1,135 @@
+// Package proof is what shows an erasure afterwards: the chain of certificates, its export, and the anchor
+// by which a database that has gone back in time is noticed. It runs no SQL.
+package proof
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"strings"
+	"time"
+)
+
+// Certificate proves the erasure of one order. It holds no personal data.
+type Certificate struct {
+	Number         int64            `json:"number"` // 1, 2, 3, ... without a gap
+	OrderRef       string           `json:"order_ref"`
+	ErasedAt       time.Time        `json:"erased_at"`
+	Clock          string           `json:"clock,omitempty"` // why it was due; empty in old certificates
+	ERPImportedAt  *time.Time       `json:"erp_imported_at"` // nil: the ERP never had it
+	ERPOrderNumber *string          `json:"erp_order_number"`
+	PolicyHash     string           `json:"policy_hash"`            // Policy.Hash of the policy that was applied
+	RowCounts      map[string]int64 `json:"row_counts"`             // rows deleted or overwritten, by table
+	Verification   map[string]int64 `json:"verification,omitempty"` // Left and Shared; nil in old certificates
+	PreviousHash   string           `json:"previous_hash"`
+	Hash           string           `json:"hash"`
+}
+
+// What Certificate.Verification tells: the result of looking for what should be gone.
+const (
+	Left   = "left"   // rows that still hold it: 0, or there would be no certificate
+	Shared = "shared" // rows that were left, since orders that are not erased have them, too
+)
+
+// genesis stands where the first certificate's predecessor would.
+var genesis = strings.Repeat("0", 2*sha256.Size)
+
+// Chain is how far a chain of certificates goes. The zero value is an empty chain.
+//
+// Whoever can write the table can also cut off its end, or make the whole chain anew. Against that
+// helps noting Number and Hash somewhere else from time to time.
+type Chain struct {
+	Number int64  `json:"number"` // of the last certificate; 0: none
+	Hash   string `json:"hash"`   // of the last certificate
+}
+
+// BrokenError names the first certificate at which a chain does not hold.
+type BrokenError struct {
+	Number int64
+	Reason string
+}
+
+// Error says what is wrong with which certificate.
+func (e *BrokenError) Error() string {
+	return fmt.Sprintf("certificate %d %s", e.Number, e.Reason)
+}
+
+// Seal gives a certificate its number and hashes and makes it the chain's last.
+func (c *Chain) Seal(cert Certificate) Certificate {
+	cert.Number = c.Number + 1
+	cert.PreviousHash = c.last()
+	cert.Hash = cert.sum()
+	c.Number, c.Hash = cert.Number, cert.Hash
+	return cert
+}
+
+// Verify checks that cert is the chain's next one, unchanged, and makes it the chain's last. It
+// returns a *BrokenError, and leaves the chain as it is, if it is not.
+func (c *Chain) Verify(cert Certificate) error {
+	next := c.Number + 1
+	switch {
+	case cert.Number > next:
+		return &BrokenError{Number: next, Reason: "is missing or out of order"}
+	case cert.Number < next:
+		return &BrokenError{Number: cert.Number, Reason: "is inserted or out of order"}
+	case cert.Hash != cert.sum():
+		return &BrokenError{Number: next, Reason: "was changed"}
+	case cert.PreviousHash != c.last():
+		return &BrokenError{Number: next, Reason: "does not follow the one before it"}
+	}
+	c.Number, c.Hash = cert.Number, cert.Hash
+	return nil
+}
+
+func (c *Chain) last() string {
+	if c.Number == 0 {
+		return genesis
+	}
+	return c.Hash
+}
+
+// canonicalTime is as exact as Postgres keeps times.
+func canonicalTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000Z") }
+
+// sum is the certificate's hash: SHA-256, in hex, of its canonical JSON followed by the hash of the
+// certificate before it. The form never changes, or old certificates could not be verified: what is
+// new is left out where it is empty.
+func (c Certificate) sum() string {
+	counts := map[string]int64{} // none is {}, as in the database
+	maps.Copy(counts, c.RowCounts)
+	var imported *string
+	if c.ERPImportedAt != nil {
+		imported = new(canonicalTime(*c.ERPImportedAt))
+	}
+	form := CanonicalJSON(struct {
+		Number         int64            `json:"number"`
+		OrderRef       string           `json:"order_ref"`
+		ErasedAt       string           `json:"erased_at"`
+		ERPImportedAt  *string          `json:"erp_imported_at"`
+		ERPOrderNumber *string          `json:"erp_order_number"`
+		PolicyHash     string           `json:"policy_hash"`
+		RowCounts      map[string]int64 `json:"row_counts"` // encoded in the order of its keys
+		Clock          string           `json:"clock,omitempty"`
+		Verification   map[string]int64 `json:"verification,omitempty"`
+	}{
+		c.Number, c.OrderRef, canonicalTime(c.ErasedAt), imported,
+		c.ERPOrderNumber, c.PolicyHash, counts, c.Clock, c.Verification,
+	})
+	sum := sha256.Sum256(append(form, c.PreviousHash...))
+	return hex.EncodeToString(sum[:])
+}
+
+// CanonicalJSON is compact, leaves <, > and & as they are, and ends without a newline, so that
+// other programs can make the same bytes.
+func CanonicalJSON(v any) []byte {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(v); err != nil {
+		panic("proof: encode canonical form: " + err.Error()) // strings, numbers and maps of them always encode
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
