@@ -170,10 +170,10 @@ func parseDuration(text string) (time.Duration, string) {
 	return total + rest, ""
 }
 
-// FormatDuration writes a duration as the configuration does: 30d, 24h, 1m30s.
+// FormatDuration writes a duration as the configuration does: 30d, 4h, 1m30s.
 func FormatDuration(d time.Duration) string {
 	const day = 24 * time.Hour
-	if d >= 3*day && d%day == 0 {
+	if d >= day && d%day == 0 {
 		return fmt.Sprintf("%dd", d/day)
 	}
 	text := d.String()

@@ -125,7 +125,7 @@ func TestRetriesEndWhenARepeatIsNoLongerRecognised(t *testing.T) {
 		t.Parallel()
 		b, id := setup(t)
 		require.NoError(t, b.work(t.Context(), id, old))
-		require.Equal(t, "expired: may have arrived more than 48h ago, a repeat would not be recognised (repeats_known_for)", b.receipt(id))
+		require.Equal(t, "expired: may have arrived more than 2d ago, a repeat would not be recognised (repeats_known_for)", b.receipt(id))
 		require.True(t, b.unclear(id))
 		require.Empty(t, b.sent)
 	})
@@ -150,7 +150,7 @@ func TestAgeCountsToTheEndOfTheAttempt(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.lane.timeout = 30 * time.Second
-	for age, want := range map[string]string{"23 hours 59 minutes 45 seconds": "expired: occurred more than 24h ago (max_age)", "23 hours 59 minutes": "delivered"} {
+	for age, want := range map[string]string{"23 hours 59 minutes 45 seconds": "expired: occurred more than 1d ago (max_age)", "23 hours 59 minutes": "delivered"} {
 		id := b.event("order_paid", map[string]string{"occurred_at": "now() - interval '" + age + "'"})
 		require.NoError(t, b.work(t.Context(), id))
 		require.Equal(t, want, b.receipt(id))

@@ -199,7 +199,7 @@ func TestRefusedBeforeSending(t *testing.T) {
 		receipt string
 	}{
 		"Defect":  {event: map[string]string{"order_ref": "repeat('x', 300)"}, receipt: "rejected: order_ref: is longer than 200 characters"},
-		"Expired": {event: map[string]string{"occurred_at": "now() - interval '2 days'"}, receipt: "expired: occurred more than 24h ago (max_age)"},
+		"Expired": {event: map[string]string{"occurred_at": "now() - interval '2 days'"}, receipt: "expired: occurred more than 1d ago (max_age)"},
 		"Erased":  {change: `update kvit.event set erased_at = now(), payload = null`, receipt: "erased: its data was due before it could be delivered"},
 	} {
 		t.Run(name, func(t *testing.T) {
