@@ -56,7 +56,7 @@ func SubjectOrders(ctx context.Context, db DB, o Orders, s Subject, now time.Tim
 	}
 	// No join: the clocks' predicates name columns of the orders table alone.
 	rows, _ := db.Query(ctx, o.sql(`
-		select o.{ref}::text as ref, o.{imported_at}::timestamptz as imported_at, o.{erased_at}::timestamptz as erased_at,
+		select o.{ref}::text as ref, {o.imported_at}::timestamptz as imported_at, {o.erased_at}::timestamptz as erased_at,
 		       {due_at} as due_at, `+held(search.args.add(now))+` as held,
 		       (select h.expires_at from kvit.legal_hold h where h.order_ref = o.{ref}::text) as held_until, `+customer+` as customer
 		from {orders} o

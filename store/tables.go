@@ -120,7 +120,7 @@ func SampleOrder(ctx context.Context, tx pgx.Tx, o Orders, e TableErasure) (ref 
 		path, condition := (&eraseStatement{orders: o, erasure: e}).reach("p", "o")
 		from, where = QuoteTable(e.Table)+` t, `+path, condition
 	}
-	err = tx.QueryRow(ctx, o.sql(`select o.{ref}::text from `+from+` where `+where+` and o.{erased_at} is null and o.{ref} is not null limit 1`)).Scan(&ref)
+	err = tx.QueryRow(ctx, o.sql(`select o.{ref}::text from `+from+` where `+where+` and {o.erased_at} is null and o.{ref} is not null limit 1`)).Scan(&ref)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return "", fmt.Errorf("find an order with a row in %s: %w", e.Table, err)
 	}
@@ -230,7 +230,7 @@ func (s *eraseStatement) needed() string {
 
 // done is whether the table is erased for the order "other": with the order, or ahead of it.
 func (s *eraseStatement) done() string {
-	return `other.{erased_at} is not null or exists (
+	return `{other.erased_at} is not null or exists (
 		select from kvit.erasure_progress g
 		where g.order_ref = other.{ref}::text and g.tables ? ` + s.args.add(s.erasure.Table) + `::text)`
 }

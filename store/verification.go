@@ -48,7 +48,7 @@ func (s *eraseStatement) remains() (string, error) {
 		return s.orders.sql(`
 			select t.{ref}::text, count(*), 0
 			from {orders} t
-			where t.` + s.refs() + ` and (t.{erased_at} is null or ` + what + `)
+			where t.` + s.refs() + ` and ({t.erased_at} is null or ` + what + `)
 			group by 1`), nil
 	}
 	needed := "false"
