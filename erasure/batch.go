@@ -193,7 +193,7 @@ func (p erasePlan) findKeys(ctx context.Context, tx pgx.Tx, shop store.Orders, r
 			continue
 		}
 		last := e.Path[len(e.Path)-1]
-		if last.Fold || !slices.Contains(keyTypes, last.Type) {
+		if last.Fold || len(last.And) > 0 || !slices.Contains(keyTypes, last.Type) {
 			continue
 		}
 		if known[last.Key] == nil {

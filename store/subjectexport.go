@@ -36,18 +36,21 @@ func EachSubjectRow(ctx context.Context, db DB, o Orders, s Subject, r Reached, 
 	if err != nil {
 		return err
 	}
-	path, links := (&eraseStatement{orders: o, erasure: TableErasure{Table: r.Table, Path: r.Path}}).reach("p", "o")
-	either := []string{`exists (select from ` + path + ` where ` + links + ` and ` + search.orders("o") + `)`}
-	if from, where, ok := search.directly(r); ok {
-		either = append(either, exists(from, where))
+	var either []string
+	for _, path := range r.Paths {
+		from, links := reach(path, "p", "o")
+		either = append(either, `exists (select from `+from+` where `+links+` and `+search.orders("o")+`)`)
+		if from, where, ok := search.directly(r.Table, path); ok {
+			either = append(either, exists(from, where))
+		}
 	}
 	table := QuoteTable(r.Table)
 	// One look for each way, so that each can use its own indexes.
 	selects := make([]string, len(either))
 	for i, found := range either {
 		selects[i] = `select to_jsonb(t)::text from ` + table + ` t where ` + found
-		if i > 0 {
-			selects[i] += ` and not ` + either[0]
+		for _, before := range either[:i] { // each row once
+			selects[i] += ` and (` + before + `) is not true`
 		}
 	}
 	return eachObject(ctx, db, "export "+r.Table, strings.Join(selects, " union all "), search.args, do)

@@ -52,10 +52,13 @@ func (s *eraseStatement) remains() (string, error) {
 			group by 1`), nil
 	}
 	needed := "false"
-	if s.erasure.Shared {
+	if len(s.erasure.Guards) > 0 {
 		needed = s.needed()
 	}
 	from, where := s.chosen()
+	if len(s.erasure.Earlier) > 0 {
+		where += " and not " + s.earlier()
+	}
 	return s.orders.sql(`
 		select found.ref, count(*) filter (where not found.needed), count(*) filter (where found.needed)
 		from (
@@ -141,9 +144,7 @@ func (s *eraseStatement) values() string {
 		return s.orders.sql(`select ` + list + ` from {orders} t where t.` + s.refs())
 	}
 	from, where := s.chosen()
-	if s.erasure.Shared {
-		where += " and not " + s.needed()
-	}
+	where += s.unlessDone()
 	return s.orders.sql(`select ` + list + ` from ` + QuoteTable(s.erasure.Table) + ` t
 		where exists (select from ` + from + ` where ` + where + `)`)
 }
