@@ -30,37 +30,37 @@ type GA4Deletion struct {
 // mostParams leaves room for kvit's own below the 25 that Google takes.
 const mostParams = 10
 
-func readGA4(s *section) *GA4 {
+func readGA4(s *Section) *GA4 {
 	return &GA4{
-		MeasurementID:   s.requiredText("measurement_id", measurementID),
-		APISecret:       s.requiredSecret("api_secret"),
-		Region:          s.choice("region", "eu", "eu", "global"),
-		AdPurpose:       s.text("ad_purpose", "marketing", purpose),
-		UserData:        s.boolean("user_data", false),
-		WithoutClientID: s.choice("without_client_id", "skip", "skip", "derive"),
-		Params:          readParams(s.section("params")),
-		BaseURL:         s.url("base_url", ""),
-		Deletion:        readGA4Deletion(s.section("deletion")),
+		MeasurementID:   s.RequiredText("measurement_id", measurementID),
+		APISecret:       s.RequiredSecret("api_secret"),
+		Region:          s.Choice("region", "eu", "eu", "global"),
+		AdPurpose:       s.Text("ad_purpose", "marketing", Purpose),
+		UserData:        s.Boolean("user_data", false),
+		WithoutClientID: s.Choice("without_client_id", "skip", "skip", "derive"),
+		Params:          readParams(s.Section("params")),
+		BaseURL:         s.URL("base_url", ""),
+		Deletion:        readGA4Deletion(s.Section("deletion")),
 	}
 }
 
-func readGA4Deletion(s *section) GA4Deletion {
+func readGA4Deletion(s *Section) GA4Deletion {
 	if !s.present {
 		return GA4Deletion{}
 	}
-	defer s.finish()
+	defer s.Finish()
 	return GA4Deletion{
-		PropertyID:  s.requiredText("property_id", propertyID),
+		PropertyID:  s.RequiredText("property_id", propertyID),
 		Credentials: requiredServiceAccount(s, "credentials"),
-		BaseURL:     s.url("base_url", ""),
+		BaseURL:     s.URL("base_url", ""),
 	}
 }
 
-var propertyID = matches(`[0-9]{1,20}`, "is not the id of a property, which is a number (in quotes)")
+var propertyID = Matches(`[0-9]{1,20}`, "is not the id of a property, which is a number (in quotes)")
 
 // requiredServiceAccount reads a secret of several lines, which other secrets must not have.
-func requiredServiceAccount(s *section, name string) Secret {
-	if !s.require(name) {
+func requiredServiceAccount(s *Section, name string) Secret {
+	if !s.Require(name) {
 		return Secret{}
 	}
 	text, problem := s.reader.secretText(s.entries[name].value)
@@ -68,7 +68,7 @@ func requiredServiceAccount(s *section, name string) Secret {
 		problem = serviceAccount(text)
 	}
 	if problem != "" {
-		s.problem(name, problem)
+		s.Problem(name, problem)
 		return Secret{}
 	}
 	return NewSecret(text)
@@ -88,23 +88,23 @@ func serviceAccount(text string) string {
 	return ""
 }
 
-var measurementID = matches(`G-[A-Z0-9]{1,30}`, "is not the measurement id of a web data stream, as in G-ABC1234567")
+var measurementID = Matches(`G-[A-Z0-9]{1,30}`, "is not the measurement id of a web data stream, as in G-ABC1234567")
 
-var paramName = matches(`[A-Za-z][A-Za-z0-9_]{0,39}`,
+var paramName = Matches(`[A-Za-z][A-Za-z0-9_]{0,39}`,
 	"is not the name of a parameter (letters, digits and _ only, at most 40, beginning with a letter)")
 
 // customPath keeps personal data out of where Google forbids it: of the payload, only custom is free of
 // members that always hold such.
-var customPath = matches(`custom(?:\.[A-Za-z0-9_-]{1,100}){1,9}`, "is not a path into custom, as in custom.customer_group")
+var customPath = Matches(`custom(?:\.[A-Za-z0-9_-]{1,100}){1,9}`, "is not a path into custom, as in custom.customer_group")
 
-func readParams(s *section) map[string]string {
+func readParams(s *Section) map[string]string {
 	if len(s.names) > mostParams {
 		s.reader.problem(s.line, s.key, fmt.Sprintf("must be at most %d", mostParams))
 	}
 	var params map[string]string
 	for _, name := range s.names {
 		if problem := paramName(name); problem != "" {
-			s.problem(name, problem)
+			s.Problem(name, problem)
 			continue
 		}
 		path, ok := s.reader.text(s.path(name), s.entries[name], customPath)

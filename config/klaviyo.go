@@ -8,16 +8,16 @@ type Klaviyo struct {
 	BaseURL  string // no slash at the end; default https://a.klaviyo.com
 }
 
-func readKlaviyo(s *section) *Klaviyo {
+func readKlaviyo(s *Section) *Klaviyo {
 	return &Klaviyo{
-		APIKey:   s.requiredSecret("api_key", visibleASCII),
-		Revision: s.text("revision", "2026-07-15", apiRevision),
-		ListID:   noneIsEmpty(s.text("list_id", None, listID)),
-		BaseURL:  s.url("base_url", "https://a.klaviyo.com"),
+		APIKey:   s.RequiredSecret("api_key", VisibleASCII),
+		Revision: s.Text("revision", "2026-07-15", apiRevision),
+		ListID:   noneIsEmpty(s.Text("list_id", None, listID)),
+		BaseURL:  s.URL("base_url", "https://a.klaviyo.com"),
 	}
 }
 
 var (
-	apiRevision = matches(`[0-9]{4}-[0-9]{2}-[0-9]{2}(?:\.[a-z0-9-]+)?`, "is not a revision such as 2026-07-15")
-	listID      = matches(`[A-Za-z0-9_-]{1,64}`, "is not the id of a list at Klaviyo, nor none")
+	apiRevision = Matches(`[0-9]{4}-[0-9]{2}-[0-9]{2}(?:\.[a-z0-9-]+)?`, "is not a revision such as 2026-07-15")
+	listID      = Matches(`[A-Za-z0-9_-]{1,64}`, "is not the id of a list at Klaviyo, nor none")
 )

@@ -71,7 +71,7 @@ func (r *reader) config(data []byte, without []string) Config {
 	cfg.Delivery = readDelivery(top)
 	cfg.Destinations = readDestinations(top, cfg.Delivery)
 	cfg.Retention = readRetention(top, cfg.Shop)
-	top.finish()
+	top.Finish()
 	r.checkReceipts(cfg)
 	return cfg
 }
@@ -117,57 +117,57 @@ func (r *reader) faulty(key string) bool {
 	return slices.ContainsFunc(r.problems, func(p Problem) bool { return p.Key == key })
 }
 
-func readLog(top *section) Log {
-	s := top.section("log")
-	defer s.finish()
+func readLog(top *Section) Log {
+	s := top.Section("log")
+	defer s.Finish()
 	var l Log
 	// The choice allows only words that UnmarshalText knows.
-	_ = l.Level.UnmarshalText([]byte(s.choice("level", "info", "debug", "info", "warn", "error")))
-	l.Format = s.choice("format", "auto", "auto", "text", "json")
+	_ = l.Level.UnmarshalText([]byte(s.Choice("level", "info", "debug", "info", "warn", "error")))
+	l.Format = s.Choice("format", "auto", "auto", "text", "json")
 	return l
 }
 
-func readOps(top *section) Ops {
-	s := top.section("ops")
-	defer s.finish()
-	return Ops{Listen: s.text("listen", "127.0.0.1:8080", listenAddress)}
+func readOps(top *Section) Ops {
+	s := top.Section("ops")
+	defer s.Finish()
+	return Ops{Listen: s.Text("listen", "127.0.0.1:8080", listenAddress)}
 }
 
-func readDelivery(top *section) Delivery {
-	s := top.section("delivery")
-	defer s.finish()
-	return Delivery{Timeout: s.duration("timeout", 30*time.Second, 5*time.Second, 5*time.Minute)}
+func readDelivery(top *Section) Delivery {
+	s := top.Section("delivery")
+	defer s.Finish()
+	return Delivery{Timeout: s.Duration("timeout", 30*time.Second, 5*time.Second, 5*time.Minute)}
 }
 
-func readShop(top *section) *Shop {
-	s := top.section("shop")
+func readShop(top *Section) *Shop {
+	s := top.Section("shop")
 	if !s.present {
 		return nil
 	}
-	defer s.finish()
-	if !s.require("orders") {
+	defer s.Finish()
+	if !s.Require("orders") {
 		return nil
 	}
-	return &Shop{Orders: readOrders(s.section("orders"))}
+	return &Shop{Orders: readOrders(s.Section("orders"))}
 }
 
-func readOrders(s *section) Orders {
-	defer s.finish()
+func readOrders(s *Section) Orders {
+	defer s.Finish()
 	o := Orders{
-		Table:          qualified(s.requiredText("table", tableName)),
-		Ref:            s.requiredText("ref", identifier),
-		PlacedAt:       s.requiredText("placed_at", identifier),
-		ImportedAt:     s.requiredText("imported_at", identifier),
-		ERPNumber:      s.requiredText("erp_number", identifier),
-		ErasedAt:       s.requiredText("erased_at", identifier),
-		Email:          s.text("email", "", identifier),
-		CustomerID:     s.text("customer_id", "", identifier),
-		AwaitingImport: s.text("awaiting_import", "true"),
+		Table:          qualified(s.RequiredText("table", tableName)),
+		Ref:            s.RequiredText("ref", identifier),
+		PlacedAt:       s.RequiredText("placed_at", identifier),
+		ImportedAt:     s.RequiredText("imported_at", identifier),
+		ERPNumber:      s.RequiredText("erp_number", identifier),
+		ErasedAt:       s.RequiredText("erased_at", identifier),
+		Email:          s.Text("email", "", identifier),
+		CustomerID:     s.Text("customer_id", "", identifier),
+		AwaitingImport: s.Text("awaiting_import", "true"),
 	}
 	first := map[string]string{}
 	for _, c := range append(o.columns(), orderColumn{"email", o.Email}, orderColumn{"customer_id", o.CustomerID}) {
 		if other, taken := first[c.name]; taken && c.name != "" {
-			s.problem(c.key, "names the same column as "+other)
+			s.Problem(c.key, "names the same column as "+other)
 			continue
 		}
 		first[c.name] = c.key

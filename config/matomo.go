@@ -11,20 +11,20 @@ type Matomo struct {
 	RepeatedOrderIs400 bool   // a refused lone order counts as recorded before; default false
 }
 
-func readMatomo(s *section) *Matomo {
-	s.require("base_url")
-	s.require("site_id")
+func readMatomo(s *Section) *Matomo {
+	s.Require("base_url")
+	s.Require("site_id")
 	return &Matomo{
 		BaseURL:            s.matomoURL("base_url"),
-		SiteID:             s.integer("site_id", 1, 1, 1<<31-1),
-		TokenAuth:          s.requiredSecret("token_auth", oneLine),
-		UserID:             s.choice("user_id", "fallback", "fallback", "always", "never"),
-		RepeatedOrderIs400: s.boolean("repeated_order_is_400", false),
+		SiteID:             s.Integer("site_id", 1, 1, 1<<31-1),
+		TokenAuth:          s.RequiredSecret("token_auth", OneLine),
+		UserID:             s.Choice("user_id", "fallback", "fallback", "always", "never"),
+		RepeatedOrderIs400: s.Boolean("repeated_order_is_400", false),
 	}
 }
 
-func (s *section) matomoURL(name string) string {
-	text := s.text(name, "", httpURL(loopback, "http only for this machine itself"), noQuery, noScript)
+func (s *Section) matomoURL(name string) string {
+	text := s.Text(name, "", HTTPURL(loopback, "http only for this machine itself"), noQuery, noScript)
 	return strings.TrimRight(text, "/")
 }
 

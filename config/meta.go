@@ -13,22 +13,22 @@ type Meta struct {
 	BaseURL        string // no slash at the end; default https://graph.facebook.com
 }
 
-func readMeta(s *section) *Meta {
+func readMeta(s *Section) *Meta {
 	return &Meta{
-		DatasetID:   s.requiredText("dataset_id", datasetID),
-		AccessToken: s.requiredSecret("access_token"),
-		TokenIn:     s.choice("token_in", "body", "body", "query"),
-		APIVersion:  s.text("api_version", "v25.0", graphVersion),
-		ActionSource: s.choice("action_source", "website", "website", "app", "email", "phone_call", "chat",
+		DatasetID:   s.RequiredText("dataset_id", datasetID),
+		AccessToken: s.RequiredSecret("access_token"),
+		TokenIn:     s.Choice("token_in", "body", "body", "query"),
+		APIVersion:  s.Text("api_version", "v25.0", graphVersion),
+		ActionSource: s.Choice("action_source", "website", "website", "app", "email", "phone_call", "chat",
 			"physical_store", "system_generated", "business_messaging", "other"),
-		TestEventCode:  s.text("test_event_code", "", testEventCode),
-		LimitedDataUse: s.boolean("limited_data_use", false),
-		BaseURL:        s.url("base_url", "https://graph.facebook.com"),
+		TestEventCode:  s.Text("test_event_code", "", testEventCode),
+		LimitedDataUse: s.Boolean("limited_data_use", false),
+		BaseURL:        s.URL("base_url", "https://graph.facebook.com"),
 	}
 }
 
 var (
-	datasetID     = matches(`[0-9]{1,20}`, "is not the number of a dataset (digits, in quotes)")
-	graphVersion  = matches(`v[0-9]{1,3}\.[0-9]{1,2}`, "is not a version such as v25.0")
-	testEventCode = matches(`[A-Za-z0-9_-]{1,64}`, "is not a test code (letters, digits, _ and - only, at most 64)")
+	datasetID     = Matches(`[0-9]{1,20}`, "is not the number of a dataset (digits, in quotes)")
+	graphVersion  = Matches(`v[0-9]{1,3}\.[0-9]{1,2}`, "is not a version such as v25.0")
+	testEventCode = Matches(`[A-Za-z0-9_-]{1,64}`, "is not a test code (letters, digits, _ and - only, at most 64)")
 )

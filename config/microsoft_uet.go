@@ -9,13 +9,13 @@ type MicrosoftUET struct {
 	BaseURL   string // with the version, no slash at the end; default https://capi.uet.microsoft.com/v1
 }
 
-func readMicrosoftUET(s *section) *MicrosoftUET {
+func readMicrosoftUET(s *Section) *MicrosoftUET {
 	return &MicrosoftUET{
-		TagID:     s.requiredText("tag_id", uetTagID),
-		Token:     s.requiredSecret("token", visibleASCII),
-		AdPurpose: s.text("ad_purpose", "marketing", purpose),
-		BaseURL:   s.url("base_url", "https://capi.uet.microsoft.com/v1"),
+		TagID:     s.RequiredText("tag_id", uetTagID),
+		Token:     s.RequiredSecret("token", VisibleASCII),
+		AdPurpose: s.Text("ad_purpose", "marketing", Purpose),
+		BaseURL:   s.URL("base_url", "https://capi.uet.microsoft.com/v1"),
 	}
 }
 
-var uetTagID = matches(`[0-9]{1,20}`, "is not the id of a UET tag (at most 20 digits, in quotes)")
+var uetTagID = Matches(`[0-9]{1,20}`, "is not the id of a UET tag (at most 20 digits, in quotes)")

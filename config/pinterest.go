@@ -7,12 +7,12 @@ type Pinterest struct {
 	BaseURL     string // with the version, no slash at the end; default https://api.pinterest.com/v5
 }
 
-func readPinterest(s *section) *Pinterest {
+func readPinterest(s *Section) *Pinterest {
 	return &Pinterest{
-		AdAccountID: s.requiredText("ad_account_id", adAccountID),
-		Token:       s.requiredSecret("token", visibleASCII),
-		BaseURL:     s.url("base_url", "https://api.pinterest.com/v5"),
+		AdAccountID: s.RequiredText("ad_account_id", adAccountID),
+		Token:       s.RequiredSecret("token", VisibleASCII),
+		BaseURL:     s.URL("base_url", "https://api.pinterest.com/v5"),
 	}
 }
 
-var adAccountID = matches(`[0-9]{1,18}`, "is not the id of an ad account (at most 18 digits, in quotes)")
+var adAccountID = Matches(`[0-9]{1,18}`, "is not the id of an ad account (at most 18 digits, in quotes)")

@@ -8,12 +8,12 @@ type Snowplow struct {
 	SendIP    bool   // default false: the visitor's IP address is not sent
 }
 
-func readSnowplow(s *section) *Snowplow {
-	s.require("base_url")
+func readSnowplow(s *Section) *Snowplow {
+	s.Require("base_url")
 	return &Snowplow{
-		BaseURL:   s.url("base_url", ""),
-		AppID:     s.text("app_id", "webshop", technicalName),
-		Namespace: s.text("namespace", "kvit", technicalName),
-		SendIP:    s.boolean("send_ip", false),
+		BaseURL:   s.URL("base_url", ""),
+		AppID:     s.Text("app_id", "webshop", TechnicalName),
+		Namespace: s.Text("namespace", "kvit", TechnicalName),
+		SendIP:    s.Boolean("send_ip", false),
 	}
 }

@@ -38,57 +38,50 @@ type SpreadURLs struct {
 	Automations   string // without /trigger/<name>
 }
 
-func readSpread(s *section) *Spread {
+func readSpread(s *Section) *Spread {
 	sp := &Spread{
-		PublicKey:    s.requiredSecret("public_key", userName),
-		PrivateKey:   s.requiredSecret("private_key"),
-		ValidateOn:   s.choice("validate_on", "paid", "paid", "registered"),
-		Identity:     s.choice("identity", "email", "email", "external_id"),
-		Grants:       readGrants(s.section("grants")),
-		Tags:         s.texts("tags", tag),
-		OrderTags:    s.texts("order_tags", tag),
-		CustomFields: readCustomFields(s.section("custom_fields")),
-		CartTrigger:  noneIsEmpty(s.text("cart_trigger", "abandoned_cart", technicalName)),
-		TimeZone:     s.text("time_zone", "Europe/Paris", timeZone),
-		BaseURL:      s.url("base_url", "https://social-sb.com"),
+		PublicKey:    s.RequiredSecret("public_key", userName),
+		PrivateKey:   s.RequiredSecret("private_key"),
+		ValidateOn:   s.Choice("validate_on", "paid", "paid", "registered"),
+		Identity:     s.Choice("identity", "email", "email", "external_id"),
+		Grants:       readGrants(s.Section("grants")),
+		Tags:         s.Texts("tags", tag),
+		OrderTags:    s.Texts("order_tags", tag),
+		CustomFields: readCustomFields(s.Section("custom_fields")),
+		CartTrigger:  noneIsEmpty(s.Text("cart_trigger", "abandoned_cart", TechnicalName)),
+		TimeZone:     s.Text("time_zone", "Europe/Paris", TimeZone),
+		BaseURL:      s.URL("base_url", "https://social-sb.com"),
 	}
-	sp.URLs = readSpreadURLs(s.section("urls"), sp.BaseURL)
+	sp.URLs = readSpreadURLs(s.Section("urls"), sp.BaseURL)
 	return sp
 }
 
-func readGrants(s *section) Grants {
-	defer s.finish()
+func readGrants(s *Section) Grants {
+	defer s.Finish()
 	return Grants{
-		Order:      noneIsEmpty(s.text("order", "LegalBasisOrder", technicalName)),
-		Account:    noneIsEmpty(s.text("account", "LegalBasisOptin", technicalName)),
-		EmailOptin: noneIsEmpty(s.text("email_optin", "NewsEmail", technicalName)),
-		SMSOptin:   noneIsEmpty(s.text("sms_optin", "NewsSMS", technicalName)),
+		Order:      noneIsEmpty(s.Text("order", "LegalBasisOrder", TechnicalName)),
+		Account:    noneIsEmpty(s.Text("account", "LegalBasisOptin", TechnicalName)),
+		EmailOptin: noneIsEmpty(s.Text("email_optin", "NewsEmail", TechnicalName)),
+		SMSOptin:   noneIsEmpty(s.Text("sms_optin", "NewsSMS", TechnicalName)),
 	}
 }
 
-func readSpreadURLs(s *section, base string) SpreadURLs {
-	defer s.finish()
+func readSpreadURLs(s *Section, base string) SpreadURLs {
+	defer s.Finish()
 	return SpreadURLs{
-		CreateAccount: s.url("create_account", base+"/api/CreateAccount"),
-		UpdateAccount: s.url("update_account", base+"/api/UpdateAccount"),
-		CreateOrder:   s.url("create_order", base+"/api/CreateOrder"),
-		UpdateOrder:   s.url("update_order", base+"/api/UpdateOrder"),
-		Automations:   s.url("automations", base+"/api/v3/automations"),
+		CreateAccount: s.URL("create_account", base+"/api/CreateAccount"),
+		UpdateAccount: s.URL("update_account", base+"/api/UpdateAccount"),
+		CreateOrder:   s.URL("create_order", base+"/api/CreateOrder"),
+		UpdateOrder:   s.URL("update_order", base+"/api/UpdateOrder"),
+		Automations:   s.URL("automations", base+"/api/v3/automations"),
 	}
 }
 
-// url reads an address of the API: the keys go there as Basic authentication, so plain http is for tests
-// on the same machine alone.
-func (s *section) url(name, fallback string) string {
-	text := s.text(name, fallback, httpURL(loopback, "http only for this machine itself"), noQuery)
-	return strings.TrimRight(text, "/")
-}
-
-func readCustomFields(s *section) map[string]string {
+func readCustomFields(s *Section) map[string]string {
 	var fields map[string]string
 	for _, id := range s.names {
 		if problem := fieldID(id); problem != "" {
-			s.problem(id, problem)
+			s.Problem(id, problem)
 			continue
 		}
 		path, ok := s.reader.text(s.path(id), s.entries[id], payloadPath)
@@ -103,12 +96,12 @@ func readCustomFields(s *section) map[string]string {
 	return fields
 }
 
-var fieldID = matches(`[1-9][0-9]{0,9}`, "is not the number of a field at SPREAD")
+var fieldID = Matches(`[1-9][0-9]{0,9}`, "is not the number of a field at SPREAD")
 
 // payloadObjects are the top-level objects of an event's payload.
 var payloadObjects = []string{"customer", "order", "cart", "optin", "client", "custom"}
 
-var pathForm = matches(`[A-Za-z0-9_-]{1,100}(?:\.[A-Za-z0-9_-]{1,100}){1,9}`,
+var pathForm = Matches(`[A-Za-z0-9_-]{1,100}(?:\.[A-Za-z0-9_-]{1,100}){1,9}`,
 	"is not a path into the payload, as in custom.customer_group")
 
 func payloadPath(text string) string {
@@ -117,30 +110,16 @@ func payloadPath(text string) string {
 	}
 	first, _, _ := strings.Cut(text, ".")
 	if !slices.Contains(payloadObjects, first) {
-		return "must begin with " + joinOr(payloadObjects)
+		return "must begin with " + JoinOr(payloadObjects)
 	}
 	return ""
-}
-
-func noneIsEmpty(text string) string {
-	if text == None {
-		return ""
-	}
-	return text
 }
 
 func tag(text string) string {
 	if len(text) > 250 {
 		return "is longer than 250 characters"
 	}
-	return oneLine(text)
-}
-
-func noQuery(text string) string {
-	if strings.Contains(text, "?") {
-		return "must not contain a query (?)"
-	}
-	return ""
+	return OneLine(text)
 }
 
 // userName refuses what Basic authentication cannot carry (RFC 7617, section 2).

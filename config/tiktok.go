@@ -12,21 +12,19 @@ type TikTok struct {
 	BaseURL        string // no slash at the end; default https://business-api.tiktok.com
 }
 
-func readTikTok(s *section) *TikTok {
+func readTikTok(s *Section) *TikTok {
 	return &TikTok{
-		AccessToken:    s.requiredSecret("access_token", visibleASCII),
-		EventSource:    s.choice("event_source", "web", "web", "app", "offline", "crm"),
-		EventSourceID:  s.requiredText("event_source_id", eventSourceID),
-		APIVersion:     s.text("api_version", "v1.3", tiktokVersion),
-		TestEventCode:  s.text("test_event_code", "", testEventCode),
-		LimitedDataUse: s.boolean("limited_data_use", false),
-		BaseURL:        s.url("base_url", "https://business-api.tiktok.com"),
+		AccessToken:    s.RequiredSecret("access_token", VisibleASCII),
+		EventSource:    s.Choice("event_source", "web", "web", "app", "offline", "crm"),
+		EventSourceID:  s.RequiredText("event_source_id", eventSourceID),
+		APIVersion:     s.Text("api_version", "v1.3", tiktokVersion),
+		TestEventCode:  s.Text("test_event_code", "", testEventCode),
+		LimitedDataUse: s.Boolean("limited_data_use", false),
+		BaseURL:        s.URL("base_url", "https://business-api.tiktok.com"),
 	}
 }
 
 var (
-	// visibleASCII is what a header can carry.
-	visibleASCII  = matches(`[\x21-\x7e]+`, "contains a blank or a character that is not ASCII")
-	eventSourceID = matches(`[A-Za-z0-9_-]{1,64}`, "is not the code of a pixel or the id of another event source")
-	tiktokVersion = matches(`v[0-9]{1,3}\.[0-9]{1,2}`, "is not a version such as v1.3")
+	eventSourceID = Matches(`[A-Za-z0-9_-]{1,64}`, "is not the code of a pixel or the id of another event source")
+	tiktokVersion = Matches(`v[0-9]{1,3}\.[0-9]{1,2}`, "is not a version such as v1.3")
 )

@@ -18,20 +18,20 @@ type Webhook struct {
 const deduplicatesProblem = "must be stated as true: kvit delivers at least once, so a receiver that does not drop " +
 	"repeats of a webhook-id would count an event twice; write \"deduplicates: true\" once the receiver does"
 
-func readWebhook(s *section) *Webhook {
+func readWebhook(s *Section) *Webhook {
 	w := &Webhook{
-		AllowPrivate:   s.boolean("allow_private", false),
-		Secret:         s.requiredSecret("secret", signingSecret),
-		PreviousSecret: s.secret("previous_secret", signingSecret),
-		Deduplicates:   s.boolean("deduplicates", false),
+		AllowPrivate:   s.Boolean("allow_private", false),
+		Secret:         s.RequiredSecret("secret", signingSecret),
+		PreviousSecret: s.Secret("previous_secret", signingSecret),
+		Deduplicates:   s.Boolean("deduplicates", false),
 	}
 	plain := func(string) bool { return w.AllowPrivate }
-	w.URL = s.requiredText("url", httpURL(plain, "http only with allow_private: true"))
+	w.URL = s.RequiredText("url", HTTPURL(plain, "http only with allow_private: true"))
 	if w.PreviousSecret.IsSet() && w.PreviousSecret.Reveal() == w.Secret.Reveal() {
-		s.problem("previous_secret", "is the same as secret")
+		s.Problem("previous_secret", "is the same as secret")
 	}
 	if !w.Deduplicates && !s.broken && !s.reader.faulty(s.path("deduplicates")) {
-		s.problem("deduplicates", deduplicatesProblem)
+		s.Problem("deduplicates", deduplicatesProblem)
 	}
 	return w
 }
