@@ -45,34 +45,18 @@ func readGA4(s *Section) *GA4 {
 }
 
 func readGA4Deletion(s *Section) GA4Deletion {
-	if !s.present {
+	if !s.Present() {
 		return GA4Deletion{}
 	}
 	defer s.Finish()
 	return GA4Deletion{
 		PropertyID:  s.RequiredText("property_id", propertyID),
-		Credentials: requiredServiceAccount(s, "credentials"),
+		Credentials: s.RequiredSecretText("credentials", serviceAccount),
 		BaseURL:     s.URL("base_url", ""),
 	}
 }
 
 var propertyID = Matches(`[0-9]{1,20}`, "is not the id of a property, which is a number (in quotes)")
-
-// requiredServiceAccount reads a secret of several lines, which other secrets must not have.
-func requiredServiceAccount(s *Section, name string) Secret {
-	if !s.Require(name) {
-		return Secret{}
-	}
-	text, problem := s.reader.secretText(s.entries[name].value)
-	if problem == "" {
-		problem = serviceAccount(text)
-	}
-	if problem != "" {
-		s.Problem(name, problem)
-		return Secret{}
-	}
-	return NewSecret(text)
-}
 
 // serviceAccount looks at the shape alone; whether the key can sign is found when the destination is made.
 func serviceAccount(text string) string {
@@ -98,23 +82,8 @@ var paramName = Matches(`[A-Za-z][A-Za-z0-9_]{0,39}`,
 var customPath = Matches(`custom(?:\.[A-Za-z0-9_-]{1,100}){1,9}`, "is not a path into custom, as in custom.customer_group")
 
 func readParams(s *Section) map[string]string {
-	if len(s.names) > mostParams {
-		s.reader.problem(s.line, s.key, fmt.Sprintf("must be at most %d", mostParams))
+	if s.Len() > mostParams {
+		s.ProblemHere(fmt.Sprintf("must be at most %d", mostParams))
 	}
-	var params map[string]string
-	for _, name := range s.names {
-		if problem := paramName(name); problem != "" {
-			s.Problem(name, problem)
-			continue
-		}
-		path, ok := s.reader.text(s.path(name), s.entries[name], customPath)
-		if !ok {
-			continue
-		}
-		if params == nil {
-			params = map[string]string{}
-		}
-		params[name] = path
-	}
-	return params
+	return s.Pairs(paramName, customPath)
 }

@@ -12,7 +12,7 @@ func readKlaviyo(s *Section) *Klaviyo {
 	return &Klaviyo{
 		APIKey:   s.RequiredSecret("api_key", VisibleASCII),
 		Revision: s.Text("revision", "2026-07-15", apiRevision),
-		ListID:   noneIsEmpty(s.Text("list_id", None, listID)),
+		ListID:   s.TextOrNone("list_id", None, listID),
 		BaseURL:  s.URL("base_url", "https://a.klaviyo.com"),
 	}
 }

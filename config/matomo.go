@@ -15,17 +15,12 @@ func readMatomo(s *Section) *Matomo {
 	s.Require("base_url")
 	s.Require("site_id")
 	return &Matomo{
-		BaseURL:            s.matomoURL("base_url"),
+		BaseURL:            s.URL("base_url", "", noScript),
 		SiteID:             s.Integer("site_id", 1, 1, 1<<31-1),
 		TokenAuth:          s.RequiredSecret("token_auth", OneLine),
 		UserID:             s.Choice("user_id", "fallback", "fallback", "always", "never"),
 		RepeatedOrderIs400: s.Boolean("repeated_order_is_400", false),
 	}
-}
-
-func (s *Section) matomoURL(name string) string {
-	text := s.Text(name, "", HTTPURL(loopback, "http only for this machine itself"), noQuery, noScript)
-	return strings.TrimRight(text, "/")
 }
 
 func noScript(text string) string {

@@ -105,6 +105,22 @@ func (s *Section) RequiredSecret(name string, checks ...Check) Secret {
 	return s.Secret(name, checks...)
 }
 
+// RequiredSecretText is RequiredSecret for one that may have several lines. Nothing but the checks looks at it.
+func (s *Section) RequiredSecretText(name string, checks ...Check) Secret {
+	if !s.Require(name) {
+		return Secret{}
+	}
+	text, problem := s.reader.secretText(s.entries[name].value)
+	if problem == "" {
+		problem = firstProblem(text, checks)
+	}
+	if problem != "" {
+		s.Problem(name, problem)
+		return Secret{}
+	}
+	return NewSecret(text)
+}
+
 // secretText fetches the secret that the value points to.
 func (r *reader) secretText(n ast.Node) (text, problem string) {
 	written, ok := plainText(n)

@@ -34,7 +34,8 @@ type entry struct {
 }
 
 // Section is one mapping of the file. Its methods read a key each, report what is wrong with it and then
-// return the fallback, so that reading goes on. Finish reports the keys that nothing asked for.
+// return the fallback, so that reading goes on. Finish reports the keys that nothing asked for. A text may
+// be ${NAME} as a whole, which stands for that environment variable.
 type Section struct {
 	reader  *reader
 	key     string
@@ -139,6 +140,19 @@ func (s *Section) Require(name string) bool {
 	return false
 }
 
+// ProblemHere reports a problem of the section as a whole.
+func (s *Section) ProblemHere(text string) { s.reader.problem(s.line, s.key, text) }
+
+// Faulty tells whether a problem of the key is known, so that nothing is concluded from its value. All
+// keys of a section that is no mapping are.
+func (s *Section) Faulty(name string) bool { return s.broken || s.reader.faulty(s.path(name)) }
+
+// Len is how many keys the file has in the section.
+func (s *Section) Len() int { return len(s.names) }
+
+// Present tells whether the file has the section.
+func (s *Section) Present() bool { return s.present }
+
 // Has tells whether the file has the key.
 func (s *Section) Has(name string) bool {
 	_, ok := s.entries[name]
@@ -173,18 +187,20 @@ func (s *Section) RequiredText(name string, checks ...Check) string {
 	return s.Text(name, "", checks...)
 }
 
-func noneIsEmpty(text string) string {
+// TextOrNone is Text where None switches something off: it becomes an empty text.
+func (s *Section) TextOrNone(name, fallback string, checks ...Check) string {
+	text := s.Text(name, fallback, checks...)
 	if text == None {
 		return ""
 	}
 	return text
 }
 
-// URL reads an address of the API: the keys go there as Basic authentication, so plain http is for tests
-// on the same machine alone.
-func (s *Section) URL(name, fallback string) string {
-	text := s.Text(name, fallback, HTTPURL(loopback, "http only for this machine itself"), noQuery)
-	return strings.TrimRight(text, "/")
+// URL reads the address of an API, without a slash at its end. Credentials go there, so plain http is for
+// tests on the same machine alone.
+func (s *Section) URL(name, fallback string, checks ...Check) string {
+	checks = append([]Check{HTTPURL(loopback, "http only for this machine itself"), noQuery}, checks...)
+	return strings.TrimRight(s.Text(name, fallback, checks...), "/")
 }
 
 // Choice reads one of a few words.
@@ -355,6 +371,26 @@ func (s *Section) Texts(name string, checks ...Check) []string {
 		texts = append(texts, text)
 	}
 	return texts
+}
+
+// Pairs reads all of the section: keys that pass the check, with texts that pass the others; nil for none.
+func (s *Section) Pairs(key Check, checks ...Check) map[string]string {
+	var pairs map[string]string
+	for _, name := range s.names {
+		if problem := key(name); problem != "" {
+			s.Problem(name, problem)
+			continue
+		}
+		text, ok := s.reader.text(s.path(name), s.entries[name], checks...)
+		if !ok {
+			continue
+		}
+		if pairs == nil {
+			pairs = map[string]string{}
+		}
+		pairs[name] = text
+	}
+	return pairs
 }
 
 // Finish reports the keys that nothing has asked for.

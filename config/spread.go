@@ -47,8 +47,8 @@ func readSpread(s *Section) *Spread {
 		Grants:       readGrants(s.Section("grants")),
 		Tags:         s.Texts("tags", tag),
 		OrderTags:    s.Texts("order_tags", tag),
-		CustomFields: readCustomFields(s.Section("custom_fields")),
-		CartTrigger:  noneIsEmpty(s.Text("cart_trigger", "abandoned_cart", TechnicalName)),
+		CustomFields: s.Section("custom_fields").Pairs(fieldID, payloadPath),
+		CartTrigger:  s.TextOrNone("cart_trigger", "abandoned_cart", TechnicalName),
 		TimeZone:     s.Text("time_zone", "Europe/Paris", TimeZone),
 		BaseURL:      s.URL("base_url", "https://social-sb.com"),
 	}
@@ -59,10 +59,10 @@ func readSpread(s *Section) *Spread {
 func readGrants(s *Section) Grants {
 	defer s.Finish()
 	return Grants{
-		Order:      noneIsEmpty(s.Text("order", "LegalBasisOrder", TechnicalName)),
-		Account:    noneIsEmpty(s.Text("account", "LegalBasisOptin", TechnicalName)),
-		EmailOptin: noneIsEmpty(s.Text("email_optin", "NewsEmail", TechnicalName)),
-		SMSOptin:   noneIsEmpty(s.Text("sms_optin", "NewsSMS", TechnicalName)),
+		Order:      s.TextOrNone("order", "LegalBasisOrder", TechnicalName),
+		Account:    s.TextOrNone("account", "LegalBasisOptin", TechnicalName),
+		EmailOptin: s.TextOrNone("email_optin", "NewsEmail", TechnicalName),
+		SMSOptin:   s.TextOrNone("sms_optin", "NewsSMS", TechnicalName),
 	}
 }
 
@@ -75,25 +75,6 @@ func readSpreadURLs(s *Section, base string) SpreadURLs {
 		UpdateOrder:   s.URL("update_order", base+"/api/UpdateOrder"),
 		Automations:   s.URL("automations", base+"/api/v3/automations"),
 	}
-}
-
-func readCustomFields(s *Section) map[string]string {
-	var fields map[string]string
-	for _, id := range s.names {
-		if problem := fieldID(id); problem != "" {
-			s.Problem(id, problem)
-			continue
-		}
-		path, ok := s.reader.text(s.path(id), s.entries[id], payloadPath)
-		if !ok {
-			continue
-		}
-		if fields == nil {
-			fields = map[string]string{}
-		}
-		fields[id] = path
-	}
-	return fields
 }
 
 var fieldID = Matches(`[1-9][0-9]{0,9}`, "is not the number of a field at SPREAD")

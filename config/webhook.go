@@ -30,7 +30,7 @@ func readWebhook(s *Section) *Webhook {
 	if w.PreviousSecret.IsSet() && w.PreviousSecret.Reveal() == w.Secret.Reveal() {
 		s.Problem("previous_secret", "is the same as secret")
 	}
-	if !w.Deduplicates && !s.broken && !s.reader.faulty(s.path("deduplicates")) {
+	if !w.Deduplicates && !s.Faulty("deduplicates") {
 		s.Problem("deduplicates", deduplicatesProblem)
 	}
 	return w
