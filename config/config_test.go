@@ -42,7 +42,7 @@ func withDatabase(name string) string {
 // parse reads a text that has nothing wrong.
 func parse(t *testing.T, text string) Config {
 	t.Helper()
-	cfg, err := Parse("kvit.yaml", []byte(text), withDatabase)
+	cfg, err := Parse("kvit.yaml", []byte(text), withDatabase, Kinds)
 	require.NoError(t, err)
 	return cfg
 }
@@ -50,7 +50,7 @@ func parse(t *testing.T, text string) Config {
 // mistakes reads a text that has something wrong and returns it line by line.
 func mistakes(t *testing.T, text string, env func(string) string) []string {
 	t.Helper()
-	_, err := Parse("kvit.yaml", []byte(text), env)
+	_, err := Parse("kvit.yaml", []byte(text), env, Kinds)
 	var problems *Errors
 	require.ErrorAs(t, err, &problems)
 	return strings.Split(err.Error(), "\n")
@@ -279,7 +279,7 @@ func TestDatabaseURL(t *testing.T) {
 	} {
 		t.Run("Literal"+name, func(t *testing.T) {
 			t.Parallel()
-			cfg, err := Parse("kvit.yaml", []byte("database:\n  url: "+url), none)
+			cfg, err := Parse("kvit.yaml", []byte("database:\n  url: "+url), none, Kinds)
 			require.NoError(t, err)
 			require.Equal(t, url, cfg.Database.URL.Reveal())
 		})
@@ -324,7 +324,7 @@ func TestSecretFile(t *testing.T) {
 	}
 	read := func(path string) (Config, error) {
 		text := "destinations:\n  d: {kind: spread, public_key: \"${PUBLIC}\", private_key: \"file:" + path + "\"}"
-		return Parse("kvit.yaml", []byte(text), withDatabase)
+		return Parse("kvit.yaml", []byte(text), withDatabase, Kinds)
 	}
 
 	cfg, err := read(write("good", "file-marker\r\n"))
@@ -348,21 +348,21 @@ func TestSecretFile(t *testing.T) {
 func TestLoad(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "kvit.yaml")
-	_, err := Load(path, withDatabase)
+	_, err := Load(path, withDatabase, Kinds)
 	require.ErrorIs(t, err, os.ErrNotExist)
 	require.ErrorContains(t, err, path)
 
 	require.NoError(t, os.WriteFile(path, []byte("log: {level: warn}"), 0o600))
-	cfg, err := Load(path, withDatabase)
+	cfg, err := Load(path, withDatabase, Kinds)
 	require.NoError(t, err)
 	require.Equal(t, slog.LevelWarn, cfg.Log.Level)
 
 	require.NoError(t, os.WriteFile(path, []byte("log: {levl: warn}"), 0o600))
-	_, err = Load(path, withDatabase)
+	_, err = Load(path, withDatabase, Kinds)
 	require.EqualError(t, err, path+`:1: log.levl: is not a known key: did you mean "level"?`)
 
 	require.NoError(t, os.WriteFile(path, []byte(strings.Repeat("# x\n", maxFileBytes)), 0o600))
-	_, err = Load(path, withDatabase)
+	_, err = Load(path, withDatabase, Kinds)
 	require.EqualError(t, err, path+":1: the file is larger than 256 KiB")
 }
 
@@ -371,9 +371,9 @@ func TestLoadWithout(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "kvit.yaml")
 	write := func(text string) { require.NoError(t, os.WriteFile(path, []byte(text), 0o600)) }
 	write(shopLines + "log: {level: warn}\ndestinations: {a: {}}\nretention: {schedule: daily, policy: [{table: orders, columns: {name: review}}]}\n")
-	_, err := Load(path, withDatabase)
+	_, err := Load(path, withDatabase, Kinds)
 	require.Error(t, err)
-	cfg, err := LoadWithout(path, withDatabase, "retention", "destinations")
+	cfg, err := LoadWithout(path, withDatabase, Kinds, "retention", "destinations")
 	require.NoError(t, err)
 	require.Equal(t, slog.LevelWarn, cfg.Log.Level)
 	require.Equal(t, "public.orders", cfg.Shop.Orders.Table)
@@ -381,6 +381,6 @@ func TestLoadWithout(t *testing.T) {
 	require.Empty(t, cfg.Destinations)
 
 	write("retention: {}\nlog: {level: loud}\nretentoin: {}\n")
-	_, err = LoadWithout(path, withDatabase, "retention")
+	_, err = LoadWithout(path, withDatabase, Kinds, "retention")
 	require.EqualError(t, err, path+":2: log.level: must be debug, info, warn or error\n"+path+":3: retentoin: is not a known key: did you mean \"retention\"?")
 }

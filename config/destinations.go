@@ -6,53 +6,22 @@ import (
 	"time"
 )
 
-// The kinds of destinations.
-const (
-	KindSpread       = "spread"
-	KindGA4          = "ga4"
-	KindMeta         = "meta"
-	KindTikTok       = "tiktok"
-	KindPinterest    = "pinterest"
-	KindMatomo       = "matomo"
-	KindKlaviyo      = "klaviyo"
-	KindMicrosoftUET = "microsoft_uet"
-	KindSnowplow     = "snowplow"
-	KindWebhook      = "webhook"
-)
-
-// kind is what a kind of destination has of its own.
-type kind struct {
-	name        string
-	read        func(*Section) any
-	concurrency int    // default
-	consent     string // default
-	rate        string // default; empty: no limit
-	renames     bool   // the provider's event names can be changed
+// Kind is a kind of destination: what kvit.yaml may say of one, and what holds if it says nothing. All that
+// kinds share is read here; how a kind's own keys are read is its own affair.
+type Kind struct {
+	Name        string             // as kind: in the file
+	Concurrency int                // default
+	Consent     string             // default
+	Rate        string             // default, as in 80/s; empty: no limit
+	Renames     bool               // the provider's event names can be changed
+	Read        func(*Section) any // the keys that are the kind's own; becomes Destination.Settings
 }
 
-// kinds are in the order in which messages list them. The default rates stay below the limits that
-// the providers state: Pinterest 5,000 a minute, Klaviyo 3,500 a minute.
-var kinds = []kind{
-	{KindSpread, read(readSpread), 5, "marketing", "", false},
-	{KindGA4, read(readGA4), 8, "analytics", "", true},
-	{KindMeta, read(readMeta), 4, "marketing", "", true},
-	{KindTikTok, read(readTikTok), 4, "marketing", "", true},
-	{KindPinterest, read(readPinterest), 4, "marketing", "80/s", true},
-	{KindMatomo, read(readMatomo), 2, "analytics", "", true},
-	{KindKlaviyo, read(readKlaviyo), 8, "marketing", "50/s", true},
-	{KindMicrosoftUET, read(readMicrosoftUET), 4, "marketing", "", true},
-	{KindSnowplow, read(readSnowplow), 4, "analytics", "", true},
-	{KindWebhook, read(readWebhook), 16, "marketing", "", false},
-}
-
-func read[Settings any](from func(*Section) *Settings) func(*Section) any {
-	return func(s *Section) any { return from(s) }
-}
-
-func kindNames() []string {
+// kindNames are in the order in which the kinds were given.
+func kindNames(kinds []Kind) []string {
 	names := make([]string, len(kinds))
 	for i, k := range kinds {
-		names[i] = k.name
+		names[i] = k.Name
 	}
 	return names
 }
@@ -60,7 +29,7 @@ func kindNames() []string {
 // aCentury bounds durations that nothing else bounds: beyond it a slip of the keyboard is certain.
 const aCentury = 36_500 * 24 * time.Hour
 
-func readDestinations(top *Section, delivery Delivery) []Destination {
+func readDestinations(top *Section, kinds []Kind, delivery Delivery) []Destination {
 	s := top.Section("destinations")
 	var all []Destination
 	for _, name := range s.names {
@@ -68,30 +37,30 @@ func readDestinations(top *Section, delivery Delivery) []Destination {
 			s.Problem(name, problem)
 			continue
 		}
-		all = append(all, readDestination(s.Section(name), name, delivery))
+		all = append(all, readDestination(s.Section(name), name, kinds, delivery))
 	}
 	slices.SortFunc(all, func(a, b Destination) int { return strings.Compare(a.Name, b.Name) })
 	return all
 }
 
-func readDestination(s *Section, name string, delivery Delivery) Destination {
+func readDestination(s *Section, name string, kinds []Kind, delivery Delivery) Destination {
 	d := Destination{Name: name, Line: s.line}
 	if !s.Require("kind") {
 		return d // what else belongs here depends on the kind
 	}
-	d.Kind = s.Choice("kind", "", kindNames()...)
-	i := slices.IndexFunc(kinds, func(k kind) bool { return k.name == d.Kind })
+	d.Kind = s.Choice("kind", "", kindNames(kinds)...)
+	i := slices.IndexFunc(kinds, func(k Kind) bool { return k.Name == d.Kind })
 	if i < 0 {
 		return d
 	}
 	k := kinds[i]
-	d.Settings = k.read(s)
+	d.Settings = k.Read(s)
 	d.Enabled = s.Boolean("enabled", true)
-	d.Consent = s.Text("consent", k.consent, Purpose)
-	d.Events, d.EventNames = readEvents(s, k.renames)
-	d.Concurrency = s.Integer("concurrency", k.concurrency, 1, 1000)
+	d.Consent = s.Text("consent", k.Consent, Purpose)
+	d.Events, d.EventNames = readEvents(s, k.Renames)
+	d.Concurrency = s.Integer("concurrency", k.Concurrency, 1, 1000)
 	d.Timeout = readRequestTimeout(s, delivery)
-	d.Rate = readRate(s, k.rate)
+	d.Rate = readRate(s, k.Rate)
 	d.RetryFor = s.Duration("retry_for", 72*time.Hour, 0, aCentury)
 	d.MaxAge = s.optionalDuration("max_age")
 	d.RepeatsKnownFor = s.optionalDuration("repeats_known_for")

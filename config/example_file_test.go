@@ -33,13 +33,13 @@ func exampleEnvironment(name string) string {
 
 func TestExampleFile(t *testing.T) {
 	t.Parallel()
-	cfg, err := Load(exampleFile, exampleEnvironment)
+	cfg, err := Load(exampleFile, exampleEnvironment, Kinds)
 	require.NoError(t, err)
 	var kinds []string
 	for _, d := range cfg.Destinations {
 		kinds = append(kinds, d.Kind)
 	}
-	require.ElementsMatch(t, kindNames(), kinds, "the example has one destination of each kind")
+	require.ElementsMatch(t, kindNames(Kinds), kinds, "the example has one destination of each kind")
 	require.Equal(t, "public.orders", cfg.Shop.Orders.Table)
 	var tables []string
 	for _, p := range cfg.Retention.Policy {
@@ -60,7 +60,7 @@ func TestExampleFileShowsEveryKey(t *testing.T) {
 	require.NotEqual(t, string(data), full)
 
 	r := newReader(exampleEnvironment)
-	r.config([]byte(full), nil)
+	r.config([]byte(full), Kinds, nil)
 	require.Empty(t, r.problems)
 
 	const tableList = "retention.policy["

@@ -67,7 +67,7 @@ func TestGA4Deletion(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			text := "database: {url: \"${DATABASE_URL}\"}\n" + ga4Lines + "    deletion: {property_id: \"123456\", credentials: \"" + credentials + "\", base_url: http://127.0.0.1:8080/}\n"
-			cfg, err := Parse("kvit.yaml", []byte(text), withServiceAccount)
+			cfg, err := Parse("kvit.yaml", []byte(text), withServiceAccount, Kinds)
 			require.NoError(t, err)
 			deletion := cfg.Destinations[0].Settings.(*GA4).Deletion
 			require.Equal(t, serviceAccountKey, deletion.Credentials.Reveal())

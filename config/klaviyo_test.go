@@ -15,7 +15,7 @@ func klaviyoEnvironment(name string) string {
 
 func TestKlaviyoDefaults(t *testing.T) {
 	t.Parallel()
-	cfg, err := Parse("kvit.yaml", []byte(klaviyo), klaviyoEnvironment)
+	cfg, err := Parse("kvit.yaml", []byte(klaviyo), klaviyoEnvironment, Kinds)
 	require.NoError(t, err)
 	settings := cfg.Destinations[0].Settings.(*Klaviyo)
 	require.Equal(t, "pk_example", settings.APIKey.Reveal())
@@ -37,7 +37,7 @@ func TestKlaviyoMistakes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := Parse("kvit.yaml", []byte(test.text), klaviyoEnvironment)
+			_, err := Parse("kvit.yaml", []byte(test.text), klaviyoEnvironment, Kinds)
 			require.ErrorContains(t, err, test.want)
 		})
 	}

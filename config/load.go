@@ -15,14 +15,15 @@ import (
 const maxFileBytes = 256 << 10
 
 // Load reads the file at path. A missing or unreadable file is an error that names it; mistakes inside
-// are an *Errors. getenv answers for environment variables, as os.Getenv does.
-func Load(path string, getenv func(string) string) (Config, error) {
-	return LoadWithout(path, getenv)
+// are an *Errors. getenv answers for environment variables, as os.Getenv does. kinds are what a destination
+// can be, in the order in which messages list them.
+func Load(path string, getenv func(string) string, kinds []Kind) (Config, error) {
+	return LoadWithout(path, getenv, kinds)
 }
 
 // LoadWithout is Load as if the file did not have some of its sections, for a command that has no use for
 // them and may run before they are finished. The Config holds their defaults.
-func LoadWithout(path string, getenv func(string) string, sections ...string) (Config, error) {
+func LoadWithout(path string, getenv func(string) string, kinds []Kind, sections ...string) (Config, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return Config{}, fmt.Errorf("read configuration: %w", err)
@@ -32,25 +33,25 @@ func LoadWithout(path string, getenv func(string) string, sections ...string) (C
 	if err != nil {
 		return Config{}, fmt.Errorf("read configuration: %w", err)
 	}
-	return parseWithout(path, data, getenv, sections)
+	return parseWithout(path, data, getenv, kinds, sections)
 }
 
-// Parse reads the text of a configuration file; name goes into the errors. It reads the secret files
+// Parse is Load for the text of a configuration file; name goes into the errors. It reads the secret files
 // that the text names. Every error is an *Errors with all mistakes.
-func Parse(name string, data []byte, getenv func(string) string) (Config, error) {
-	return parseWithout(name, data, getenv, nil)
+func Parse(name string, data []byte, getenv func(string) string, kinds []Kind) (Config, error) {
+	return parseWithout(name, data, getenv, kinds, nil)
 }
 
-func parseWithout(name string, data []byte, getenv func(string) string, sections []string) (Config, error) {
+func parseWithout(name string, data []byte, getenv func(string) string, kinds []Kind, sections []string) (Config, error) {
 	r := newReader(getenv)
-	cfg := r.config(data, sections)
+	cfg := r.config(data, kinds, sections)
 	if len(r.problems) > 0 {
 		return Config{}, newErrors(name, r.problems)
 	}
 	return cfg, nil
 }
 
-func (r *reader) config(data []byte, without []string) Config {
+func (r *reader) config(data []byte, kinds []Kind, without []string) Config {
 	root, err := document(data)
 	if err != nil {
 		r.syntax(err)
@@ -69,7 +70,7 @@ func (r *reader) config(data []byte, without []string) Config {
 	cfg.Ops = readOps(top)
 	cfg.Shop = readShop(top)
 	cfg.Delivery = readDelivery(top)
-	cfg.Destinations = readDestinations(top, cfg.Delivery)
+	cfg.Destinations = readDestinations(top, kinds, cfg.Delivery)
 	cfg.Retention = readRetention(top, cfg.Shop)
 	top.Finish()
 	r.checkReceipts(cfg)

@@ -15,7 +15,7 @@ func matomoEnvironment(name string) string {
 
 func TestMatomoDefaults(t *testing.T) {
 	t.Parallel()
-	cfg, err := Parse("kvit.yaml", []byte(matomo), matomoEnvironment)
+	cfg, err := Parse("kvit.yaml", []byte(matomo), matomoEnvironment, Kinds)
 	require.NoError(t, err)
 	settings := cfg.Destinations[0].Settings.(*Matomo)
 	require.Equal(t, "0123456789abcdef", settings.TokenAuth.Reveal())
@@ -42,7 +42,7 @@ func TestMatomoMistakes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := Parse("kvit.yaml", []byte(test.text), matomoEnvironment)
+			_, err := Parse("kvit.yaml", []byte(test.text), matomoEnvironment, Kinds)
 			require.ErrorContains(t, err, test.want)
 		})
 	}

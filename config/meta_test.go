@@ -15,7 +15,7 @@ func metaEnvironment(name string) string {
 
 func TestMetaDefaults(t *testing.T) {
 	t.Parallel()
-	cfg, err := Parse("kvit.yaml", []byte(meta), metaEnvironment)
+	cfg, err := Parse("kvit.yaml", []byte(meta), metaEnvironment, Kinds)
 	require.NoError(t, err)
 	settings := cfg.Destinations[0].Settings.(*Meta)
 	require.Equal(t, "example-token", settings.AccessToken.Reveal())
@@ -43,7 +43,7 @@ func TestMetaMistakes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := Parse("kvit.yaml", []byte(test.text), metaEnvironment)
+			_, err := Parse("kvit.yaml", []byte(test.text), metaEnvironment, Kinds)
 			require.ErrorContains(t, err, test.want)
 		})
 	}

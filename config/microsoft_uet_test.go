@@ -15,7 +15,7 @@ func uetEnvironment(name string) string {
 
 func TestMicrosoftUETDefaults(t *testing.T) {
 	t.Parallel()
-	cfg, err := Parse("kvit.yaml", []byte(microsoftUET), uetEnvironment)
+	cfg, err := Parse("kvit.yaml", []byte(microsoftUET), uetEnvironment, Kinds)
 	require.NoError(t, err)
 	d := cfg.Destinations[0]
 	require.Equal(t, &MicrosoftUET{

@@ -31,7 +31,7 @@ func FuzzParse(f *testing.F) {
 		return "value-marker"
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		_, err := Parse("kvit.yaml", data, getenv)
+		_, err := Parse("kvit.yaml", data, getenv, Kinds)
 		if err == nil {
 			return
 		}

@@ -15,7 +15,7 @@ func pinterestEnvironment(name string) string {
 
 func TestPinterestDefaults(t *testing.T) {
 	t.Parallel()
-	cfg, err := Parse("kvit.yaml", []byte(pinterest), pinterestEnvironment)
+	cfg, err := Parse("kvit.yaml", []byte(pinterest), pinterestEnvironment, Kinds)
 	require.NoError(t, err)
 	d := cfg.Destinations[0]
 	require.Equal(t, &Pinterest{

@@ -15,7 +15,7 @@ func tiktokEnvironment(name string) string {
 
 func TestTikTokDefaults(t *testing.T) {
 	t.Parallel()
-	cfg, err := Parse("kvit.yaml", []byte(tiktok), tiktokEnvironment)
+	cfg, err := Parse("kvit.yaml", []byte(tiktok), tiktokEnvironment, Kinds)
 	require.NoError(t, err)
 	settings := cfg.Destinations[0].Settings.(*TikTok)
 	require.Equal(t, "example-token", settings.AccessToken.Reveal())
@@ -42,7 +42,7 @@ func TestTikTokMistakes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := Parse("kvit.yaml", []byte(test.text), tiktokEnvironment)
+			_, err := Parse("kvit.yaml", []byte(test.text), tiktokEnvironment, Kinds)
 			require.ErrorContains(t, err, test.want)
 		})
 	}

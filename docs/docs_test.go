@@ -105,7 +105,7 @@ func TestConfigurations(t *testing.T) {
 	}
 	require.Contains(t, files, "README.md")
 	for file, text := range files {
-		_, err := config.Parse(file, []byte(text), environment)
+		_, err := config.Parse(file, []byte(text), environment, config.Kinds)
 		require.NoError(t, err)
 	}
 }
@@ -125,7 +125,7 @@ func TestPartsOfConfigurations(t *testing.T) {
 			within := strings.Repeat("  ", strings.Count(section, ":"))
 			part := within + strings.TrimSpace(dedent(b.text))
 			whole := strings.Replace(configOf(t), section, section+"\n"+strings.ReplaceAll(part, "\n", "\n"+within), 1)
-			_, err := config.Parse(file, []byte(whole), environment)
+			_, err := config.Parse(file, []byte(whole), environment, config.Kinds)
 			require.NoError(t, err, "%s", b.text)
 		}
 		require.Positive(t, tried, file)

@@ -115,7 +115,7 @@ func (t *teller) attempt(ctx context.Context, task store.Task, ended bool) tried
 }
 
 // findsByBrowser tells of providers that know a person by what their browsers are called.
-func findsByBrowser(d config.Destination) bool { return d.Kind == config.KindGA4 }
+func findsByBrowser(d config.Destination) bool { return d.Kind == "ga4" }
 
 func (t *teller) redact(ctx context.Context, redactor destination.Redactor, task store.Task) (code int, problem string) {
 	ctx, cancel := context.WithTimeout(ctx, tellTimeout)

@@ -25,7 +25,7 @@ destinations:
     measurement_id: G-ABC1234567
     api_secret: ${SECRET}
     deletion: {property_id: "123456", credentials: "${ACCOUNT}", base_url: "`+url+`"}
-`), func(name string) string { return values[name] })
+`), func(name string) string { return values[name] }, kinds)
 	require.NoError(t, err)
 	adapter, err := adapterOf(cfg.Destinations[0], slog.New(slog.DiscardHandler))
 	require.NoError(t, err)

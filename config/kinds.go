@@ -1,0 +1,20 @@
+package config
+
+// Kinds are in the order in which messages list them. The default rates stay below the limits that
+// the providers state: Pinterest 5,000 a minute, Klaviyo 3,500 a minute.
+var Kinds = []Kind{
+	{Name: "spread", Concurrency: 5, Consent: "marketing", Read: read(readSpread)},
+	{Name: "ga4", Concurrency: 8, Consent: "analytics", Renames: true, Read: read(readGA4)},
+	{Name: "meta", Concurrency: 4, Consent: "marketing", Renames: true, Read: read(readMeta)},
+	{Name: "tiktok", Concurrency: 4, Consent: "marketing", Renames: true, Read: read(readTikTok)},
+	{Name: "pinterest", Concurrency: 4, Consent: "marketing", Rate: "80/s", Renames: true, Read: read(readPinterest)},
+	{Name: "matomo", Concurrency: 2, Consent: "analytics", Renames: true, Read: read(readMatomo)},
+	{Name: "klaviyo", Concurrency: 8, Consent: "marketing", Rate: "50/s", Renames: true, Read: read(readKlaviyo)},
+	{Name: "microsoft_uet", Concurrency: 4, Consent: "marketing", Renames: true, Read: read(readMicrosoftUET)},
+	{Name: "snowplow", Concurrency: 4, Consent: "analytics", Renames: true, Read: read(readSnowplow)},
+	{Name: "webhook", Concurrency: 16, Consent: "marketing", Read: read(readWebhook)},
+}
+
+func read[Settings any](from func(*Section) *Settings) func(*Section) any {
+	return func(s *Section) any { return from(s) }
+}
