@@ -74,9 +74,12 @@ func laneOf(d config.Destination, adapter destination.Destination) jobs.Lane {
 	return lane
 }
 
-// adapterOf copies a destination's values into its adapter's own options.
+// adapterOf makes the adapter of a configured destination.
 func adapterOf(d config.Destination, logger *slog.Logger) (destination.Destination, error) {
 	client := destination.ClientOptions{Timeout: d.Timeout, MaxConns: d.Concurrency}
+	if settings, ok := d.Settings.(destination.Settings); ok {
+		return settings.Make(destination.Common{Events: d.EventNames, HTTP: client, Logger: logger})
+	}
 	switch c := d.Settings.(type) {
 	case *config.Spread:
 		return spreadOf(c, client, logger)
