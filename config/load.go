@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -40,6 +41,17 @@ func LoadWithout(path string, getenv func(string) string, kinds []Kind, sections
 // that the text names. Every error is an *Errors with all mistakes.
 func Parse(name string, data []byte, getenv func(string) string, kinds []Kind) (Config, error) {
 	return parseWithout(name, data, getenv, kinds, nil)
+}
+
+// Keys tells which keys a file is asked for, and which of those it has, by their dotted paths. It is how a
+// manual is tested for naming them all; the file must hold no mistakes.
+func Keys(name string, data []byte, getenv func(string) string, kinds []Kind) (asked, has []string, err error) {
+	r := newReader(getenv)
+	r.config(data, kinds, nil)
+	if len(r.problems) > 0 {
+		return nil, nil, newErrors(name, r.problems)
+	}
+	return slices.Sorted(maps.Keys(r.asked)), slices.Sorted(maps.Keys(r.lines)), nil
 }
 
 func parseWithout(name string, data []byte, getenv func(string) string, kinds []Kind, sections []string) (Config, error) {

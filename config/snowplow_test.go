@@ -25,8 +25,8 @@ func TestSnowplowMistakes(t *testing.T) {
 	for name, test := range map[string]struct{ text, want string }{
 		"NoBase":    {"destinations:\n  sn: {kind: snowplow}\n", "2: destinations.sn.base_url: is missing"},
 		"Plain":     {strings.Replace(snowplowLines, "https", "http", 1), "4: destinations.sn.base_url: must be https (http only for this machine itself)"},
-		"AppID":     {snowplowLines + "    app_id: the shop\n", "5: destinations.sn.app_id: " + badGrant},
-		"Namespace": {snowplowLines + "    namespace: a/b\n", "5: destinations.sn.namespace: " + badGrant},
+		"AppID":     {snowplowLines + "    app_id: the shop\n", "5: destinations.sn.app_id: " + badName},
+		"Namespace": {snowplowLines + "    namespace: a/b\n", "5: destinations.sn.namespace: " + badName},
 		"SendIP":    {snowplowLines + "    send_ip: 1\n", "5: destinations.sn.send_ip: must be true or false"},
 	} {
 		t.Run(name, func(t *testing.T) {
