@@ -4,7 +4,6 @@ package config
 // the providers state: Pinterest 5,000 a minute, Klaviyo 3,500 a minute.
 var Kinds = []Kind{
 	{Name: "spread", Concurrency: 5, Consent: "marketing", Read: read(readSpread)},
-	{Name: "ga4", Concurrency: 8, Consent: "analytics", Renames: true, Read: read(readGA4)},
 	{Name: "meta", Concurrency: 4, Consent: "marketing", Renames: true, Read: read(readMeta)},
 	{Name: "tiktok", Concurrency: 4, Consent: "marketing", Renames: true, Read: read(readTikTok)},
 	{Name: "pinterest", Concurrency: 4, Consent: "marketing", Rate: "80/s", Renames: true, Read: read(readPinterest)},

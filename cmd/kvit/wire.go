@@ -89,8 +89,6 @@ func adapterOf(d config.Destination, logger *slog.Logger) (destination.Destinati
 		return klaviyoOf(c, d.EventNames, client)
 	case *config.Pinterest:
 		return pinterestOf(c, d.EventNames, client)
-	case *config.GA4:
-		return ga4Of(c, d.EventNames, client)
 	case *config.MicrosoftUET:
 		return microsoftUETOf(c, d.EventNames, client)
 	case *config.Snowplow:
