@@ -1,11 +1,13 @@
 package main
 
 import (
-	"slices"
-
 	"kvit/config"
 	"kvit/destination/ga4"
+	"kvit/destination/spread"
 )
 
 // kinds are what a destination can be, in the order in which messages list them.
-var kinds = slices.Concat(config.Kinds[:1], []config.Kind{ga4.Kind}, config.Kinds[1:])
+var kinds = append([]config.Kind{
+	spread.Kind,
+	ga4.Kind,
+}, config.Kinds...)
