@@ -28,3 +28,5 @@ var (
 	eventSourceID = Matches(`[A-Za-z0-9_-]{1,64}`, "is not the code of a pixel or the id of another event source")
 	tiktokVersion = Matches(`v[0-9]{1,3}\.[0-9]{1,2}`, "is not a version such as v1.3")
 )
+
+var testEventCode = Matches(`[A-Za-z0-9_-]{1,64}`, "is not a test code (letters, digits, _ and - only, at most 64)")

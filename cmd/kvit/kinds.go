@@ -3,6 +3,7 @@ package main
 import (
 	"kvit/config"
 	"kvit/destination/ga4"
+	"kvit/destination/meta"
 	"kvit/destination/spread"
 )
 
@@ -10,4 +11,5 @@ import (
 var kinds = append([]config.Kind{
 	spread.Kind,
 	ga4.Kind,
+	meta.Kind,
 }, config.Kinds...)
