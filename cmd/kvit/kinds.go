@@ -5,6 +5,7 @@ import (
 	"kvit/destination/ga4"
 	"kvit/destination/meta"
 	"kvit/destination/spread"
+	"kvit/destination/tiktok"
 )
 
 // kinds are what a destination can be, in the order in which messages list them.
@@ -12,4 +13,5 @@ var kinds = append([]config.Kind{
 	spread.Kind,
 	ga4.Kind,
 	meta.Kind,
+	tiktok.Kind,
 }, config.Kinds...)

@@ -91,8 +91,6 @@ func adapterOf(d config.Destination, logger *slog.Logger) (destination.Destinati
 		return microsoftUETOf(c, d.EventNames, client)
 	case *config.Snowplow:
 		return snowplowOf(c, d.EventNames, client)
-	case *config.TikTok:
-		return tiktokOf(c, d.EventNames, client)
 	case *config.Webhook:
 		return webhookOf(c, client)
 	default:
