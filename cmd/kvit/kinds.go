@@ -4,6 +4,7 @@ import (
 	"kvit/config"
 	"kvit/destination/ga4"
 	"kvit/destination/meta"
+	"kvit/destination/pinterest"
 	"kvit/destination/spread"
 	"kvit/destination/tiktok"
 )
@@ -14,4 +15,5 @@ var kinds = append([]config.Kind{
 	ga4.Kind,
 	meta.Kind,
 	tiktok.Kind,
+	pinterest.Kind,
 }, config.Kinds...)

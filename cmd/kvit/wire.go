@@ -85,8 +85,6 @@ func adapterOf(d config.Destination, logger *slog.Logger) (destination.Destinati
 		return matomoOf(c, d.EventNames, client)
 	case *config.Klaviyo:
 		return klaviyoOf(c, d.EventNames, client)
-	case *config.Pinterest:
-		return pinterestOf(c, d.EventNames, client)
 	case *config.MicrosoftUET:
 		return microsoftUETOf(c, d.EventNames, client)
 	case *config.Snowplow:
