@@ -3,6 +3,7 @@ package main
 import (
 	"kvit/config"
 	"kvit/destination/ga4"
+	"kvit/destination/matomo"
 	"kvit/destination/meta"
 	"kvit/destination/pinterest"
 	"kvit/destination/spread"
@@ -16,4 +17,5 @@ var kinds = append([]config.Kind{
 	meta.Kind,
 	tiktok.Kind,
 	pinterest.Kind,
+	matomo.Kind,
 }, config.Kinds...)
