@@ -3,6 +3,7 @@ package main
 import (
 	"kvit/config"
 	"kvit/destination/ga4"
+	"kvit/destination/klaviyo"
 	"kvit/destination/matomo"
 	"kvit/destination/meta"
 	"kvit/destination/pinterest"
@@ -18,4 +19,5 @@ var kinds = append([]config.Kind{
 	tiktok.Kind,
 	pinterest.Kind,
 	matomo.Kind,
+	klaviyo.Kind,
 }, config.Kinds...)
