@@ -6,6 +6,7 @@ import (
 	"kvit/destination/klaviyo"
 	"kvit/destination/matomo"
 	"kvit/destination/meta"
+	"kvit/destination/microsoftuet"
 	"kvit/destination/pinterest"
 	"kvit/destination/spread"
 	"kvit/destination/tiktok"
@@ -20,4 +21,5 @@ var kinds = append([]config.Kind{
 	pinterest.Kind,
 	matomo.Kind,
 	klaviyo.Kind,
+	microsoftuet.Kind,
 }, config.Kinds...)
