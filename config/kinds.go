@@ -3,7 +3,6 @@ package config
 // Kinds are in the order in which messages list them. The default rates stay below the limits that
 // the providers state: Pinterest 5,000 a minute, Klaviyo 3,500 a minute.
 var Kinds = []Kind{
-	{Name: "snowplow", Concurrency: 4, Consent: "analytics", Renames: true, Read: read(readSnowplow)},
 	{Name: "webhook", Concurrency: 16, Consent: "marketing", Read: read(readWebhook)},
 }
 

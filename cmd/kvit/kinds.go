@@ -8,6 +8,7 @@ import (
 	"kvit/destination/meta"
 	"kvit/destination/microsoftuet"
 	"kvit/destination/pinterest"
+	"kvit/destination/snowplow"
 	"kvit/destination/spread"
 	"kvit/destination/tiktok"
 )
@@ -22,4 +23,5 @@ var kinds = append([]config.Kind{
 	matomo.Kind,
 	klaviyo.Kind,
 	microsoftuet.Kind,
+	snowplow.Kind,
 }, config.Kinds...)

@@ -81,8 +81,6 @@ func adapterOf(d config.Destination, logger *slog.Logger) (destination.Destinati
 		return settings.Make(destination.Common{Events: d.EventNames, HTTP: client, Logger: logger})
 	}
 	switch c := d.Settings.(type) {
-	case *config.Snowplow:
-		return snowplowOf(c, d.EventNames, client)
 	case *config.Webhook:
 		return webhookOf(c, client)
 	default:
