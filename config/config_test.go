@@ -44,7 +44,7 @@ func withDatabase(name string) string {
 // parse reads a text that has nothing wrong.
 func parse(t *testing.T, text string) Config {
 	t.Helper()
-	cfg, err := Parse("kvit.yaml", []byte(text), withDatabase, tested)
+	cfg, err := Parse("kvit.yaml", []byte(text), withDatabase, testKinds)
 	require.NoError(t, err)
 	return cfg
 }
@@ -52,7 +52,7 @@ func parse(t *testing.T, text string) Config {
 // mistakes reads a text that has something wrong and returns it line by line.
 func mistakes(t *testing.T, text string, env func(string) string) []string {
 	t.Helper()
-	_, err := Parse("kvit.yaml", []byte(text), env, tested)
+	_, err := Parse("kvit.yaml", []byte(text), env, testKinds)
 	var problems *Errors
 	require.ErrorAs(t, err, &problems)
 	return strings.Split(err.Error(), "\n")

@@ -1,10 +1,5 @@
 package config
 
-import "slices"
-
-// tested are all kinds that tests here name.
-var tested = slices.Concat(testKinds, Kinds)
-
 // testKinds are two that no provider has, with what kinds commonly read. They are in the order in which
 // messages list them.
 var testKinds = []Kind{

@@ -14,13 +14,14 @@ import (
 
 	"kvit/config"
 	"kvit/destination/spread"
+	"kvit/destination/webhook"
 	"kvit/store/storetest"
 )
 
 func TestMain(m *testing.M) { storetest.Run(m) }
 
 // kinds are those that a whole kvit.yaml shows in the documentation.
-var kinds = append([]config.Kind{spread.Kind}, config.Kinds...)
+var kinds = []config.Kind{spread.Kind, webhook.Kind}
 
 // root is the project's directory, seen from here.
 const root = ".."

@@ -11,10 +11,12 @@ import (
 	"kvit/destination/snowplow"
 	"kvit/destination/spread"
 	"kvit/destination/tiktok"
+	"kvit/destination/webhook"
 )
 
-// kinds are what a destination can be, in the order in which messages list them.
-var kinds = append([]config.Kind{
+// kinds are what a destination can be, in the order in which messages list them. Nothing else in kvit lists
+// them: a provider is its folder and its line here.
+var kinds = []config.Kind{
 	spread.Kind,
 	ga4.Kind,
 	meta.Kind,
@@ -24,4 +26,5 @@ var kinds = append([]config.Kind{
 	klaviyo.Kind,
 	microsoftuet.Kind,
 	snowplow.Kind,
-}, config.Kinds...)
+	webhook.Kind,
+}

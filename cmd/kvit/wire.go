@@ -76,16 +76,14 @@ func laneOf(d config.Destination, adapter destination.Destination) jobs.Lane {
 
 // adapterOf makes the adapter of a configured destination.
 func adapterOf(d config.Destination, logger *slog.Logger) (destination.Destination, error) {
-	client := destination.ClientOptions{Timeout: d.Timeout, MaxConns: d.Concurrency}
-	if settings, ok := d.Settings.(destination.Settings); ok {
-		return settings.Make(destination.Common{Events: d.EventNames, HTTP: client, Logger: logger})
-	}
-	switch c := d.Settings.(type) {
-	case *config.Webhook:
-		return webhookOf(c, client)
-	default:
+	settings, ok := d.Settings.(destination.Settings)
+	if !ok {
 		return nil, fmt.Errorf("kind %q has no adapter", d.Kind)
 	}
+	return settings.Make(destination.Common{
+		Events: d.EventNames, Logger: logger,
+		HTTP: destination.ClientOptions{Timeout: d.Timeout, MaxConns: d.Concurrency},
+	})
 }
 
 // shopOrders is the shop's orders table for the store; nil if it is not configured.
