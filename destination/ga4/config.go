@@ -9,7 +9,7 @@ import (
 )
 
 // Kind is a web data stream of Google Analytics 4, as kvit.yaml names it.
-var Kind = config.Kind{Name: "ga4", Concurrency: 8, Consent: "analytics", Renames: true, Read: destination.Reader(read)}
+var Kind = config.Kind{Name: "ga4", Concurrency: 8, Consent: "analytics", Renames: true, Read: destination.Reader(readOptions)}
 
 // Make makes the destination.
 func (o Options) Make(common destination.Common) (destination.Destination, error) {
@@ -17,7 +17,7 @@ func (o Options) Make(common destination.Common) (destination.Destination, error
 	return New(o)
 }
 
-func read(s *config.Section) Options {
+func readOptions(s *config.Section) Options {
 	return Options{
 		MeasurementID:   s.RequiredText("measurement_id", measurementID),
 		APISecret:       s.RequiredSecret("api_secret"),

@@ -8,7 +8,7 @@ import (
 )
 
 // Kind is one site of a Matomo, hosted by anybody, as kvit.yaml names it.
-var Kind = config.Kind{Name: "matomo", Concurrency: 2, Consent: "analytics", Renames: true, Read: destination.Reader(read)}
+var Kind = config.Kind{Name: "matomo", Concurrency: 2, Consent: "analytics", Renames: true, Read: destination.Reader(readOptions)}
 
 // Make makes the destination.
 func (o Options) Make(common destination.Common) (destination.Destination, error) {
@@ -16,7 +16,7 @@ func (o Options) Make(common destination.Common) (destination.Destination, error
 	return New(o)
 }
 
-func read(s *config.Section) Options {
+func readOptions(s *config.Section) Options {
 	s.Require("base_url")
 	s.Require("site_id")
 	return Options{

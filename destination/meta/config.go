@@ -6,7 +6,7 @@ import (
 )
 
 // Kind is a dataset at Meta's Conversions API, as kvit.yaml names it.
-var Kind = config.Kind{Name: "meta", Concurrency: 4, Consent: "marketing", Renames: true, Read: destination.Reader(read)}
+var Kind = config.Kind{Name: "meta", Concurrency: 4, Consent: "marketing", Renames: true, Read: destination.Reader(readOptions)}
 
 // Make makes the destination.
 func (o Options) Make(common destination.Common) (destination.Destination, error) {
@@ -14,7 +14,7 @@ func (o Options) Make(common destination.Common) (destination.Destination, error
 	return New(o)
 }
 
-func read(s *config.Section) Options {
+func readOptions(s *config.Section) Options {
 	return Options{
 		DatasetID:      s.RequiredText("dataset_id", datasetID),
 		AccessToken:    s.RequiredSecret("access_token"),

@@ -8,7 +8,7 @@ import (
 // Kind is an ad account at Pinterest, as kvit.yaml names it. The default rate stays below the 5,000 a minute
 // that Pinterest allows.
 var Kind = config.Kind{
-	Name: "pinterest", Concurrency: 4, Consent: "marketing", Rate: "80/s", Renames: true, Read: destination.Reader(read),
+	Name: "pinterest", Concurrency: 4, Consent: "marketing", Rate: "80/s", Renames: true, Read: destination.Reader(readOptions),
 }
 
 // Make makes the destination.
@@ -17,7 +17,7 @@ func (o Options) Make(common destination.Common) (destination.Destination, error
 	return New(o)
 }
 
-func read(s *config.Section) Options {
+func readOptions(s *config.Section) Options {
 	return Options{
 		AdAccountID: s.RequiredText("ad_account_id", adAccountID),
 		Token:       s.RequiredSecret("token", config.VisibleASCII),

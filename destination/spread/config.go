@@ -9,7 +9,7 @@ import (
 )
 
 // Kind is an account at the marketing CRM SPREAD, as kvit.yaml names it.
-var Kind = config.Kind{Name: "spread", Concurrency: 5, Consent: "marketing", Read: destination.Reader(read)}
+var Kind = config.Kind{Name: "spread", Concurrency: 5, Consent: "marketing", Read: destination.Reader(readOptions)}
 
 // Make makes the destination. SPREAD's names cannot be changed.
 func (o Options) Make(common destination.Common) (destination.Destination, error) {
@@ -17,7 +17,7 @@ func (o Options) Make(common destination.Common) (destination.Destination, error
 	return New(o)
 }
 
-func read(s *config.Section) Options {
+func readOptions(s *config.Section) Options {
 	o := Options{
 		PublicKey:    s.RequiredSecret("public_key", userName),
 		PrivateKey:   s.RequiredSecret("private_key"),

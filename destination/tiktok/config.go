@@ -6,7 +6,7 @@ import (
 )
 
 // Kind is an event source at TikTok's Events API 2.0, as kvit.yaml names it.
-var Kind = config.Kind{Name: "tiktok", Concurrency: 4, Consent: "marketing", Renames: true, Read: destination.Reader(read)}
+var Kind = config.Kind{Name: "tiktok", Concurrency: 4, Consent: "marketing", Renames: true, Read: destination.Reader(readOptions)}
 
 // Make makes the destination.
 func (o Options) Make(common destination.Common) (destination.Destination, error) {
@@ -14,7 +14,7 @@ func (o Options) Make(common destination.Common) (destination.Destination, error
 	return New(o)
 }
 
-func read(s *config.Section) Options {
+func readOptions(s *config.Section) Options {
 	return Options{
 		AccessToken:    s.RequiredSecret("access_token", config.VisibleASCII),
 		EventSource:    s.Choice("event_source", "web", EventSources...),
