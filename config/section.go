@@ -33,9 +33,10 @@ type entry struct {
 	value ast.Node
 }
 
-// section is one mapping of the file. Its methods read a key each, report what is wrong with it and then
-// return the fallback, so that reading goes on. finish reports the keys that nothing asked for.
-type section struct {
+// Section is one mapping of the file. Its methods read a key each, report what is wrong with it and then
+// return the fallback, so that reading goes on. Finish reports the keys that nothing asked for. A text may
+// be ${NAME} as a whole, which stands for that environment variable.
+type Section struct {
 	reader  *reader
 	key     string
 	line    int
@@ -48,8 +49,8 @@ type section struct {
 
 // open reads the mapping of e. An empty value is an empty mapping, since that is what remains of a
 // section whose keys are all comments.
-func (r *reader) open(key string, e entry) *section {
-	s := &section{reader: r, key: key, line: e.line, present: true, entries: map[string]entry{}}
+func (r *reader) open(key string, e entry) *Section {
+	s := &Section{reader: r, key: key, line: e.line, present: true, entries: map[string]entry{}}
 	switch n := e.value.(type) {
 	case nil, *ast.NullNode:
 	case ast.MapNode:
@@ -63,7 +64,7 @@ func (r *reader) open(key string, e entry) *section {
 	return s
 }
 
-func (s *section) add(key ast.MapKeyNode, value ast.Node) {
+func (s *Section) add(key ast.MapKeyNode, value ast.Node) {
 	line := nodeLine(key)
 	name, ok := keyName(key)
 	if !ok {
@@ -88,7 +89,7 @@ func keyName(key ast.MapKeyNode) (string, bool) {
 	return "", false
 }
 
-func (s *section) path(name string) string {
+func (s *Section) path(name string) string {
 	if s.key == "" {
 		return printable(name)
 	}
@@ -108,7 +109,7 @@ func printable(name string) string {
 	return strconv.QuoteToASCII(name)
 }
 
-func (s *section) take(name string) (entry, bool) {
+func (s *Section) take(name string) (entry, bool) {
 	s.asked = append(s.asked, name)
 	s.reader.asked[s.path(name)] = true
 	e, ok := s.entries[name]
@@ -118,8 +119,8 @@ func (s *section) take(name string) (entry, bool) {
 	return e, ok
 }
 
-// problem reports a problem of one key at its line, or at the section's if the key is not there.
-func (s *section) problem(name, text string) {
+// Problem reports a problem of one key at its line, or at the section's if the key is not there.
+func (s *Section) Problem(name, text string) {
 	line := s.line
 	if e, ok := s.entries[name]; ok {
 		line = e.line
@@ -127,27 +128,48 @@ func (s *section) problem(name, text string) {
 	s.reader.problem(line, s.path(name), text)
 }
 
-// require reports a key that is not there. A section that is no mapping has been reported already.
-func (s *section) require(name string) bool {
+// Require reports a key that is not there, and tells whether it is. A section that is no mapping has been
+// reported already.
+func (s *Section) Require(name string) bool {
 	if _, ok := s.take(name); ok {
 		return true
 	}
 	if !s.broken {
-		s.problem(name, "is missing")
+		s.Problem(name, "is missing")
 	}
 	return false
 }
 
-// section reads a key that holds further keys; present says whether it is there.
-func (s *section) section(name string) *section {
+// ProblemHere reports a problem of the section as a whole.
+func (s *Section) ProblemHere(text string) { s.reader.problem(s.line, s.key, text) }
+
+// Faulty tells whether a problem of the key is known, so that nothing is concluded from its value. All
+// keys of a section that is no mapping are.
+func (s *Section) Faulty(name string) bool { return s.broken || s.reader.faulty(s.path(name)) }
+
+// Len is how many keys the file has in the section.
+func (s *Section) Len() int { return len(s.names) }
+
+// Present tells whether the file has the section.
+func (s *Section) Present() bool { return s.present }
+
+// Has tells whether the file has the key.
+func (s *Section) Has(name string) bool {
+	_, ok := s.entries[name]
+	return ok
+}
+
+// Section reads a key that holds further keys. Without the key it is an empty one, which is not Present.
+func (s *Section) Section(name string) *Section {
 	e, ok := s.take(name)
 	if !ok {
-		return &section{reader: s.reader, key: s.path(name), line: s.line, broken: s.broken}
+		return &Section{reader: s.reader, key: s.path(name), line: s.line, broken: s.broken}
 	}
 	return s.reader.open(s.path(name), e)
 }
 
-func (s *section) text(name, fallback string, checks ...check) string {
+// Text reads a text that passes the checks, in their order; fallback is not checked.
+func (s *Section) Text(name, fallback string, checks ...Check) string {
 	e, ok := s.take(name)
 	if !ok {
 		return fallback
@@ -159,27 +181,46 @@ func (s *section) text(name, fallback string, checks ...check) string {
 	return text
 }
 
-func (s *section) requiredText(name string, checks ...check) string {
-	s.require(name)
-	return s.text(name, "", checks...)
+// RequiredText is Text for a key that must be there.
+func (s *Section) RequiredText(name string, checks ...Check) string {
+	s.Require(name)
+	return s.Text(name, "", checks...)
 }
 
-func (s *section) choice(name, fallback string, options ...string) string {
-	return s.text(name, fallback, oneOf(options...))
+// TextOrNone is Text where None switches something off: it becomes an empty text.
+func (s *Section) TextOrNone(name, fallback string, checks ...Check) string {
+	text := s.Text(name, fallback, checks...)
+	if text == None {
+		return ""
+	}
+	return text
 }
 
-func (s *section) duration(name string, fallback, least, most time.Duration) time.Duration {
+// URL reads the address of an API, without a slash at its end. Credentials go there, so plain http is for
+// tests on the same machine alone.
+func (s *Section) URL(name, fallback string, checks ...Check) string {
+	checks = append([]Check{HTTPURL(loopback, "http only for this machine itself"), noQuery}, checks...)
+	return strings.TrimRight(s.Text(name, fallback, checks...), "/")
+}
+
+// Choice reads one of a few words.
+func (s *Section) Choice(name, fallback string, options ...string) string {
+	return s.Text(name, fallback, oneOf(options...))
+}
+
+// Duration reads a duration from least to most; the file has it as in 30d, 72h, 15m or 90s.
+func (s *Section) Duration(name string, fallback, least, most time.Duration) time.Duration {
 	limits := fmt.Sprintf("from %s to %s", FormatDuration(least), FormatDuration(most))
 	return s.durationWhere(name, fallback, func(d time.Duration) bool { return d >= least && d <= most }, limits)
 }
 
 // durationOrOff is duration where 0 switches something off.
-func (s *section) durationOrOff(name string, fallback, least, most time.Duration) time.Duration {
+func (s *Section) durationOrOff(name string, fallback, least, most time.Duration) time.Duration {
 	limits := fmt.Sprintf("0 or from %s to %s", FormatDuration(least), FormatDuration(most))
 	return s.durationWhere(name, fallback, func(d time.Duration) bool { return d == 0 || d >= least && d <= most }, limits)
 }
 
-func (s *section) durationWhere(name string, fallback time.Duration, within func(time.Duration) bool, limits string) time.Duration {
+func (s *Section) durationWhere(name string, fallback time.Duration, within func(time.Duration) bool, limits string) time.Duration {
 	e, ok := s.take(name)
 	if !ok {
 		return fallback
@@ -193,19 +234,19 @@ func (s *section) durationWhere(name string, fallback time.Duration, within func
 		problem = "must be " + limits
 	}
 	if problem != "" {
-		s.problem(name, problem)
+		s.Problem(name, problem)
 		return fallback
 	}
 	return d
 }
 
 // optionalDuration reads a duration whose absence has a meaning of its own; 0 is a value.
-func (s *section) optionalDuration(name string) *time.Duration {
+func (s *Section) optionalDuration(name string) *time.Duration {
 	if _, ok := s.entries[name]; !ok {
 		s.take(name)
 		return nil
 	}
-	return new(s.duration(name, 0, 0, aCentury))
+	return new(s.Duration(name, 0, 0, aCentury))
 }
 
 // durationText also takes a number, to say that its unit is missing; only 0 needs none.
@@ -217,37 +258,38 @@ func (r *reader) durationText(key string, e entry) (string, bool) {
 	return r.text(key, e)
 }
 
-func (s *section) integer(name string, fallback, least, most int) int {
+// Integer reads a whole number from least to most.
+func (s *Section) Integer(name string, fallback, least, most int) int {
 	e, ok := s.take(name)
 	if !ok {
 		return fallback
 	}
 	n, ok := e.value.(*ast.IntegerNode)
 	if !ok {
-		s.problem(name, unexpected(e.value, "must be a whole number, without quotes"))
+		s.Problem(name, unexpected(e.value, "must be a whole number, without quotes"))
 		return fallback
 	}
 	value, ok := wholeNumber(n)
 	if !ok || value < least || value > most {
-		s.problem(name, fmt.Sprintf("must be from %d to %d", least, most))
+		s.Problem(name, fmt.Sprintf("must be from %d to %d", least, most))
 		return fallback
 	}
 	return value
 }
 
 // share reads a part of a whole, from 0 to 1.
-func (s *section) share(name string, fallback float64) float64 {
+func (s *Section) share(name string, fallback float64) float64 {
 	e, ok := s.take(name)
 	if !ok {
 		return fallback
 	}
 	value, ok := number(e.value)
 	if !ok {
-		s.problem(name, unexpected(e.value, "must be a number, without quotes"))
+		s.Problem(name, unexpected(e.value, "must be a number, without quotes"))
 		return fallback
 	}
 	if value < 0 || value > 1 {
-		s.problem(name, "must be from 0 to 1")
+		s.Problem(name, "must be from 0 to 1")
 		return fallback
 	}
 	return value
@@ -278,32 +320,33 @@ func wholeNumber(n *ast.IntegerNode) (int, bool) {
 	return 0, false
 }
 
-func (s *section) boolean(name string, fallback bool) bool {
+// Boolean reads true or false.
+func (s *Section) Boolean(name string, fallback bool) bool {
 	e, ok := s.take(name)
 	if !ok {
 		return fallback
 	}
 	n, ok := e.value.(*ast.BoolNode)
 	if !ok {
-		s.problem(name, unexpected(e.value, "must be true or false"))
+		s.Problem(name, unexpected(e.value, "must be true or false"))
 		return fallback
 	}
 	return n.Value
 }
 
 // list reads the items of a key; none if it is not there.
-func (s *section) list(name string) []entry {
+func (s *Section) list(name string) []entry {
 	e, ok := s.take(name)
 	if !ok {
 		return nil
 	}
 	n, ok := e.value.(*ast.SequenceNode)
 	if !ok {
-		s.problem(name, unexpected(e.value, "must be a list"))
+		s.Problem(name, unexpected(e.value, "must be a list"))
 		return nil
 	}
 	if len(n.Values) == 0 {
-		s.problem(name, "is an empty list: leave the key out instead")
+		s.Problem(name, "is an empty list: leave the key out instead")
 	}
 	items := make([]entry, 0, len(n.Values))
 	for _, v := range n.Values {
@@ -312,8 +355,8 @@ func (s *section) list(name string) []entry {
 	return items
 }
 
-// texts reads a list of texts that all differ.
-func (s *section) texts(name string, checks ...check) []string {
+// Texts reads a list of texts that all differ.
+func (s *Section) Texts(name string, checks ...Check) []string {
 	var texts []string
 	for i, item := range s.list(name) {
 		key := fmt.Sprintf("%s[%d]", s.path(name), i)
@@ -330,8 +373,28 @@ func (s *section) texts(name string, checks ...check) []string {
 	return texts
 }
 
-// finish reports the keys that nothing has asked for.
-func (s *section) finish() {
+// Pairs reads all of the section: keys that pass the check, with texts that pass the others; nil for none.
+func (s *Section) Pairs(key Check, checks ...Check) map[string]string {
+	var pairs map[string]string
+	for _, name := range s.names {
+		if problem := key(name); problem != "" {
+			s.Problem(name, problem)
+			continue
+		}
+		text, ok := s.reader.text(s.path(name), s.entries[name], checks...)
+		if !ok {
+			continue
+		}
+		if pairs == nil {
+			pairs = map[string]string{}
+		}
+		pairs[name] = text
+	}
+	return pairs
+}
+
+// Finish reports the keys that nothing has asked for.
+func (s *Section) Finish() {
 	for _, name := range s.names {
 		if slices.Contains(s.asked, name) {
 			continue
@@ -340,12 +403,12 @@ func (s *section) finish() {
 		if near, ok := nearest(name, s.asked); ok {
 			problem += fmt.Sprintf(": did you mean %q?", near)
 		}
-		s.problem(name, problem)
+		s.Problem(name, problem)
 	}
 }
 
 // text reads a text that is not a secret. It may be ${NAME} as a whole.
-func (r *reader) text(key string, e entry, checks ...check) (string, bool) {
+func (r *reader) text(key string, e entry, checks ...Check) (string, bool) {
 	text, ok := plainText(e.value)
 	if !ok {
 		r.problem(e.line, key, unexpected(e.value, "must be text (put numbers and true/false in quotes)"))
@@ -353,7 +416,7 @@ func (r *reader) text(key string, e entry, checks ...check) (string, bool) {
 	}
 	text, problem := r.expand(text)
 	if problem == "" {
-		problem = firstProblem(text, append([]check{notEmpty}, checks...))
+		problem = firstProblem(text, append([]Check{notEmpty}, checks...))
 	}
 	if problem != "" {
 		r.problem(e.line, key, problem)

@@ -108,14 +108,11 @@ func (t *teller) attempt(ctx context.Context, task store.Task, ended bool) tried
 		return result
 	}
 	result.code, result.problem = t.redact(ctx, redactor, task)
-	if lost := task.ClientIDs - len(t.clientIDs); result.problem == "" && lost > 0 && findsByBrowser(d) {
+	if lost := task.ClientIDs - len(t.clientIDs); result.problem == "" && lost > 0 && adapter.Traits().FindsByClientID {
 		result.problem = fmt.Sprintf("told of what is still known, but %d client ids went with the events at an earlier attempt", lost)
 	}
 	return result
 }
-
-// findsByBrowser tells of providers that know a person by what their browsers are called.
-func findsByBrowser(d config.Destination) bool { return d.Kind == config.KindGA4 }
 
 func (t *teller) redact(ctx context.Context, redactor destination.Redactor, task store.Task) (code int, problem string) {
 	ctx, cancel := context.WithTimeout(ctx, tellTimeout)

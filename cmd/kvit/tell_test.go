@@ -22,7 +22,7 @@ import (
 func newTeller(t *testing.T, yaml string, values map[string]string, clientIDs int) (*teller, *pgxpool.Pool, []store.Task) {
 	t.Helper()
 	values["DATABASE_URL"], values["CRM_SECRET"] = "postgres://nobody@127.0.0.1:1/none", secret
-	cfg, err := config.Parse("kvit.yaml", []byte("database: {url: \"${DATABASE_URL}\"}\ndestinations:\n"+yaml), func(name string) string { return values[name] })
+	cfg, err := config.Parse("kvit.yaml", []byte("database: {url: \"${DATABASE_URL}\"}\ndestinations:\n"+yaml), func(name string) string { return values[name] }, kinds)
 	require.NoError(t, err)
 	pool := storetest.DB(t)
 	_, err = pool.Exec(t.Context(), `

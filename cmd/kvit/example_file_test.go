@@ -1,4 +1,4 @@
-package config
+package main
 
 import (
 	"os"
@@ -7,9 +7,12 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"kvit/config"
+	"kvit/destination/ga4/ga4test"
 )
 
-const exampleFile = "../kvit.example.yaml"
+const exampleFile = "../../kvit.example.yaml"
 
 // exampleEnvironment provides the variables that the example names.
 func exampleEnvironment(name string) string {
@@ -21,25 +24,28 @@ func exampleEnvironment(name string) string {
 		"KLAVIYO_API_KEY":     "pk_example",
 		"PINTEREST_TOKEN":     "pina_example",
 		"GA4_API_SECRET":      "example-api-secret",
-		"GA4_SERVICE_ACCOUNT": serviceAccountKey,
+		"GA4_SERVICE_ACCOUNT": ga4test.Credentials("https://oauth2.example.com"),
 		"MICROSOFT_UET_TOKEN": "example-token",
 		"META_TOKEN":          "example-meta-token",
 		"TIKTOK_TOKEN":        "example-tiktok-token",
 		"RETENTION_HASH_KEY":  "0123456789abcdef0123456789abcdef",
-		"CRM_SECRET":          signingKey,
-		"CRM_PREVIOUS_SECRET": otherKey,
+		"CRM_SECRET":          secret,
+		"CRM_PREVIOUS_SECRET": "whsec_YW5vdGhlci1leGFtcGxlLXNpZ25pbmcta2V5LTAwMQ==",
 	}[name]
 }
 
 func TestExampleFile(t *testing.T) {
 	t.Parallel()
-	cfg, err := Load(exampleFile, exampleEnvironment)
+	cfg, err := config.Load(exampleFile, exampleEnvironment, kinds)
 	require.NoError(t, err)
-	var kinds []string
-	for _, d := range cfg.Destinations {
-		kinds = append(kinds, d.Kind)
+	var all, shown []string
+	for _, k := range kinds {
+		all = append(all, k.Name)
 	}
-	require.ElementsMatch(t, kindNames(), kinds, "the example has one destination of each kind")
+	for _, d := range cfg.Destinations {
+		shown = append(shown, d.Kind)
+	}
+	require.ElementsMatch(t, all, shown, "the example has one destination of each kind")
 	require.Equal(t, "public.orders", cfg.Shop.Orders.Table)
 	var tables []string
 	for _, p := range cfg.Retention.Policy {
@@ -59,16 +65,16 @@ func TestExampleFileShowsEveryKey(t *testing.T) {
 	full := commented.ReplaceAllString(string(data), "$1$2$3")
 	require.NotEqual(t, string(data), full)
 
-	r := newReader(exampleEnvironment)
-	r.config([]byte(full), nil)
-	require.Empty(t, r.problems)
+	asked, has, err := config.Keys(exampleFile, []byte(full), exampleEnvironment, kinds)
+	require.NoError(t, err)
+	require.NotEmpty(t, asked)
 
 	const tableList = "retention.policy["
 	shown := map[string]bool{}
-	for key := range r.lines {
+	for _, key := range has {
 		shown[general(key, tableList)] = true
 	}
-	for key := range r.asked {
+	for _, key := range asked {
 		// The keys that all kinds share are explained once, at the first destination.
 		other := ofAnyDestination.ReplaceAllString(key, "destinations.spread.")
 		require.True(t, shown[general(key, tableList)] || shown[other], "the example does not show %s", key)
