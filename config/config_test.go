@@ -217,7 +217,7 @@ retention:
 			{Line: 7, Name: "email", Strategy: StrategyText, Text: "erased"},
 			{Line: 7, Name: "note", Strategy: StrategyText},
 		}},
-		{Line: 8, Table: "public.lines", Match: &Match{Column: "order_id", OrderColumn: "id"}, DeleteRows: true},
+		{Line: 8, Table: "public.lines", Match: []Match{{Column: "order_id", OrderColumn: "id"}}, DeleteRows: true},
 	}, cfg.Retention.Policy)
 }
 

@@ -195,7 +195,7 @@ func TestMistakes(t *testing.T) {
 		"PolicyNoOrders":    {policy + "    - {table: lines, match: {a: b}, rows: delete}\n", []string{"4: retention.policy: does not name the table of shop.orders"}},
 		"MatchOnOrders":     {policy + ordersTable + "      match: {a: b}\n", []string{"7: retention.policy[0].match: has no use on the table of shop.orders"}},
 		"MatchMissing":      {policy + ordersTable + "    - table: lines\n      rows: delete\n", []string{"7: retention.policy[1].match: is missing: write {column of this table: column of the orders table}"}},
-		"MatchTwoPairs":     {policy + ordersTable + "    - table: lines\n      rows: delete\n      match: {a: b, c: d}\n", []string{"9: retention.policy[1].match: must be one pair {column of this table: column of the orders table}"}},
+		"MatchTwoPairs":     {policy + ordersTable + "    - table: lines\n      rows: delete\n      match: {}\n", []string{"9: retention.policy[1].match: must be a pair {column of this table: column of the orders table}"}},
 		"MatchColumn":       {policy + ordersTable + "    - table: lines\n      rows: delete\n      match: {1a: b}\n", []string{"9: retention.policy[1].match.1a: " + badColumn}},
 		"MatchOrderColumn":  {policy + ordersTable + "    - table: lines\n      rows: delete\n      match: {a: 1b}\n", []string{"9: retention.policy[1].match.a: " + badColumn}},
 		"RowsUnknown":       {policy + ordersTable + "    - table: lines\n      rows: kept\n      match: {a: b}\n", []string{"8: retention.policy[1].rows: must be delete or keep"}},

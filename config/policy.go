@@ -19,15 +19,18 @@ const (
 	StrategyJSON         = "json"          // it becomes what ColumnPolicy.Paths leave of it
 )
 
-// TablePolicy says how one table loses the personal data of an order.
+// TablePolicy says how one table loses the personal data of an order, for the rows that one way leads to. A
+// table with several ways is several of these, one after the other.
 type TablePolicy struct {
 	Line       int
-	Table      string // schema.table
-	Match      *Match // nil for the orders table, and perhaps for one that is kept whole
-	Parent     string // schema.table of the policy whose rows its rows belong to; empty: the orders table
-	DeleteRows bool   // the order's rows are deleted; Columns is empty then
-	KeepRows   bool   // the table is kept whole; Columns is empty then
+	Table      string  // schema.table
+	Match      []Match // none for the orders table, and perhaps for one that is kept whole; all must be equal
+	Parent     string  // schema.table of the policy whose rows its rows belong to; empty: the orders table
+	When       string  // SQL condition over the row; empty: all rows that the match leads to
+	DeleteRows bool    // the order's rows are deleted; Columns is empty then
+	KeepRows   bool    // the rows are kept whole; Columns is empty then
 	Columns    []ColumnPolicy
+	IgnoreKeys []string // columns of the table with a foreign key that no way needs
 }
 
 // Match ties the rows of a table to their order: Column of the table holds OrderColumn of the orders table,
@@ -66,42 +69,90 @@ func readPolicy(retention *Section, shop *Shop) []TablePolicy {
 	}
 	var policy []TablePolicy
 	first := map[string]int{}
+	parents := map[string]string{} // what the policy must name, by key
 	for i, item := range items {
 		s := retention.reader.open(fmt.Sprintf("%s[%d]", retention.path("policy"), i), item)
-		t := readTable(s, shop.Orders)
-		if line, twice := first[t.Table]; twice && t.Table != "" {
+		ways := readTable(s, shop.Orders, parents)
+		if line, twice := first[ways[0].Table]; twice && ways[0].Table != "" {
 			s.Problem("table", fmt.Sprintf("names a table that line %d has already", line))
 		} else {
-			first[t.Table] = s.line
+			first[ways[0].Table] = s.line
 		}
-		policy = append(policy, t)
+		policy = append(policy, ways...)
 	}
 	if _, ok := first[shop.Orders.Table]; !ok && shop.Orders.Table != "" {
 		retention.Problem("policy", "does not name the table of shop.orders")
 	}
-	for i, t := range policy {
-		if _, ok := first[t.Parent]; !ok && t.Parent != "" {
-			key := fmt.Sprintf("%s[%d].parent", retention.path("policy"), i)
+	for key, parent := range parents {
+		if _, ok := first[parent]; !ok {
 			retention.reader.problem(retention.reader.lines[key], key, "names a table that the policy does not")
 		}
 	}
-	return policy
+	return append(policy, readKept(retention, first)...)
 }
 
-func readTable(s *Section, orders Orders) TablePolicy {
+// readKept reads the tables that are kept whole and need no more said.
+func readKept(retention *Section, named map[string]int) []TablePolicy {
+	var kept []TablePolicy
+	for _, name := range retention.Texts("keep", tableName) {
+		table := qualified(name)
+		if line, twice := named[table]; twice {
+			retention.Problem("keep", fmt.Sprintf("names %s, which the policy has on line %d", printable(table), line))
+			continue
+		}
+		kept = append(kept, TablePolicy{Line: retention.entries["keep"].line, Table: table, KeepRows: true})
+	}
+	return kept
+}
+
+// readTable reads a table with its ways; there is one at least.
+func readTable(s *Section, orders Orders, parents map[string]string) []TablePolicy {
 	t := TablePolicy{Line: s.line, Table: qualified(s.RequiredText("table", tableName))}
+	t.IgnoreKeys = s.Texts("ignore_keys", identifier)
 	isOrders := t.Table != "" && t.Table == orders.Table
+	if !s.Has("ways") {
+		readFate(s, &t, orders, isOrders)
+		readWay(s, &t, orders, isOrders, parents)
+		s.Finish()
+		return []TablePolicy{t}
+	}
+	if s.Has("rows") || s.Has("columns") {
+		readFate(s, &t, orders, isOrders)
+	}
+	items := s.list("ways")
+	if isOrders {
+		s.Problem("ways", "has no use on the table of shop.orders")
+	}
+	s.Finish()
+	var ways []TablePolicy
+	for i, item := range items {
+		w := s.reader.open(fmt.Sprintf("%s[%d]", s.path("ways"), i), item)
+		way := t
+		way.Line = w.line
+		if w.Has("rows") || w.Has("columns") || !s.Has("rows") && !s.Has("columns") {
+			way.DeleteRows, way.KeepRows, way.Columns = false, false, nil
+			readFate(w, &way, orders, isOrders)
+		}
+		readWay(w, &way, orders, isOrders, parents)
+		w.Finish()
+		ways = append(ways, way)
+	}
+	if len(ways) == 0 {
+		return []TablePolicy{t}
+	}
+	return ways
+}
+
+// readFate reads what becomes of rows.
+func readFate(s *Section, t *TablePolicy, orders Orders, isOrders bool) {
 	rows := s.Text("rows", "", reviewed("delete or keep its rows, or name its columns"), oneOf("delete", "keep"))
 	t.DeleteRows, t.KeepRows = rows == "delete", rows == "keep"
-	t.Match = readMatch(s, orders, isOrders, t.KeepRows)
-	t.Parent = readParent(s, t, orders, isOrders)
 	columns := s.Section("columns")
 	for _, name := range columns.names {
 		if c, ok := readColumn(columns, name); ok {
 			t.Columns = append(t.Columns, c)
 		}
 	}
-	s.Finish()
 	switch {
 	case s.broken:
 	case rows != "" && columns.present:
@@ -116,7 +167,19 @@ func readTable(s *Section, orders Orders) TablePolicy {
 	if isOrders {
 		checkOwnColumns(columns, t.Columns, orders)
 	}
-	return t
+}
+
+// readWay reads how rows are found.
+func readWay(s *Section, t *TablePolicy, orders Orders, isOrders bool, parents map[string]string) {
+	t.Match = readMatch(s, orders, isOrders, t.KeepRows)
+	t.Parent = readParent(s, *t, orders, isOrders)
+	t.When = s.Text("when", "")
+	if t.Parent != "" {
+		parents[s.path("parent")] = t.Parent
+	}
+	if isOrders && t.When != "" {
+		s.Problem("when", "has no use on the table of shop.orders")
+	}
 }
 
 // readParent leaves the orders table out: it is the parent of every table that names none.
@@ -136,7 +199,7 @@ func readParent(s *Section, t TablePolicy, orders Orders, isOrders bool) string 
 }
 
 // readMatch needs none of a table that is kept whole.
-func readMatch(s *Section, orders Orders, isOrders, kept bool) *Match {
+func readMatch(s *Section, orders Orders, isOrders, kept bool) []Match {
 	if text, _ := plainText(s.entries["match"].value); text == reviewWord {
 		s.take("match")
 		s.Problem("match", reviewed("write {column of this table: column of the orders table}")(text))
@@ -149,12 +212,23 @@ func readMatch(s *Section, orders Orders, isOrders, kept bool) *Match {
 	case isOrders || m.broken || s.broken || !m.present && (kept || orders.Table == ""):
 	case !m.present:
 		s.Problem("match", "is missing: write {column of this table: column of the orders table}")
-	case len(m.names) != 1:
-		s.Problem("match", "must be one pair {column of this table: column of the orders table}")
+	case len(m.names) == 0:
+		s.Problem("match", "must be a pair {column of this table: column of the orders table}")
 	default:
-		return readMatchPair(m, m.names[0])
+		return readMatchPairs(m)
 	}
 	return nil
+}
+
+// readMatchPairs reads pairs that must all be equal.
+func readMatchPairs(m *Section) []Match {
+	var pairs []Match
+	for _, column := range m.names {
+		if pair := readMatchPair(m, column); pair != nil {
+			pairs = append(pairs, *pair)
+		}
+	}
+	return pairs
 }
 
 func readMatchPair(m *Section, column string) *Match {

@@ -296,6 +296,11 @@ func (s *eraseStatement) done() string {
 		where g.order_ref = other.{ref}::text and g.tables ? ` + s.args.add(s.erasure.Table) + `::text)`
 }
 
+// otherPaths are those by which the row may have been erased a moment ago, for the same orders.
+func (e TableErasure) otherPaths() [][]Link {
+	return slices.DeleteFunc(slices.Clone(e.Guards), func(path []Link) bool { return slices.EqualFunc(path, e.Path, Link.Equal) })
+}
+
 // everyPath are all that lead from a row to an order.
 func (e TableErasure) everyPath() [][]Link {
 	known := func(path []Link) bool { return slices.EqualFunc(path, e.Path, Link.Equal) }
@@ -369,7 +374,7 @@ func (s *eraseStatement) hashed(w Write, column string) (string, error) {
 // erasedBefore is whether the row t may have been.
 func (s *eraseStatement) erasedBefore() string {
 	if s.again == "" && len(s.erasure.Path) > 0 {
-		return s.otherOrder(s.erasure.everyPath(), "("+s.done()+")")
+		return anyOf([]string{s.otherOrder(s.erasure.everyPath(), "("+s.done()+")"), s.otherOrder(s.erasure.otherPaths(), "other."+s.refs())})
 	}
 	return cmp.Or(s.again, "false")
 }

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"maps"
+	"reflect"
 	"slices"
 
 	"kvit/store"
@@ -35,15 +36,27 @@ func (p Policy) Erasures(database Database) []TableErasure {
 		if len(writes) == 0 && !t.DeleteRows {
 			continue
 		}
-		paths := p.paths(t)
-		for i, path := range paths {
-			list = append(list, TableErasure{
-				Table: t.Name, Path: typed(database, path), Earlier: append([][]Link(nil), paths[:i]...), Guards: p.guards(database, t.Name, path),
+		for _, path := range p.paths(t) {
+			e := TableErasure{
+				Table: t.Name, Path: typed(database, path), Guards: p.guards(database, t.Name, path),
 				Cut: p.isCut(t), DeleteRows: t.DeleteRows, Writes: writes,
-			})
+			}
+			e.Earlier = earlier(list, e)
+			list = append(list, e)
 		}
 	}
 	return list
+}
+
+// earlier are the paths of those before that do the same to the same table.
+func earlier(before []TableErasure, e TableErasure) [][]Link {
+	var paths [][]Link
+	for _, b := range before {
+		if b.Table == e.Table && b.DeleteRows == e.DeleteRows && reflect.DeepEqual(b.Writes, e.Writes) {
+			paths = append(paths, b.Path)
+		}
+	}
+	return paths
 }
 
 func typed(database Database, path []Link) []Link {
