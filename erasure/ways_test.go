@@ -74,6 +74,50 @@ func TestAnAddressOfALiveOrderStays(t *testing.T) {
 	}
 }
 
+// Rows that stay with another order go when that one is gone, however it goes.
+func TestSharedRowsGoWithTheirLastHolder(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		end  string
+		goes bool
+	}{
+		"DeletedByTheShop":           {`delete from public.orders where order_number = 'E2'`, true},
+		"NoLongerItsHolder":          {`update public.orders set shipping_id = null where order_number = 'E2'`, true},
+		"StillThere":                 {`select 1`, false},
+		"AnotherHolderHasCome":       {`with gone as (delete from public.orders where order_number = 'E2') insert into public.orders (order_number, email, shipping_id) values ('E3', 'e@example.com', 1)`, false},
+		"TheRowItselfHasBeenDeleted": {`with cut as (update public.orders set shipping_id = null, billing_id = null) delete from public.addresses`, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := twoAddresses(t, "on delete set null", true)
+			s.order("E1", 31*day)
+			s.unimported("E2")
+			s.exec(`delete from public.payments`)
+			s.exec(`delete from public.order_lines where order_id = (select id from public.orders where order_number = 'E2')`)
+			s.exec(`insert into public.addresses values (1, 'Shared Road')`)
+			s.exec(`update public.orders set billing_id = 1 where order_number = 'E1'`)
+			s.exec(`update public.orders set shipping_id = 1 where order_number = 'E2'`)
+			s.run()
+			s.run()
+			require.Len(t, s.addresses(), 1)
+			require.Equal(t, "E1", value[string](s, `select order_ref from kvit.erasure_left`))
+
+			s.exec(c.end)
+			there := len(s.addresses())
+			s.run()
+			if !c.goes {
+				require.Len(t, s.addresses(), 1)
+				require.Equal(t, 1, value[int](s, `select count(*) from kvit.erasure_left`))
+				return
+			}
+			require.Empty(t, s.addresses())
+			require.Zero(t, value[int](s, `select count(*) from kvit.erasure_left`))
+			require.Equal(t, there, value[int](s, `select count(*) from kvit.erasure_certificate where clock = 'shared' and order_ref = 'E1'`))
+			s.requireChain(value[int64](s, `select count(*) from kvit.erasure_certificate`))
+		})
+	}
+}
+
 // Values are overwritten once, so that a hash is not hashed again.
 func TestARowOfTwoWaysIsOverwrittenOnce(t *testing.T) {
 	t.Parallel()

@@ -24,6 +24,8 @@ type TableErasure struct {
 	DeleteRows bool
 	Writes     []Write
 	Key        *HashKey // for Writes that hash
+	// Primary is the primary key by which rows that stay are remembered; empty: they are not.
+	Primary []KeyColumn
 
 	// Keys are, by order reference, what the last link's Key has in the orders that are erased: with them
 	// the orders table is not read once more for each table. Nil: it is.

@@ -39,13 +39,34 @@ func (p Policy) Erasures(database Database) []TableErasure {
 		for _, path := range p.paths(t) {
 			e := TableErasure{
 				Table: t.Name, Path: typed(database, path), Guards: p.guards(database, t.Name, path),
-				Cut: p.isCut(t), DeleteRows: t.DeleteRows, Writes: writes,
+				Cut: p.isCut(t), DeleteRows: t.DeleteRows, Writes: writes, Primary: primaryKey(database, t),
 			}
 			e.Earlier = earlier(list, e)
 			list = append(list, e)
 		}
 	}
 	return list
+}
+
+// rememberedTypes are those of keys by which kvit remembers a row: numbers and references. Anything else, such as
+// an e-mail address, may be personal.
+var rememberedTypes = []string{"smallint", "integer", "bigint", "uuid", "text", "character varying"}
+
+// primaryKey is what a way's rows can be remembered by; nil if the table has no such key, or the way overwrites it.
+func primaryKey(database Database, t Table) []store.KeyColumn {
+	i := slices.IndexFunc(database.UniqueIndexes, func(i UniqueIndex) bool { return i.Primary && i.Table == t.Name })
+	if i < 0 {
+		return nil
+	}
+	var key []store.KeyColumn
+	for _, name := range database.UniqueIndexes[i].Columns {
+		column, ok := database.column(t.Name, name)
+		if !ok || !slices.Contains(rememberedTypes, column.Base) || t.strategyOf(name) != Keep {
+			return nil
+		}
+		key = append(key, store.KeyColumn{Name: name, Type: column.Base})
+	}
+	return key
 }
 
 // earlier are the paths of those before that do the same to the same table.
