@@ -1,6 +1,7 @@
 package erasure
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -175,4 +176,22 @@ func mustCheck(s *shop) []policy.Problem {
 	problems, err := s.Check(s.t.Context())
 	require.NoError(s.t, err)
 	return problems
+}
+
+// An ORM keeps documents in columns of text, and cannot read its rows if one of them is no JSON any more.
+func TestDocumentsInText(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.exec(`alter table public.payments add column metadata text not null default '{}'`)
+	payments := &s.Policy.Tables[2]
+	payments.Columns = append(payments.Columns, policy.Column{Name: "metadata", Strategy: policy.JSON, Paths: []policy.Column{{Name: "method", Strategy: policy.Keep}}})
+	require.Empty(t, mustCheck(s))
+	for i, text := range []string{`{"method": "card", "holder": "Mxrkxr"}`, `Mxrkxr`, ``, `["Mxrkxr"]`, `"Mxrkxr\u0000"`, `{}`} {
+		ref := fmt.Sprintf("E%d", i)
+		s.order(ref, 31*day)
+		s.exec(`update public.payments set metadata = $1 where order_number = $2`, text, ref)
+	}
+	require.Equal(t, 6, s.run().Orders)
+	require.Equal(t, map[string]string{"E0": `{"method": "card"}`, "E1": "{}", "E2": "{}", "E3": "{}", "E4": "{}", "E5": "{}"},
+		collect[string, string](s, `select order_number, metadata from public.payments`))
 }

@@ -101,7 +101,7 @@ func (s *eraseStatement) remainder(w Write) (string, error) {
 	case "json":
 		// Erasing it once more must change nothing.
 		document, err := s.document(w, column, func() string { return "true" })
-		return column + "::jsonb is distinct from (" + document + ")::jsonb", err
+		return w.parsed(column) + " is distinct from (" + document + ")::jsonb", err
 	default:
 		return "", fmt.Errorf("look at column %s: %w", w.Column, errStrategy)
 	}

@@ -373,9 +373,12 @@ func (c *checker) generalise(table string, policy Column, column DatabaseColumn)
 }
 
 func (c *checker) json(table string, policy Column, column DatabaseColumn) {
-	if column.Base != "json" && column.Base != "jsonb" {
-		c.add(table, policy.Name, "is %s and no json or jsonb", column.Type)
+	if column.Base != "json" && column.Base != "jsonb" && column.Family != "S" {
+		c.add(table, policy.Name, "is %s and holds no JSON", column.Type)
 		return
+	}
+	if column.MaxLength > 0 {
+		c.add(table, policy.Name, "holds %d characters at most: a document may become longer", column.MaxLength)
 	}
 	root := &planNode{}
 	for _, path := range policy.Paths {

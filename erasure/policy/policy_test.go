@@ -217,7 +217,15 @@ func TestCheck(t *testing.T) {
 		}, []string{"column public.orders.name must keep one character at least to be generalised"}},
 		"JSONOfText": {func(p *policy.Policy, _ columns) {
 			p.Tables[0].Columns[1] = policy.Column{Name: "name", Strategy: policy.JSON, Paths: []policy.Column{{Name: "a", Strategy: policy.Keep}}}
-		}, []string{"column public.orders.name is text and no json or jsonb"}},
+		}, nil},
+		"JSONOfShortText": {func(p *policy.Policy, found columns) {
+			found["public.orders.name"] = policy.DatabaseColumn{Table: "public.orders", Name: "name", Type: "character varying(40)", Family: "S", MaxLength: 40}
+			p.Tables[0].Columns[1] = policy.Column{Name: "name", Strategy: policy.JSON, Paths: []policy.Column{{Name: "a", Strategy: policy.Keep}}}
+		}, []string{"column public.orders.name holds 40 characters at most: a document may become longer"}},
+		"JSONOfNumber": {func(p *policy.Policy, found columns) {
+			found["public.orders.name"] = number("public.orders", "name")
+			p.Tables[0].Columns[1] = policy.Column{Name: "name", Strategy: policy.JSON, Paths: []policy.Column{{Name: "a", Strategy: policy.Keep}}}
+		}, []string{"column public.orders.name is bigint and holds no JSON"}},
 		"JSONPaths": {func(p *policy.Policy, found columns) {
 			found["public.orders.name"] = policy.DatabaseColumn{Table: "public.orders", Name: "name", Type: "jsonb", Base: "jsonb", Family: "U"}
 			p.Tables[0].Columns[1] = policy.Column{Name: "name", Strategy: policy.JSON, Paths: []policy.Column{
