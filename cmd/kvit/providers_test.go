@@ -1,6 +1,9 @@
 package main
 
 import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -130,6 +133,26 @@ func TestProvidersAreAll(t *testing.T) {
 		known = append(known, p.kind)
 	}
 	require.Equal(t, named, known)
+}
+
+// TestProvidersNeverPrintSecrets: a configured destination does not show its secrets, however it is printed.
+func TestProvidersNeverPrintSecrets(t *testing.T) {
+	t.Parallel()
+	for _, p := range providers {
+		configured, _ := p.configured(t, "https://provider.example.com")
+		var logged bytes.Buffer
+		slog.New(slog.NewTextHandler(&logged, nil)).Info("x", "settings", configured.Settings, "destination", configured)
+		encoded, err := json.Marshal(configured)
+		require.NoError(t, err)
+		texts := []string{logged.String(), string(encoded)}
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
+			texts = append(texts, fmt.Sprintf(verb, configured))
+		}
+		for _, text := range texts {
+			require.NotContains(t, text, secret, p.kind)
+			require.NotContains(t, text, hex.EncodeToString([]byte(secret)), p.kind)
+		}
+	}
 }
 
 // listener remembers what comes to the one behind it.
