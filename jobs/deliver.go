@@ -14,6 +14,7 @@ import (
 
 	"kvit/config"
 	"kvit/destination"
+	"kvit/group"
 	"kvit/store"
 )
 
@@ -121,9 +122,9 @@ type lane struct {
 	batcher destination.Batcher // nil: one event a request
 	gate    *gate
 	sender  *sender
-	load    *group[int64, *store.Event]
-	place   *group[int64, store.Place]
-	settle  *group[store.Delivery, struct{}]
+	load    *group.Group[int64, *store.Event]
+	place   *group.Group[int64, store.Place]
+	settle  *group.Group[store.Delivery, struct{}]
 	disable func(ctx context.Context, destination, reason string)
 	metrics *Metrics
 	logger  *slog.Logger
@@ -142,15 +143,15 @@ func newLane(l Lane, db store.DB, timeout time.Duration, metrics *Metrics, logge
 		timeout: timeout,
 		traits:  traits,
 		batcher: batcher,
-		load: newGroup(groupMax, func(ctx context.Context, ids []int64) ([]*store.Event, error) {
+		load: group.New(groupMax, func(ctx context.Context, ids []int64) ([]*store.Event, error) {
 			events, err := store.Events(ctx, db, l.Name, ids, destination.MaxPayload)
 			return arrange(ids, events, func(e *store.Event) int64 { return e.ID }), err
 		}),
-		place: newGroup(groupMax, func(ctx context.Context, ids []int64) ([]store.Place, error) {
+		place: group.New(groupMax, func(ctx context.Context, ids []int64) ([]store.Place, error) {
 			places, err := store.Places(ctx, db, l.Name, ids)
 			return values(arrange(ids, places, func(p *store.Place) int64 { return p.ID })), err
 		}),
-		settle: newGroup(groupMax, func(ctx context.Context, list []store.Delivery) ([]struct{}, error) {
+		settle: group.New(groupMax, func(ctx context.Context, list []store.Delivery) ([]struct{}, error) {
 			return make([]struct{}, len(list)), settle(ctx, db, list, careful)
 		}),
 		metrics: metrics,
@@ -276,7 +277,7 @@ type ending struct {
 // want to look into it.
 func (l *lane) end(ctx context.Context, job *river.Job[DeliverArgs], stored *store.Event, e ending) error {
 	// The event has been sent or judged: neither a stop of kvit nor the job's timeout may lose that.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), groupTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), group.Timeout)
 	defer cancel()
 	_, err := l.settle.Do(ctx, store.Delivery{
 		EventID: stored.ID, Destination: l.Name, Outcome: e.Outcome, Reason: e.Reason, ResponseCode: e.Code,
@@ -368,7 +369,7 @@ func (l *lane) postpone(ctx context.Context, what string, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if errors.Is(err, errPanic) {
+	if errors.Is(err, group.ErrPanic) {
 		return err
 	}
 	l.logger.Warn("delivery is postponed", "while", what, "problem", store.Describe(err))

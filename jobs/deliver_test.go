@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"kvit/destination"
+	"kvit/group"
 	"kvit/store"
 	"kvit/store/storetest"
 )
@@ -304,7 +305,7 @@ func TestPanicIsCaughtWithoutItsValue(t *testing.T) {
 	id := b.event("order_paid", nil)
 	b.lane.Destination.(*provider).send = func(context.Context, destination.Event) (int, error) { panic(marker) }
 	for range 2 { // the second one would wait for ever if the first had kept its request slot
-		require.EqualError(t, b.work(t.Context(), id), errPanic.Error()+"; may have arrived")
+		require.EqualError(t, b.work(t.Context(), id), group.ErrPanic.Error()+"; may have arrived")
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/riverqueue/river"
 
+	"kvit/group"
 	"kvit/store"
 )
 
@@ -157,7 +158,7 @@ func (i *intake) failed(what string, err error, have int) int {
 
 // tell lets operators see the hold in kvit.destination, whichever process they ask.
 func (i *intake) tell(state gateState) {
-	ctx, cancel := context.WithTimeout(context.Background(), groupTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), group.Timeout)
 	defer cancel()
 	var err error
 	if state.Held {

@@ -17,6 +17,7 @@ import (
 	"github.com/riverqueue/river/rivertype"
 
 	"kvit/destination"
+	"kvit/group"
 )
 
 // Outcomes of a delivery, the closed list that receipts use.
@@ -61,13 +62,13 @@ func (h cancelUnknown) HandlePanic(context.Context, *rivertype.JobRow, any, stri
 	return nil
 }
 
-// catch turns a panic into errPanic. The log gets the place, not the value.
+// catch turns a panic into group.ErrPanic. The log gets the place, not the value.
 func catch(logger *slog.Logger, jobID int64, err *error) {
 	if recover() == nil {
 		return
 	}
 	logger.Error("job panicked", "job_id", jobID, "stack", string(debug.Stack()))
-	*err = errPanic
+	*err = group.ErrPanic
 }
 
 // rescued is the text of the error that River notes when it rescues the job of a crashed process.

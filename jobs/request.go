@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"kvit/destination"
+	"kvit/group"
 	"kvit/store"
 )
 
@@ -145,7 +146,7 @@ func (l *lane) release(letters []*letter) {
 	if len(careful) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), groupTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), group.Timeout)
 	defer cancel()
 	if err := store.EndAttempts(ctx, l.db, l.Name, careful); err != nil {
 		l.logger.Error("attempts could not be taken back: their events will not be sent again", "count", len(careful), "problem", store.Describe(err))

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"kvit/destination"
+	"kvit/group"
 )
 
 // sender gathers the events that wait for a destination into requests. It makes up to concurrency of
@@ -219,7 +220,7 @@ func (s *sender) carry(letters []*letter) {
 		s.logger.Error("destination panicked", "stack", string(debug.Stack()))
 		for _, l := range letters {
 			select {
-			case l.answer <- reply{err: errPanic}:
+			case l.answer <- reply{err: group.ErrPanic}:
 			default: // it has its answer
 			}
 		}

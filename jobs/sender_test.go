@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"kvit/destination"
+	"kvit/group"
 )
 
 // shelf is a Batcher that keeps what it was given, and answers as the test says. An event is encoded
@@ -308,7 +309,7 @@ func TestAPanicOfTheAdapterHarmsNobodyElse(t *testing.T) {
 	l.sender.logger = slog.New(slog.NewTextHandler(&log, nil))
 	s.answer = func([]string) ([]destination.Result, *destination.Error) { panic(marker) }
 	for _, r := range sendAll(t, l, numbered("a/%d", 5)...) {
-		require.ErrorIs(t, r.err, errPanic)
+		require.ErrorIs(t, r.err, group.ErrPanic)
 	}
 	require.NotContains(t, log.String(), marker)
 	s.answer = nil
