@@ -14,7 +14,7 @@ import (
 func newCarefulBench(t *testing.T) *bench {
 	b := newBench(t)
 	b.lane.Destination.(*provider).traits.CountedAgain = []string{"page_viewed", destination.AnyCustom}
-	lane := newLane(b.lane.Lane, b.tx, 4*time.Second, b.lane.metrics, b.lane.logger)
+	lane := NewLane(b.lane.Settings, b.tx, 4*time.Second, b.lane.metrics, b.lane.logger)
 	lane.disable = b.lane.disable
 	b.lane = lane
 	return b

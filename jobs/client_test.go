@@ -28,7 +28,7 @@ func startClient(t *testing.T, pool *pgxpool.Pool, orders *store.Orders, send fu
 	}, true))
 	client, err := NewClient(Options{
 		Pool: pool, Timeout: 10 * time.Second, Notify: true, Orders: orders,
-		Lanes: []Lane{{
+		Lanes: []Settings{{
 			Name: "crm", Concurrency: 4, RetryFor: time.Hour,
 			Destination: &provider{send: send, traits: destination.Traits{Events: destination.Names}},
 		}},

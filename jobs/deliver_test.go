@@ -42,7 +42,7 @@ func (p *provider) Traits() destination.Traits                                 {
 type bench struct {
 	t        *testing.T
 	tx       pgx.Tx
-	lane     *lane
+	lane     *Lane
 	sent     []destination.Event
 	answer   error
 	disabled []string
@@ -64,7 +64,7 @@ func newBench(t *testing.T) *bench {
 	require.NoError(t, store.SyncDestinations(t.Context(), b.tx, []store.Destination{
 		{Name: "crm", Kind: "webhook", Enabled: true, EventNames: destination.Names},
 	}, true))
-	b.lane = newLane(Lane{
+	b.lane = NewLane(Settings{
 		Name: "crm", Destination: p, Purpose: "marketing", Concurrency: 1, RetryFor: time.Hour, MaxAge: 24 * time.Hour,
 	}, b.tx, 4*time.Second, NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
 	b.lane.disable = func(_ context.Context, name, _ string) { b.disabled = append(b.disabled, name) }
@@ -96,7 +96,7 @@ func (b *bench) work(ctx context.Context, eventID int64, failedAt ...time.Time) 
 	for _, at := range failedAt {
 		job.Errors = append(job.Errors, rivertype.AttemptError{At: at, Error: b.attemptText})
 	}
-	worker := &deliverWorker{lanes: map[string]*lane{"crm": b.lane}, timeout: time.Second, logger: b.lane.logger}
+	worker := &deliverWorker{lanes: map[string]*Lane{"crm": b.lane}, timeout: time.Second, logger: b.lane.logger}
 	return worker.Work(ctx, job)
 }
 
@@ -263,7 +263,7 @@ func TestWhatFollowsFromAnError(t *testing.T) {
 			b, id := setup(t, kind)
 			_, err := b.tx.Exec(t.Context(), `update kvit.event set received_at = now() - interval '2 days'`)
 			require.NoError(t, err)
-			require.Greater(t, requireSnoozed(t, b.work(t.Context(), id, longAgo)), firstHold/2)
+			require.Greater(t, requireSnoozed(t, b.work(t.Context(), id, longAgo)), FirstHold/2)
 			require.Empty(t, b.receipt(id))
 		})
 	}
@@ -278,7 +278,7 @@ func TestWhatFollowsFromAnError(t *testing.T) {
 		b, id := setup(t, destination.Throttled)
 		b.answer.(*destination.Error).RetryAfter = time.Hour
 		requireSnoozed(t, b.work(t.Context(), id))
-		worker := &deliverWorker{lanes: map[string]*lane{"crm": b.lane}}
+		worker := &deliverWorker{lanes: map[string]*Lane{"crm": b.lane}}
 		job := &river.Job[DeliverArgs]{JobRow: &rivertype.JobRow{}, Args: DeliverArgs{EventID: id, Destination: "crm"}}
 		require.Greater(t, time.Until(worker.NextRetry(job)), 59*time.Minute, "an event that failed while the hold began")
 	})

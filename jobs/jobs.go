@@ -10,25 +10,11 @@ import (
 	"errors"
 	"log/slog"
 	"runtime/debug"
-	"strings"
-	"time"
 
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
 
-	"kvit/destination"
 	"kvit/group"
-)
-
-// Outcomes of a delivery, the closed list that receipts use.
-const (
-	Delivered  = "delivered"
-	Withheld   = "withheld"   // no consent
-	Rejected   = "rejected"   // can never be accepted
-	Expired    = "expired"    // older than the destination takes
-	Superseded = "superseded" // a later state of the same thing was delivered before
-	Failed     = "failed"     // tried for as long as configured
-	Erased     = "erased"     // its data was due before it could be delivered
 )
 
 // errArgs answers a job whose args somebody wrote by hand. It does not repeat them.
@@ -84,47 +70,4 @@ func failures(job *rivertype.JobRow) int {
 		}
 	}
 	return n
-}
-
-// firstAttempt is when the job was first worked on.
-func firstAttempt(job *rivertype.JobRow) time.Time {
-	first := time.Now()
-	if job.AttemptedAt != nil {
-		first = *job.AttemptedAt
-	}
-	if len(job.Errors) > 0 && job.Errors[0].At.Before(first) {
-		first = job.Errors[0].At
-	}
-	return first
-}
-
-// notTaken ends the text of an attempt's error where the provider has certainly not counted the event.
-const notTaken = "; not taken"
-
-// attemptText is the error of an attempt as the job row keeps it.
-func attemptText(cause *destination.Error) string {
-	if mayHaveArrived(cause.Kind) {
-		return cause.Error() + "; may have arrived"
-	}
-	return cause.Error() + notTaken
-}
-
-// firstUnclear is when the provider may first have counted the event. A crash is such a time: nobody
-// knows how far the process had come.
-func firstUnclear(job *rivertype.JobRow) (time.Time, bool) {
-	for _, e := range job.Errors {
-		if !strings.HasSuffix(e.Error, notTaken) {
-			return e.At, true
-		}
-	}
-	return time.Time{}, false
-}
-
-// snoozes counts how often the job was put back without an attempt, as River notes it.
-func snoozes(job *rivertype.JobRow) int {
-	var metadata struct {
-		Snoozes int `json:"snoozes"`
-	}
-	_ = json.Unmarshal(job.Metadata, &metadata) // what is not there counts as none
-	return metadata.Snoozes
 }

@@ -35,7 +35,7 @@ type outage struct {
 // disliked is the key of an event that is always turned away.
 const disliked = "order_paid:disliked"
 
-func newOutage(t testing.TB, lane Lane, others ...Lane) *outage {
+func newOutage(t testing.TB, lane Settings, others ...Settings) *outage {
 	t.Helper()
 	o := &outage{pool: storetest.DB(t), metrics: NewMetrics(prometheus.NewRegistry()), seen: map[string]int{}}
 	known := []store.Destination{{Name: "crm", Kind: "webhook", Enabled: true, EventNames: destination.Names}}
@@ -125,7 +125,7 @@ func TestAnOutageIsSatOut(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			const events = 3000
-			o := newOutage(t, Lane{Concurrency: 4, firstHold: 200 * time.Millisecond, longestHold: 400 * time.Millisecond})
+			o := newOutage(t, Settings{Concurrency: 4, FirstHold: 200 * time.Millisecond, LongestHold: 400 * time.Millisecond})
 			o.failing.Store(down)
 			o.insert(t, events)
 			require.Eventually(t, func() bool { return o.held(t) == 1 }, waitFor, tick)
@@ -159,10 +159,10 @@ func TestWhatExpiredDuringAnOutageSaysSo(t *testing.T) {
 		traits: destination.Traits{Events: destination.Names},
 	}
 	const early, late, deadline = 400, 100, 3 * time.Second
-	o := newOutage(t, Lane{
-		Concurrency: 4, firstHold: 100 * time.Millisecond, longestHold: 500 * time.Millisecond,
+	o := newOutage(t, Settings{
+		Concurrency: 4, FirstHold: 100 * time.Millisecond, LongestHold: 500 * time.Millisecond,
 		MaxAge: 10*time.Second + deadline, // an attempt's time counts, too
-	}, Lane{Name: "healthy", Destination: healthy, Concurrency: 4, RetryFor: time.Hour})
+	}, Settings{Name: "healthy", Destination: healthy, Concurrency: 4, RetryFor: time.Hour})
 	o.failing.Store(&destination.Error{Kind: destination.Unreachable, Reason: "connection refused"})
 	o.insert(t, early)
 	require.Eventually(t, func() bool {
@@ -193,7 +193,7 @@ func TestWhatExpiredDuringAnOutageSaysSo(t *testing.T) {
 func TestAllIsFetchedAgainAfterAnOutage(t *testing.T) {
 	t.Parallel()
 	const together = probeJobs + 4
-	o := newOutage(t, Lane{Concurrency: together, firstHold: 50 * time.Millisecond, longestHold: 50 * time.Millisecond})
+	o := newOutage(t, Settings{Concurrency: together, FirstHold: 50 * time.Millisecond, LongestHold: 50 * time.Millisecond})
 	o.failing.Store(&destination.Error{Kind: destination.Unauthorized, Code: 401, Reason: "wrong credentials"})
 	o.insert(t, 1)
 	require.Eventually(t, func() bool { return o.held(t) == 1 }, waitFor, tick)
@@ -213,7 +213,7 @@ func TestAllIsFetchedAgainAfterAnOutage(t *testing.T) {
 // removing the queue. What comes afterwards must be fetched.
 func TestAHoldThatIsOverBeforeTheQueueIsGone(t *testing.T) {
 	t.Parallel()
-	o := newOutage(t, Lane{Concurrency: 4, firstHold: time.Millisecond, longestHold: time.Millisecond})
+	o := newOutage(t, Settings{Concurrency: 4, FirstHold: time.Millisecond, LongestHold: time.Millisecond})
 	short, long := o.block("search"), o.block("page_viewed")
 	for _, name := range []string{"search", "page_viewed"} {
 		_, err := o.pool.Exec(t.Context(), `insert into kvit.tracking_event (event_key, name) values ($1, $1)`, name)
@@ -274,7 +274,7 @@ func (o *outage) attend(ctx context.Context) {
 // firewall does that dislikes its text.
 func TestAnEventTurnedAwayDoesNotStopTheOthers(t *testing.T) {
 	t.Parallel()
-	o := newOutage(t, Lane{Concurrency: 4, firstHold: 50 * time.Millisecond, longestHold: 50 * time.Millisecond})
+	o := newOutage(t, Settings{Concurrency: 4, FirstHold: 50 * time.Millisecond, LongestHold: 50 * time.Millisecond})
 	insertEvent(t, o.pool, disliked)
 	o.insert(t, 200)
 	require.Eventually(t, func() bool { return o.query(t, `select count(*) from kvit.delivery`) == 200 }, waitFor, tick)
@@ -284,7 +284,7 @@ func TestAnEventTurnedAwayDoesNotStopTheOthers(t *testing.T) {
 func TestTheRateIsKeptWithoutSnoozes(t *testing.T) {
 	t.Parallel()
 	const events = 300 // more than can go out while a job is patient
-	o := newOutage(t, Lane{Concurrency: 16, Rate: 50})
+	o := newOutage(t, Settings{Concurrency: 16, Rate: 50})
 	start := time.Now()
 	o.insert(t, events)
 	require.Eventually(t, func() bool { return o.query(t, `select count(*) from kvit.delivery`) == events }, waitFor, tick)
@@ -300,7 +300,7 @@ func TestTheRateIsKeptWithoutSnoozes(t *testing.T) {
 func BenchmarkOutage(b *testing.B) {
 	const speed = 60
 	for b.Loop() {
-		o := newOutage(b, Lane{Concurrency: 16, firstHold: firstHold / speed, longestHold: longestHold / speed})
+		o := newOutage(b, Settings{Concurrency: 16, FirstHold: FirstHold / speed, LongestHold: LongestHold / speed})
 		o.failing.Store(&destination.Error{Kind: destination.Unreachable, Reason: "connection refused"})
 		o.insert(b, 100_000)
 		time.Sleep(time.Hour / speed)

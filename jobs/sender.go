@@ -32,7 +32,7 @@ type sender struct {
 	most    int // events a request for now
 }
 
-func newSender(l *lane, patience time.Duration) *sender {
+func newSender(l *Lane, patience time.Duration) *sender {
 	s := &sender{
 		request: l.request, limits: l.Batch, concurrency: l.Concurrency, patience: patience, gate: l.gate, logger: l.logger,
 	}
