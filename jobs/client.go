@@ -11,6 +11,7 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
+	"kvit/delivery"
 	"kvit/erasure"
 	"kvit/store"
 )
@@ -29,12 +30,12 @@ func QueueOf(destination string) string { return "deliver_" + destination }
 // Options are what the jobs work with.
 type Options struct {
 	Pool    *pgxpool.Pool
-	Lanes   []Settings    // enabled destinations; jobs of others wait
-	Timeout time.Duration // of one delivery attempt
-	Notify  bool          // false: poll, LISTEN is not available
-	Orders  *store.Orders // nil: the shop's orders are not configured
+	Lanes   []delivery.Settings // enabled destinations; jobs of others wait
+	Timeout time.Duration       // of one delivery attempt
+	Notify  bool                // false: poll, LISTEN is not available
+	Orders  *store.Orders       // nil: the shop's orders are not configured
 	Eraser  *erasure.Eraser
-	Metrics *Metrics
+	Metrics *delivery.Metrics
 	Logger  *slog.Logger
 }
 
@@ -45,14 +46,14 @@ const rescueFactor = 2
 // NewClient makes the River client that works all of kvit's queues. It does not start it.
 func NewClient(o Options) (*river.Client[pgx.Tx], error) {
 	pauser := &pauser{pool: o.Pool, logger: o.Logger}
-	deliver := &deliverWorker{lanes: map[string]*Lane{}, timeout: o.Timeout, logger: o.Logger}
+	deliver := &deliverWorker{lanes: map[string]*delivery.Lane{}, timeout: o.Timeout, logger: o.Logger}
 	queues := map[string]river.QueueConfig{
 		erpQueue:         {MaxWorkers: markMax, FetchCooldown: 20 * time.Millisecond},
 		maintenanceQueue: {MaxWorkers: 2},
 	}
 	var intakes []*intake
 	for _, l := range o.Lanes {
-		lane := NewLane(l, o.Pool, o.Timeout, o.Metrics, o.Logger)
+		lane := delivery.NewLane(l, o.Pool, o.Timeout, o.Metrics, o.Logger)
 		lane.OnGone(pauser.disable)
 		intake := newIntake(lane, o.Pool, o.Logger)
 		intakes = append(intakes, intake)

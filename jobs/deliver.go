@@ -9,6 +9,8 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
 	"github.com/tidwall/gjson"
+
+	"kvit/delivery"
 )
 
 // DeliverArgs name one event and one destination. The trigger on kvit.tracking_event writes them.
@@ -43,7 +45,7 @@ func (a *DeliverArgs) UnmarshalJSON(data []byte) error {
 // deliverWorker delivers events, each destination in a lane of its own.
 type deliverWorker struct {
 	river.WorkerDefaults[DeliverArgs]
-	lanes   map[string]*Lane
+	lanes   map[string]*delivery.Lane
 	timeout time.Duration
 	logger  *slog.Logger
 }
@@ -68,17 +70,17 @@ func (w *deliverWorker) Timeout(*river.Job[DeliverArgs]) time.Duration { return 
 func (w *deliverWorker) NextRetry(job *river.Job[DeliverArgs]) time.Time {
 	lane, ok := w.lanes[job.Args.Destination]
 	if !ok {
-		return time.Now().Add(Backoff(failures(job.JobRow)))
+		return time.Now().Add(delivery.Backoff(failures(job.JobRow)))
 	}
 	return time.Now().Add(lane.RetryIn(failures(job.JobRow)))
 }
 
 // toRiver says to River what became of an attempt.
-func toRiver(v Verdict) error {
+func toRiver(v delivery.Verdict) error {
 	switch v.Kind {
-	case PutBack:
+	case delivery.PutBack:
 		return river.JobSnooze(v.Wait)
-	case GivenUp:
+	case delivery.GivenUp:
 		return river.JobCancel(v.Err)
 	default:
 		return v.Err // nil completes the job, anything else retries it
@@ -86,8 +88,8 @@ func toRiver(v Verdict) error {
 }
 
 // attemptOf reads what River has noted about the job.
-func attemptOf(job *river.Job[DeliverArgs]) Attempt {
-	return Attempt{
+func attemptOf(job *river.Job[DeliverArgs]) delivery.Attempt {
+	return delivery.Attempt{
 		EventID: job.Args.EventID, Number: job.Attempt, First: firstAttempt(job.JobRow), Unclear: firstUnclear(job.JobRow),
 		Failures: failures(job.JobRow), PutBack: snoozes(job.JobRow),
 	}
@@ -109,7 +111,7 @@ func firstAttempt(job *rivertype.JobRow) time.Time {
 // such a time: nobody knows how far the process had come.
 func firstUnclear(job *rivertype.JobRow) time.Time {
 	for _, e := range job.Errors {
-		if IsUnclear(e.Error) {
+		if delivery.IsUnclear(e.Error) {
 			return e.At
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/riverqueue/river"
 
+	"kvit/delivery"
 	"kvit/group"
 	"kvit/store"
 )
@@ -30,14 +31,14 @@ type intake struct {
 	mu     sync.Mutex
 	want   int // workers
 	have   int
-	state  GateState
-	told   GateState // as kvit.destination has it
+	state  delivery.GateState
+	told   delivery.GateState // as kvit.destination has it
 	moving bool
 	probe  *time.Timer
 }
 
 // newIntake lets the lane's gate decide about what is fetched for it.
-func newIntake(l *Lane, db store.DB, logger *slog.Logger) *intake {
+func newIntake(l *delivery.Lane, db store.DB, logger *slog.Logger) *intake {
 	full := river.QueueConfig{MaxWorkers: l.Capacity(), FetchCooldown: 20 * time.Millisecond}
 	i := &intake{
 		queue: QueueOf(l.Name), full: full, want: full.MaxWorkers, have: full.MaxWorkers,
@@ -51,7 +52,7 @@ func newIntake(l *Lane, db store.DB, logger *slog.Logger) *intake {
 const stopping = -1
 
 // change follows the gate.
-func (i *intake) change(state GateState) {
+func (i *intake) change(state delivery.GateState) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.probe != nil {
@@ -70,7 +71,7 @@ func (i *intake) change(state GateState) {
 const probeJobs = 8
 
 // letProbe fetches a few jobs when a hold is over, unless something else has happened since.
-func (i *intake) letProbe(state GateState) {
+func (i *intake) letProbe(state delivery.GateState) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.state == state {
@@ -142,7 +143,7 @@ func (i *intake) failed(what string, err error, have int) int {
 }
 
 // tell lets operators see the hold in kvit.destination, whichever process they ask.
-func (i *intake) tell(state GateState) {
+func (i *intake) tell(state delivery.GateState) {
 	ctx, cancel := context.WithTimeout(context.Background(), group.Timeout)
 	defer cancel()
 	var err error

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
+	"kvit/delivery"
 	"kvit/erp"
 	"kvit/group"
 	"kvit/store"
@@ -69,7 +70,7 @@ func (w *markWorker) Work(ctx context.Context, job *river.Job[MarkArgs]) (err er
 // NextRetry backs off, at most 30 minutes: what keeps orders from being marked is the shop's
 // database, and somebody is mending it.
 func (w *markWorker) NextRetry(job *river.Job[MarkArgs]) time.Time {
-	return time.Now().Add(min(Backoff(failures(job.JobRow)), 30*time.Minute))
+	return time.Now().Add(min(delivery.Backoff(failures(job.JobRow)), 30*time.Minute))
 }
 
 // markOrders judges receipts and marks their orders in one transaction. A receipt that has been

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"kvit/config"
+	"kvit/delivery"
 	"kvit/erasure"
 	"kvit/erasure/policy"
 	"kvit/jobs"
@@ -134,7 +135,7 @@ func (d *daemon) newClient() (*river.Client[pgx.Tx], error) {
 	}, d.logger))
 	return jobs.NewClient(jobs.Options{
 		Pool: d.pool, Lanes: built.lanes, Timeout: d.cfg.Delivery.Timeout, Notify: d.cfg.Database.Notify,
-		Orders: shopOrders(d.cfg), Eraser: eraser, Metrics: jobs.NewMetrics(registry), Logger: d.logger,
+		Orders: shopOrders(d.cfg), Eraser: eraser, Metrics: delivery.NewMetrics(registry), Logger: d.logger,
 	})
 }
 

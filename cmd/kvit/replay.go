@@ -10,15 +10,15 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"kvit/jobs"
+	"kvit/delivery"
 	"kvit/store"
 )
 
 // replayable are the outcomes that a replay takes without being told more; those in delicate only
 // event by event, and with a reason.
 var (
-	replayable = []string{jobs.Failed, jobs.Rejected, jobs.Expired, jobs.Withheld}
-	delicate   = []string{jobs.Delivered, jobs.Superseded}
+	replayable = []string{delivery.Failed, delivery.Rejected, delivery.Expired, delivery.Withheld}
+	delicate   = []string{delivery.Delivered, delivery.Superseded}
 )
 
 // replayOptions are the flags of kvit replay.
@@ -119,7 +119,7 @@ func (o replayOptions) outcomesOrDefault() []string {
 	case len(o.events) > 0 || o.order != "":
 		return replayable
 	default:
-		return []string{jobs.Failed}
+		return []string{delivery.Failed}
 	}
 }
 
@@ -127,7 +127,7 @@ func (o replayOptions) check() error {
 	for _, outcome := range o.outcomes {
 		switch {
 		case slices.Contains(replayable, outcome):
-		case outcome == jobs.Erased:
+		case outcome == delivery.Erased:
 			return fmt.Errorf("%w: what is erased cannot be sent again, its data is gone", errUsage)
 		case !slices.Contains(delicate, outcome):
 			return fmt.Errorf("%w: --outcome must be %s", errUsage, strings.Join(append(slices.Clone(replayable), delicate...), ", "))
