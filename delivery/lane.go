@@ -79,6 +79,7 @@ func NewLane(s Settings, db store.DB, timeout time.Duration, metrics *Metrics, l
 			return make([]struct{}, len(list)), settle(ctx, db, list, careful)
 		}),
 		changed: func(GateState) {},
+		disable: func(context.Context, string, string) {},
 		metrics: metrics,
 		logger:  logger.With("destination", s.Name),
 	}

@@ -1,5 +1,6 @@
 // Package jobs does kvit's work as River jobs, one file a kind: it delivers events, marks orders
-// that the ERP has, erases what is due and tidies up. Job rows hold ids alone, and errors in kvit's
+// that the ERP has, erases what is due and tidies up. It translates between River and the rooms: how events
+// are delivered and orders erased stands in delivery and erasure. Job rows hold ids alone, and errors in kvit's
 // own wording: operators read them, and erasure does not reach them.
 package jobs
 
