@@ -38,6 +38,7 @@ type GateState struct {
 const (
 	// tripAfter failures in a row hold the destination: a provider that fails now and then still works.
 	tripAfter = 5
+	// FirstHold is how long a provider is left alone at first; each further hold is twice as long.
 	FirstHold = 10 * time.Second
 	// LongestHold bounds how long after a provider's return its events begin to flow.
 	LongestHold = 5 * time.Minute
