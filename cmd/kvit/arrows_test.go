@@ -20,9 +20,10 @@ const module = "kvit/"
 // be listed, so that a new one is a decision.
 var arrows = map[string][]string{
 	"bench":          {"cmd/*", "config", "destination", "destination/*", "destination/*/*", "jobs", "migrations", "store", "store/*"},
-	"cmd/kvit":       {"cmd/kvit/demo", "config", "destination", "destination/*", "erp/*", "erasure", "erasure/*", "jobs", "migrations", "store", "web"},
+	"cmd/kvit":       {"cmd/kvit/demo", "config", "delivery", "destination", "destination/*", "erp/*", "erasure", "erasure/*", "jobs", "migrations", "store", "web"},
 	"cmd/kvit/demo":  {"config", "destination/*/*", "store/localpg"},
 	"config":         {},
+	"delivery":       {"config", "destination", "group", "store"}, // config for a duration in a reason
 	"destination":    {"config"},
 	"destination/*":  {"config", "destination"},
 	"erasure":        {"config", "erasure/*", "store"},
@@ -30,7 +31,8 @@ var arrows = map[string][]string{
 	"erasure/proof":  {},
 	"erp":            {},
 	"erp/*":          {"erp"},
-	"jobs":           {"config", "destination", "erasure", "erp", "store"},
+	"group":          {"store"},
+	"jobs":           {"delivery", "erasure", "erp", "group", "store"},
 	"migrations":     {},
 	"store":          {},
 	"store/localpg":  {},
@@ -94,6 +96,7 @@ func TestArrowsSeeMistakes(t *testing.T) {
 	t.Parallel()
 	for room, other := range map[string]string{
 		"store":              "jobs",
+		"delivery":           "destination/spread",
 		"jobs":               "destination/spread",
 		"web":                "config",
 		"destination/spread": "destination/webhook",

@@ -31,9 +31,9 @@ type finding struct {
 
 // checkReport is what `kvit check` prints.
 type checkReport struct {
-	OK       bool      `json:"ok"`
-	Findings []finding `json:"findings"`
-	Proofs   []credential   `json:"proofs"` // of destinations that are enabled; empty with --offline
+	OK       bool         `json:"ok"`
+	Findings []finding    `json:"findings"`
+	Proofs   []credential `json:"proofs"` // of destinations that are enabled; empty with --offline
 }
 
 func (a *app) checkCommand() *cobra.Command {
