@@ -20,7 +20,7 @@ const module = "kvit/"
 // be listed, so that a new one is a decision.
 var arrows = map[string][]string{
 	"bench":          {"cmd/*", "config", "destination", "destination/*", "destination/*/*", "jobs", "migrations", "store", "store/*"},
-	"cmd/kvit":       {"cmd/kvit/demo", "config", "destination", "destination/*", "erp/*", "erasure", "erasure/*", "jobs", "migrations", "store", "web"},
+	"cmd/kvit":       {"cmd/kvit/demo", "config", "destination", "destination/*", "erp/*", "erasure", "erasure/*", "jobs", "migrations", "shop", "shop/*", "store", "web"},
 	"cmd/kvit/demo":  {"config", "destination/*/*", "store/localpg"},
 	"config":         {},
 	"destination":    {"config"},
@@ -32,6 +32,8 @@ var arrows = map[string][]string{
 	"erp/*":          {"erp"},
 	"jobs":           {"config", "destination", "erasure", "erp", "store"},
 	"migrations":     {},
+	"shop":           {},
+	"shop/*":         {"shop"},
 	"store":          {},
 	"store/localpg":  {},
 	"web":            {"jobs", "store"},
