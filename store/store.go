@@ -61,6 +61,10 @@ func Open(ctx context.Context, o Options) (*pgxpool.Pool, error) {
 // Describe words a database error without its values: Postgres quotes column contents in messages
 // and details, and these may be somebody's name.
 func Describe(err error) string {
+	var misfit *MisfitError
+	if errors.As(err, &misfit) {
+		return misfit.Error()
+	}
 	var pgErr *pgconn.PgError
 	if !errors.As(err, &pgErr) {
 		return plain(err)
@@ -96,7 +100,8 @@ func plain(err error) string {
 // IsConnection tells whether the error is about reaching the database, not about a statement: a
 // server that is away, starting, stopping or that cut the connection. Trying again may help.
 func IsConnection(err error) bool {
-	if err == nil || errors.Is(err, context.Canceled) {
+	var misfit *MisfitError
+	if err == nil || errors.Is(err, context.Canceled) || errors.As(err, &misfit) {
 		return false
 	}
 	var pgErr *pgconn.PgError
