@@ -157,13 +157,15 @@ func readOrders(s *section) Orders {
 		Table:          qualified(s.requiredText("table", tableName)),
 		Ref:            s.requiredText("ref", identifier),
 		PlacedAt:       s.requiredText("placed_at", identifier),
-		ImportedAt:     s.requiredText("imported_at", identifier),
-		ERPNumber:      s.requiredText("erp_number", identifier),
-		ErasedAt:       s.requiredText("erased_at", identifier),
+		ImportedAt:     s.text("imported_at", "", identifier),
+		ERPNumber:      s.text("erp_number", "", identifier),
+		ErasedAt:       s.text("erased_at", "", identifier),
 		Email:          s.text("email", "", identifier),
 		CustomerID:     s.text("customer_id", "", identifier),
 		AwaitingImport: s.text("awaiting_import", "true"),
+		TimeZone:       s.text("time_zone", "", timeZone),
 	}
+	s.checkMarks()
 	first := map[string]string{}
 	for _, c := range append(o.columns(), orderColumn{"email", o.Email}, orderColumn{"customer_id", o.CustomerID}) {
 		if other, taken := first[c.name]; taken && c.name != "" {
@@ -175,15 +177,30 @@ func readOrders(s *section) Orders {
 	return o
 }
 
+// checkMarks keeps a shop from giving columns to some of kvit's marks alone.
+func (s *section) checkMarks() {
+	marks := []string{"imported_at", "erp_number", "erased_at"}
+	named := slices.DeleteFunc(slices.Clone(marks), func(key string) bool { return !s.has(key) })
+	if len(named) == 0 || len(named) == len(marks) {
+		return
+	}
+	for _, key := range marks {
+		if !s.has(key) {
+			s.problem(key, "is missing: name all three of imported_at, erp_number and erased_at, or none, and kvit keeps them itself")
+		}
+	}
+}
+
 type orderColumn struct{ key, name string }
 
 // columns lists the columns that kvit needs as they are, by their key in the file. Those that tell who
 // placed the order are not among them: they are personal, and the policy says how they go.
 func (o Orders) columns() []orderColumn {
-	return []orderColumn{
+	all := []orderColumn{
 		{"ref", o.Ref}, {"placed_at", o.PlacedAt}, {"imported_at", o.ImportedAt},
 		{"erp_number", o.ERPNumber}, {"erased_at", o.ErasedAt},
 	}
+	return slices.DeleteFunc(all, func(c orderColumn) bool { return c.name == "" })
 }
 
 // qualified gives a table without a schema the schema public.

@@ -106,7 +106,7 @@ func readTable(s *section, orders Orders) TablePolicy {
 	case s.broken:
 	case rows != "" && columns.present:
 		s.problem("columns", "has no use beside rows: "+rows)
-	case rows != "" && isOrders:
+	case rows != "" && isOrders && (rows == "delete" || orders.ErasedAt != ""):
 		s.problem("rows", "cannot "+rows+" orders: name their columns instead")
 	case !columns.present && !s.has("rows"):
 		s.problem("columns", "is missing: name every column, or write rows: delete")

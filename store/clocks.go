@@ -35,6 +35,17 @@ func (o Orders) AllClocks() []Clock {
 	return append(clocks, o.Clocks...)
 }
 
+// SinceColumns are the columns of the orders table that clocks begin by.
+func (o Orders) SinceColumns() []string {
+	var columns []string
+	for _, c := range o.AllClocks() {
+		if c.Since != "" && !slices.Contains(columns, c.Since) {
+			columns = append(columns, c.Since)
+		}
+	}
+	return columns
+}
+
 // when is the predicate for any context.
 func (c Clock) when() string {
 	if c.When == "" {

@@ -180,3 +180,15 @@ func markOwn(ctx context.Context, tx pgx.Tx, refs []string, times []time.Time, n
 	}
 	return nil
 }
+
+// UnmarkErased takes back that orders are erased, because what they had is there again. It does nothing where the
+// marks stand on the shop's table, with which they come back themselves.
+func UnmarkErased(ctx context.Context, tx pgx.Tx, o Orders, refs []string) error {
+	if !o.OwnMarks() || len(refs) == 0 {
+		return nil
+	}
+	if _, err := tx.Exec(ctx, `update kvit.order_mark set erased_at = null where order_ref = any ($1)`, refs); err != nil {
+		return fmt.Errorf("take back marks of orders: %w", err)
+	}
+	return nil
+}

@@ -15,9 +15,9 @@ const (
 	// noticeOverlap is how long before the last one that it saw NoticeNewOrders begins: orders become visible
 	// when their transactions end, and not in the order in which they were placed.
 	noticeOverlap = time.Hour
-	// NoticeAllEvery is how often every order should be looked at, for those that NoticeNewOrders cannot see: carts
-	// that got their reference later, and orders that were placed in the past.
-	NoticeAllEvery = 24 * time.Hour
+	// noticeAllEvery is how often every order is looked at, for those that NoticeNewOrders cannot see: carts that got
+	// their reference later, and orders that were placed in the past.
+	noticeAllEvery = 24 * time.Hour
 )
 
 // NoticeNewOrders makes kvit know orders that the shop has placed since it looked last. It ends when it has seen
@@ -72,7 +72,7 @@ func (o Orders) noticeNew(ctx context.Context, tx pgx.Tx) (more bool, err error)
 	if err != nil || last == nil {
 		return false, err
 	}
-	// More orders of one moment than a chunk holds are left to NoticeAllOrders.
+	// More orders of one moment than a chunk holds are left to NoticeOldOrders.
 	more = seen == noticeChunk && (from == nil || last.After(*from))
 	next := *last
 	if !more {
@@ -82,25 +82,17 @@ func (o Orders) noticeNew(ctx context.Context, tx pgx.Tx) (more bool, err error)
 	return more, err
 }
 
-// AllNoticedAt is when NoticeAllOrders last came to its end; nil: it never has.
-func AllNoticedAt(ctx context.Context, db DB) (*time.Time, error) {
-	var at *time.Time
-	if err := db.QueryRow(ctx, `select all_seen_at from kvit.order_lookout`).Scan(&at); err != nil {
-		return nil, fmt.Errorf("read when all orders were noticed: %w", err)
-	}
-	return at, nil
-}
-
-// NoticeAllOrders makes kvit know every order of the shop, in the order of their references. It ends when it has
-// seen them all, or at the given time (zero: none), and goes on from there when it is called again.
+// NoticeAllOrders makes kvit know every order of the shop. It goes through them by their references, and ends
+// when it has seen them all, or at the given time (zero: none).
 func NoticeAllOrders(ctx context.Context, db DB, o Orders, until time.Time) error {
 	refType, err := o.refType(ctx, db)
 	if err != nil {
 		return err
 	}
-	for more := true; more; more = more && (until.IsZero() || time.Now().Before(until)) {
+	var after *string
+	for first := true; first || after != nil && (until.IsZero() || time.Now().Before(until)); first = false {
 		err := pgx.BeginFunc(ctx, db, func(tx pgx.Tx) (err error) {
-			more, err = o.noticeNext(ctx, tx, refType)
+			after, err = o.noticeAfter(ctx, tx, refType, after)
 			return err
 		})
 		if err != nil {
@@ -110,19 +102,60 @@ func NoticeAllOrders(ctx context.Context, db DB, o Orders, until time.Time) erro
 	return nil
 }
 
-// noticeNext looks at the next orders by reference; more is false when these were the last.
-func (o Orders) noticeNext(ctx context.Context, tx pgx.Tx, refType string) (more bool, err error) {
+// NoticeOldOrders is NoticeAllOrders for as long as there is time, and goes on where it was when it was called
+// last. When it has seen all orders it begins anew a day later.
+func NoticeOldOrders(ctx context.Context, db DB, o Orders, until time.Time) error {
+	refType, err := o.refType(ctx, db)
+	if err != nil {
+		return err
+	}
+	for more := true; more; more = more && time.Now().Before(until) {
+		err := pgx.BeginFunc(ctx, db, func(tx pgx.Tx) (err error) {
+			more, err = o.noticeOld(ctx, tx, refType)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("notice old orders: %w", err)
+		}
+	}
+	return nil
+}
+
+// noticeOld looks at the next orders; more is false when these were the last, or it is not yet time.
+func (o Orders) noticeOld(ctx context.Context, tx pgx.Tx, refType string) (more bool, err error) {
 	var after *string
-	if err := tx.QueryRow(ctx, `select after_ref from kvit.order_lookout for update`).Scan(&after); err != nil {
+	err = tx.QueryRow(ctx, `
+		select after_ref from kvit.order_lookout
+		where after_ref is not null or all_seen_at is null or all_seen_at < $1
+		for update skip locked`, time.Now().Add(-noticeAllEvery)).Scan(&after)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return false, nil
+	}
+	if err != nil {
 		return false, err
 	}
+	if after != nil && !fitsType(*after, refType) {
+		after = nil // the column's type has changed: from the start
+	}
+	next, err := o.noticeAfter(ctx, tx, refType, after)
+	if err != nil {
+		return false, err
+	}
+	_, err = tx.Exec(ctx, `
+		update kvit.order_lookout
+		set after_ref = $1, all_seen_at = case when $1::text is null then now() else all_seen_at end`, next)
+	return next != nil, err
+}
+
+// noticeAfter looks at the next orders by reference, from the first if after is nil. next is where to go on; it
+// is nil at the end.
+func (o Orders) noticeAfter(ctx context.Context, tx pgx.Tx, refType string, after *string) (next *string, err error) {
 	args := arguments{noticeChunk}
 	where := "o.{ref} is not null"
-	if after != nil && fitsType(*after, refType) { // else the type has changed: from the start
+	if after != nil {
 		where = "o.{ref} > " + args.add(*after) + "::text::" + refType
 	}
 	var seen int
-	var last *string
 	err = tx.QueryRow(ctx, o.sql(`
 		with seen as materialized (
 		    select o.{ref} as ref from {orders} o where `+where+` order by o.{ref} limit $1
@@ -133,14 +166,9 @@ func (o Orders) noticeNext(ctx context.Context, tx pgx.Tx, refType string) (more
 		    order by 1
 		    on conflict (order_ref) do nothing
 		)
-		select count(*), (array_agg(ref::text order by ref desc))[1] from seen`), args...).Scan(&seen, &last)
-	if err != nil {
-		return false, err
+		select count(*), (array_agg(ref::text order by ref desc))[1] from seen`), args...).Scan(&seen, &next)
+	if err != nil || seen < noticeChunk {
+		return nil, err
 	}
-	if more = seen == noticeChunk; more {
-		_, err = tx.Exec(ctx, `update kvit.order_lookout set after_ref = $1`, last)
-	} else {
-		_, err = tx.Exec(ctx, `update kvit.order_lookout set after_ref = null, all_seen_at = now()`)
-	}
-	return more, err
+	return next, nil
 }

@@ -21,6 +21,11 @@ type DatabaseColumn struct {
 	Unique    bool // no two rows have the same value in it
 	Checked   bool // a CHECK constraint looks at it, the table's or its domain's
 	MaxLength int  // in characters; 0: no limit
+	View      bool // of a view
+
+	// UniqueInParts is Unique as far as it goes in a partitioned table: within each partition, or beside
+	// the columns by which it is partitioned.
+	UniqueInParts bool
 
 	// What kvit's database role may not do.
 	NoSelect   bool // read the table
