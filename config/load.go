@@ -186,7 +186,7 @@ func (s *section) checkMarks() {
 	}
 	for _, key := range marks {
 		if !s.has(key) {
-			s.problem(key, "is missing: name all three of imported_at, erp_number and erased_at, or none, and kvit keeps them itself")
+			s.problem(key, "is missing beside the other two of imported_at, erp_number and erased_at: name all three, or none, and kvit keeps these marks itself")
 		}
 	}
 }
