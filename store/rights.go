@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // ServerVersion is the server's version as a number, 150018 for 15.18.
@@ -24,13 +26,17 @@ func ShopMisfits(ctx context.Context, db DB, o Orders) ([]string, error) {
 	if err != nil || len(misfits) > 0 {
 		return misfits, err
 	}
-	tries := map[string]error{}
-	for _, c := range o.AllClocks() {
-		tries["clock "+c.Name] = TryClock(ctx, db, o, c)
+	tries := map[string]func(tx pgx.Tx) error{
+		"shop.orders.awaiting_import": func(tx pgx.Tx) error {
+			_, err := tx.Exec(ctx, o.sql(`select from {orders} o where {awaiting_import} limit 0`))
+			return err
+		},
 	}
-	_, tries["shop.orders.awaiting_import"] = db.Exec(ctx, o.sql(`select from {orders} o where {awaiting_import} limit 0`))
+	for _, c := range o.AllClocks() {
+		tries["clock "+c.Name] = func(tx pgx.Tx) error { return TryClock(ctx, tx, o, c) }
+	}
 	for _, what := range slices.Sorted(maps.Keys(tries)) {
-		err := tries[what]
+		err := pgx.BeginFunc(ctx, db, tries[what]) // an error ends no more than this
 		if IsConnection(err) {
 			return nil, err
 		}
