@@ -132,7 +132,6 @@ func TestTheShopAltersItsTable(t *testing.T) {
 		"RenameRef":         {`alter table public.orders rename column ref to order_number`, "column public.orders.ref does not exist", false},
 		"RenameInPredicate": {`alter table public.orders rename column status to state`, "shop.orders.awaiting_import cannot be used: database error 42703", true},
 		"DropTable":         {`drop table public.orders`, "table public.orders does not exist", false},
-		"DropSchema":        {`drop table public.orders; drop schema public cascade`, "table public.orders does not exist", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
