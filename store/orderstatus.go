@@ -10,12 +10,21 @@ import (
 )
 
 // orderStatusView is on kvit's own tables alone: it lists the orders that any of them knows, and asks
-// kvit.order_state about each.
+// kvit.order_state about each. Marks of kvit's own come first: a query about orders that are not erased need
+// not ask about the others.
+func (o Orders) orderStatusView() string {
+	imported, number, erased := "s.erp_imported_at", "s.erp_order_number", "s.erased_at"
+	if o.OwnMarks() {
+		imported, number, erased = "m.imported_at as erp_imported_at", "m.erp_number as erp_order_number", "m.erased_at"
+	}
+	return fmt.Sprintf(orderStatusView, imported, number, erased)
+}
+
 const orderStatusView = `
-	select k.order_ref, s.placed_at, s.erp_imported_at, s.erp_order_number, s.erase_due_at,
+	select k.order_ref, s.placed_at, %s, %s, s.erase_due_at,
 	       exists (select from kvit.legal_hold h
 	               where h.order_ref = k.order_ref and (h.expires_at is null or h.expires_at > now())) as held,
-	       s.erased_at
+	       %s
 	from (
 	    select order_ref from kvit.order_mark
 	    union
@@ -25,6 +34,7 @@ const orderStatusView = `
 	    union
 	    select order_ref from kvit.legal_hold
 	) k
+	left join kvit.order_mark m on m.order_ref = k.order_ref
 	cross join lateral kvit.order_state(k.order_ref) s`
 
 // orderState is the function that looks into the shop's table. Postgres does not look into a plpgsql body for
@@ -76,11 +86,12 @@ func SyncOrderStatus(ctx context.Context, db DB, o Orders) error {
 		if err != nil {
 			return err
 		}
-		sum, same, err := sameOrderStatus(ctx, tx, function)
+		view := o.orderStatusView()
+		sum, same, err := sameOrderStatus(ctx, tx, view+function)
 		if err != nil || same {
 			return err
 		}
-		return replaceOrderStatus(ctx, tx, function, sum)
+		return replaceOrderStatus(ctx, tx, view, function, sum)
 	})
 	if err != nil {
 		return fmt.Errorf("sync view kvit.order_status: %w", err)
@@ -119,24 +130,24 @@ func quoteText(text string) string {
 
 // sameOrderStatus tells whether view and function are those that they should be. The sum stands in the
 // comment of each.
-func sameOrderStatus(ctx context.Context, tx pgx.Tx, function string) (sum string, same bool, err error) {
+func sameOrderStatus(ctx context.Context, tx pgx.Tx, definition string) (sum string, same bool, err error) {
 	err = tx.QueryRow(ctx, `
 		select md5($1), coalesce(
 		    obj_description(to_regclass('kvit.order_status'), 'pg_class') = md5($1)
 		    and obj_description(to_regprocedure('kvit.order_state(text)'), 'pg_proc') = md5($1), false)`,
-		orderStatusView+function).Scan(&sum, &same)
+		definition).Scan(&sum, &same)
 	return sum, same, err
 }
 
 // replaceOrderStatus drops whatever view is there: one of an older kvit stands on the shop's table.
-func replaceOrderStatus(ctx context.Context, tx pgx.Tx, function, sum string) error {
+func replaceOrderStatus(ctx context.Context, tx pgx.Tx, view, function, sum string) error {
 	for _, statement := range []string{
 		`drop view if exists kvit.order_status`,
 		function,
 		`revoke execute on function kvit.order_state(text) from public`,
 		`grant execute on function kvit.order_state(text) to kvit_ops`,
 		`comment on function kvit.order_state(text) is '` + sum + `'`,
-		`create view kvit.order_status as ` + orderStatusView,
+		`create view kvit.order_status as ` + view,
 		`grant select on kvit.order_status to kvit_ops`,
 		`comment on view kvit.order_status is '` + sum + `'`,
 	} {
