@@ -47,6 +47,21 @@ func ShopMisfits(ctx context.Context, db DB, o Orders) ([]string, error) {
 	return misfits, nil
 }
 
+// ReferencesTwice counts references that more than one row has. Where a unique index forbids that it need not look.
+func ReferencesTwice(ctx context.Context, db DB, o Orders) (int, error) {
+	shape, err := o.shape(ctx, db)
+	if err != nil || shape.unique {
+		return 0, err
+	}
+	var n int
+	err = db.QueryRow(ctx, o.sql(`
+		select count(*) from (select from {orders} o where o.{ref} is not null group by o.{ref} having count(*) > 1) t`)).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("count references that two orders have: %w", err)
+	}
+	return n, nil
+}
+
 // LackingRights tells what is missing for kvit to work with the shop's orders table: the table, a
 // column, a right, or a type that fits.
 func LackingRights(ctx context.Context, db DB, o Orders) ([]string, error) {
