@@ -207,7 +207,10 @@ func checkDatabase(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) [
 }
 
 func checkRetention(ctx context.Context, cfg config.Config, pool *pgxpool.Pool, orders store.Orders) []finding {
-	findings := checkClocks(ctx, cfg, pool, orders)
+	findings := checkOrders(ctx, pool, orders)
+	if len(findings) == 0 {
+		findings = checkClocks(ctx, cfg, pool, orders)
+	}
 	if len(findings) > 0 {
 		return findings
 	}
@@ -233,6 +236,18 @@ func checkRetention(ctx context.Context, cfg config.Config, pool *pgxpool.Pool, 
 		findings = append(findings, finding{Key: "retention.erase_after_import", Advice: true, Problem: "is less than a day: an import that was a mistake can hardly be noticed in time"})
 	}
 	return slices.Concat(findings, checkReplicas(ctx, cfg, pool), checkDueIndexes(ctx, pool, orders), checkIndexes(ctx, eraser))
+}
+
+// checkOrders looks for references that two rows have, where no index does.
+func checkOrders(ctx context.Context, pool *pgxpool.Pool, orders store.Orders) []finding {
+	twice, err := store.ReferencesTwice(ctx, pool, orders)
+	switch {
+	case err != nil:
+		return []finding{{Key: "shop.orders.ref", Problem: "look for references that two rows have: " + store.Describe(err)}}
+	case twice > 0:
+		return []finding{{Key: "shop.orders.ref", Problem: fmt.Sprintf("%d references have more than one row each: these orders are never erased", twice)}}
+	}
+	return nil
 }
 
 // checkClocks tries the predicates of the configuration one by one.
@@ -285,6 +300,12 @@ func checkIndexes(ctx context.Context, eraser *erasure.Eraser) []finding {
 func checkDueIndexes(ctx context.Context, pool *pgxpool.Pool, orders store.Orders) []finding {
 	var findings []finding
 	asked := map[string]bool{}
+	placed := store.Clock{Since: orders.PlacedAt}
+	if has, err := store.HasDueIndex(ctx, pool, orders, placed); err == nil && !has {
+		asked[orders.PlacedAt] = true
+		lookup := store.Lookup{Table: orders.Table, Column: orders.PlacedAt}
+		findings = append(findings, finding{Key: "shop.orders", Advice: true, Problem: "kvit reads the whole table every minute to find orders that are new; this helps: " + lookup.Index()})
+	}
 	for _, clock := range orders.AllClocks() {
 		if asked[clock.Since] {
 			continue

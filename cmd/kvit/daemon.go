@@ -52,7 +52,7 @@ older than the file of retention.anchor.`,
 func runDaemon(ctx context.Context, cfg config.Config, logger *slog.Logger) error {
 	anchor := newAnchorKeeper(cfg.Retention.Anchor, logger)
 	pool, err := store.Open(ctx, store.Options{
-		URL: cfg.Database.URL.Reveal(), MaxConnections: cfg.Database.MaxConnections, Admit: anchor.admit,
+		URL: cfg.Database.URL.Reveal(), MaxConnections: cfg.Database.MaxConnections, TimeZone: sessionZone(cfg), Admit: anchor.admit,
 	})
 	if err != nil {
 		return err
