@@ -237,6 +237,9 @@ do $$
 declare
     kvit regrole := (select nspowner::regrole from pg_catalog.pg_namespace where nspname = 'kvit');
 begin
+    if kvit is null then
+        raise exception 'the schema kvit is missing: run kvit migrate up first';
+    end if;
     execute format('grant usage on schema kvit_events to %s', kvit);
     execute format('grant execute on function kvit_events.past(timestamptz, timestamptz) to %s', kvit);
 end
