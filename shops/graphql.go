@@ -1,18 +1,12 @@
 package shops
 
 import (
-	"bytes"
 	"encoding/json"
-	"io"
 	"net/http"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
-
-// requestPatience bounds one request to a shop.
-const requestPatience = time.Minute
 
 // tokenHeader is where Vendure hands out the token of a session.
 const tokenHeader = "vendure-auth-token" //nolint:gosec // the name of a header
@@ -23,7 +17,7 @@ type graphql struct {
 	token string // of the session, once the shop gave one
 }
 
-// vars are the variables of a GraphQL document.
+// vars is a JSON object, such as the variables of a GraphQL document.
 type vars map[string]any
 
 // failure is what Vendure answers in place of a result that it cannot give.
@@ -52,23 +46,15 @@ func (g *graphql) ask(t testing.TB, document string, variables vars, into any) {
 // data sends a document and returns the member data of the answer.
 func (g *graphql) data(t testing.TB, document string, variables vars) json.RawMessage {
 	t.Helper()
-	body, err := json.Marshal(map[string]any{"query": document, "variables": variables})
-	require.NoError(t, err)
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, g.url, bytes.NewReader(body))
-	require.NoError(t, err)
-	request.Header.Set("Content-Type", "application/json")
-	if g.token != "" {
-		request.Header.Set("Authorization", "Bearer "+g.token)
-	}
-	client := http.Client{Timeout: requestPatience}
-	response, err := client.Do(request)
-	require.NoError(t, err)
-	defer response.Body.Close()
+	response, text := request{
+		method: http.MethodPost,
+		url:    g.url,
+		header: map[string]string{"Authorization": bearer(g.token)},
+		body:   vars{"query": document, "variables": variables},
+	}.send(t)
 	if token := response.Header.Get(tokenHeader); token != "" {
 		g.token = token
 	}
-	text, err := io.ReadAll(response.Body)
-	require.NoError(t, err)
 	var answer struct {
 		Data   json.RawMessage
 		Errors []struct{ Message string }

@@ -107,8 +107,14 @@ func (p *process) finish(t testing.TB) {
 	}
 }
 
-// url waits for the line in which the program says where it serves.
-func (p *process) url(t testing.TB) string {
+// serving is what a program says when it serves.
+type serving struct {
+	URL string // where, without a slash at the end
+	Key string // Medusa's key for storefronts
+}
+
+// ready waits for the line in which the program says that it serves.
+func (p *process) ready(t testing.TB) serving {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), startPatience)
 	defer cancel()
@@ -116,9 +122,9 @@ func (p *process) url(t testing.TB) string {
 		select {
 		case line, open := <-p.lines:
 			require.True(t, open, "the shop's program ended before it served")
-			var said struct{ URL string }
+			var said serving
 			if json.Unmarshal([]byte(line), &said) == nil && said.URL != "" {
-				return said.URL
+				return said
 			}
 			t.Log(line)
 		case <-ctx.Done():

@@ -15,7 +15,7 @@ import (
 // the shop answers with an error.
 type Shop interface {
 	// Sell has persons visit the shop and its staff handle what they ordered, and returns what came of
-	// it: guests and accounts, in every State.
+	// it: guests and accounts, in every State. Once a shop.
 	Sell(t testing.TB) []Order
 	// OrderList is the staff's list of all orders, as JSON.
 	OrderList(t testing.TB) string
@@ -84,4 +84,21 @@ func Enabled(t testing.TB) {
 	if os.Getenv("KVIT_SHOPS") == "" {
 		t.Skip("real shops are tested by `make test-shops`")
 	}
+}
+
+// sellAll has two guests and an account go each way. The first guest of each way orders twice: the second
+// order is left alone, so that one of the two can be due while the other is not.
+func sellAll(t testing.TB, sell func(testing.TB, Person, State) Order) []Order {
+	t.Helper()
+	var orders []Order
+	for i, state := range states {
+		for j := range 3 {
+			p := NewPerson(3*i+j, j == 2)
+			orders = append(orders, sell(t, p, state))
+			if j == 0 && state != Cart {
+				orders = append(orders, sell(t, p, Placed))
+			}
+		}
+	}
+	return orders
 }

@@ -40,7 +40,7 @@ func (v *Vendure) Restart(t testing.TB, synchronize bool) {
 func (v *Vendure) start(t testing.TB, synchronize bool) {
 	t.Helper()
 	v.process = launch(t, "vendure", *v.db.Config().ConnConfig, []string{"DB_SYNCHRONIZE=" + strconv.FormatBool(synchronize)})
-	v.url = v.process.url(t)
+	v.url = v.process.ready(t).URL
 	v.admin = &graphql{url: v.url + "/admin-api"}
 	v.admin.ask(t, `mutation { login(username: "superadmin", password: "for tests alone") {
 		... on CurrentUser { id } ... on ErrorResult { errorCode message } } }`, nil, nil)
