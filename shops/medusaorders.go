@@ -50,9 +50,12 @@ func (m *Medusa) sell(t testing.TB, visitor *rest, p Person, state State) Order 
 		return Order{ID: cart, State: state, Native: "open", Person: p}
 	}
 	id := m.checkOut(t, visitor, cart, state == Declined)
-	notes := m.handle(t, id, p, state)
-	o := m.order(t, id)
-	o.Person, o.State, o.Notes = p, state, notes
+	o := m.find(t, id).order()
+	o.Person, o.State = p, state
+	o.Notes = m.handle(t, id, p, state)
+	now := m.find(t, id)
+	o.Native = strings.Join([]string{now.Status, now.PaymentStatus, now.FulfillmentStatus}, " ")
+	o.Paid, o.Refunded = now.money()
 	return o
 }
 
@@ -145,11 +148,13 @@ type medusaOrder struct {
 	}
 	PaymentCollections []struct {
 		Payments []struct {
-			ID      string
-			Refunds []struct{ Amount float64 }
+			ID                string
+			Captures, Refunds []medusaAmount
 		}
 	} `json:"payment_collections"`
 }
+
+type medusaAmount struct{ Amount float64 }
 
 // payment is the id of the only one.
 func (o medusaOrder) payment(t testing.TB) string {
@@ -167,25 +172,34 @@ func (m *Medusa) find(t testing.TB, id string) medusaOrder {
 	return found.Order
 }
 
-func (m *Medusa) order(t testing.TB, id string) Order {
-	t.Helper()
-	found := m.find(t, id)
+func (found medusaOrder) order() Order {
 	o := Order{
 		ID: found.ID, Ref: strconv.Itoa(found.DisplayID), Currency: strings.ToUpper(found.CurrencyCode),
-		Native: strings.Join([]string{found.Status, found.PaymentStatus, found.FulfillmentStatus}, " "),
-		Total:  minor(found.Total), Tax: minor(found.TaxTotal), Shipping: minor(found.ShippingTotal), PlacedAt: found.CreatedAt,
+		Total: minor(found.Total), Tax: minor(found.TaxTotal), Shipping: minor(found.ShippingTotal), PlacedAt: found.CreatedAt,
 	}
 	for _, i := range found.Items {
-		o.Lines = append(o.Lines, Line{SKU: i.SKU, Name: i.Title, Quantity: i.Quantity, Price: minor(i.Total / float64(max(i.Quantity, 1)))})
-	}
-	for _, c := range found.PaymentCollections {
-		for _, p := range c.Payments {
-			for _, r := range p.Refunds {
-				o.Refunded += minor(r.Amount)
-			}
-		}
+		o.Lines = append(o.Lines, Line{SKU: i.SKU, Name: i.Title, Quantity: i.Quantity, Price: minor(i.Total / float64(i.Quantity))})
 	}
 	return o
+}
+
+func (found medusaOrder) money() (paid, refunded int) {
+	for _, c := range found.PaymentCollections {
+		for _, p := range c.Payments {
+			paid += sum(p.Captures)
+			refunded += sum(p.Refunds)
+		}
+	}
+	return paid, refunded
+}
+
+// sum is in minor units.
+func sum(parts []medusaAmount) int {
+	total := 0
+	for _, p := range parts {
+		total += minor(p.Amount)
+	}
+	return total
 }
 
 // minor turns Medusa's major units into minor ones.

@@ -6,6 +6,7 @@
 package shops
 
 import (
+	"fmt"
 	"os"
 	"testing"
 	"time"
@@ -49,7 +50,8 @@ const (
 // states are all, in the order in which Sell goes through them.
 var states = []State{Cart, Placed, Declined, Paid, Changed, Shipped, Delivered, Refunded, Cancelled}
 
-// Order is an order or a cart that somebody made in a shop. Amounts are in minor units (cents, øre).
+// Order is an order or a cart that somebody made in a shop. Amounts are in minor units (cents, øre), as they
+// were when the order was placed.
 type Order struct {
 	ID       string // the shop's own key, as it stands in its table
 	Ref      string // what the customer calls it: Vendure's code, Medusa's display id; empty for a cart of Medusa's
@@ -60,7 +62,8 @@ type Order struct {
 	Total    int    // with tax and shipping
 	Tax      int    // within Total
 	Shipping int    // with tax, within Total
-	Refunded int    // paid back so far
+	Paid     int    // captured in the end
+	Refunded int    // paid back in the end
 	PlacedAt time.Time
 	Lines    []Line
 	Notes    []string // what the staff wrote about this order; each names the person
@@ -77,6 +80,15 @@ type Line struct {
 // Markers are the values in the shop's database that tell this order's person: those of the person, and
 // what was written of this order alone.
 func (o Order) Markers() []string { return append(o.Person.Markers(), o.Notes...) }
+
+// String names an order in a test's output.
+func (o Order) String() string {
+	who := "guest"
+	if o.Person.Account {
+		who = "account"
+	}
+	return fmt.Sprintf("%s order of a %s (%s, %s)", o.State, who, o.Ref, o.Native)
+}
 
 // Enabled skips the test unless real shops were asked for.
 func Enabled(t testing.TB) {

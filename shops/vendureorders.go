@@ -45,9 +45,12 @@ func (v *Vendure) sell(t testing.TB, visitor *graphql, p Person, state State) Or
 	if state != Cart {
 		v.checkOut(t, visitor, p, state == Declined)
 	}
-	notes := v.handle(t, id, p, state)
-	o := v.order(t, id)
-	o.Person, o.State, o.Notes = p, state, notes
+	o := v.find(t, id).order()
+	o.Person, o.State = p, state
+	o.Notes = v.handle(t, id, p, state)
+	now := v.find(t, id)
+	o.Native = now.State
+	o.Paid, o.Refunded = now.money()
 	return o
 }
 
@@ -120,11 +123,10 @@ type vendureOrder struct {
 }
 
 type vendureLine struct {
-	ID                  string
-	Quantity            int
-	OrderPlacedQuantity int
-	UnitPriceWithTax    int
-	ProductVariant      struct{ SKU, Name string }
+	ID               string
+	Quantity         int
+	UnitPriceWithTax int
+	ProductVariant   struct{ SKU, Name string }
 }
 
 type vendurePayment struct {
@@ -141,27 +143,32 @@ func (v *Vendure) find(t testing.TB, id string) vendureOrder {
 	t.Helper()
 	var found struct{ Order vendureOrder }
 	v.admin.ask(t, `query ($id: ID!) { order(id: $id) { id code state currencyCode orderPlacedAt total totalWithTax shippingWithTax
-		lines { id quantity orderPlacedQuantity unitPriceWithTax productVariant { sku name } }
+		lines { id quantity unitPriceWithTax productVariant { sku name } }
 		payments { id state amount refunds { id state total } } } }`, vars{"id": id}, &found)
 	return found.Order
 }
 
-func (v *Vendure) order(t testing.TB, id string) Order {
-	t.Helper()
-	found := v.find(t, id)
+func (found vendureOrder) order() Order {
 	o := Order{
-		ID: found.ID, Ref: found.Code, Native: found.State, Currency: found.CurrencyCode,
+		ID: found.ID, Ref: found.Code, Currency: found.CurrencyCode,
 		Total: found.TotalWithTax, Tax: found.TotalWithTax - found.Total, Shipping: found.ShippingWithTax, PlacedAt: found.OrderPlacedAt,
 	}
 	for _, l := range found.Lines {
 		o.Lines = append(o.Lines, Line{SKU: l.ProductVariant.SKU, Name: l.ProductVariant.Name, Quantity: l.Quantity, Price: l.UnitPriceWithTax})
 	}
+	return o
+}
+
+func (found vendureOrder) money() (paid, refunded int) {
 	for _, p := range found.Payments {
+		if p.State == "Settled" {
+			paid += p.Amount
+		}
 		for _, r := range p.Refunds {
-			o.Refunded += r.Total
+			refunded += r.Total
 		}
 	}
-	return o
+	return paid, refunded
 }
 
 // payment is the one that was not declined.
