@@ -11,24 +11,27 @@ import (
 	"sync/atomic"
 	"time"
 
-	"kvit/config"
+	"kvit/erasure"
 	"kvit/erasure/proof"
 	"kvit/store"
 )
 
-// anchorError says that kvit must not work on this database: it is older than the file of
+// AnchorError says that kvit must not work on this database: it is older than the file of
 // retention.anchor, or that file cannot be read. Waiting mends neither.
-type anchorError struct{ cause error }
+type AnchorError struct{ cause error }
 
 // Error names the key of the configuration.
-func (e *anchorError) Error() string { return "retention.anchor: " + e.cause.Error() }
+func (e *AnchorError) Error() string { return "retention.anchor: " + e.cause.Error() }
 
 // Unwrap gives the cause.
-func (e *anchorError) Unwrap() error { return e.cause }
+func (e *AnchorError) Unwrap() error { return e.cause }
 
-// asAnchorError is the *anchorError within err; nil if there is none.
-func asAnchorError(err error) *anchorError {
-	var found *anchorError
+// IsAnchor tells whether err says that kvit must not work on this database.
+func IsAnchor(err error) bool { return asAnchorError(err) != nil }
+
+// asAnchorError is the *AnchorError within err; nil if there is none.
+func asAnchorError(err error) *AnchorError {
+	var found *AnchorError
 	errors.As(err, &found)
 	return found
 }
@@ -38,11 +41,15 @@ const (
 	anchorWrite = time.Minute     // between two writes of an anchor that has not moved
 )
 
-// anchorKeeper moves the anchor of a running daemon forward, and notices a database that has gone back.
-type anchorKeeper struct {
-	path   string // empty: there is no anchor
+// AnchorFile is the path of retention.anchor: the file that tells how far the chain of certificates went.
+// Empty: there is no anchor, and its methods do nothing.
+type AnchorFile string
+
+// AnchorKeeper moves the anchor of a running daemon forward, and notices a database that has gone back.
+type AnchorKeeper struct {
+	file   AnchorFile
 	logger *slog.Logger
-	older  chan error                   // gets one *anchorError if the database has gone back
+	older  chan error                   // gets one *AnchorError
 	known  atomic.Pointer[proof.Anchor] // may be ahead of the file, where that cannot be written
 
 	mu      sync.Mutex // held while the anchor moves
@@ -50,19 +57,23 @@ type anchorKeeper struct {
 	failing bool       // the last write did not succeed
 }
 
-func newAnchorKeeper(path string, logger *slog.Logger) *anchorKeeper {
-	k := &anchorKeeper{path: path, logger: logger, older: make(chan error, 1)}
+// NewAnchorKeeper makes the keeper of a daemon that has not looked at its database yet.
+func NewAnchorKeeper(file AnchorFile, logger *slog.Logger) *AnchorKeeper {
+	k := &AnchorKeeper{file: file, logger: logger, older: make(chan error, 1)}
 	k.known.Store(&proof.Anchor{})
 	return k
 }
 
-// start compares the database with the file, and writes the first one. It returns an *anchorError, or
+// Older gets one *AnchorError if the database has gone back while the daemon worked.
+func (k *AnchorKeeper) Older() <-chan error { return k.older }
+
+// Start compares the database with the file, and writes the first one. It returns an *AnchorError, or
 // one of the database.
-func (k *anchorKeeper) start(ctx context.Context, db store.DB) error {
-	if k.path == "" {
+func (k *AnchorKeeper) Start(ctx context.Context, db store.DB) error {
+	if k.file == "" {
 		return nil
 	}
-	known, err := readAnchor(k.path)
+	known, err := k.file.read()
 	if err != nil {
 		return err
 	}
@@ -70,22 +81,22 @@ func (k *anchorKeeper) start(ctx context.Context, db store.DB) error {
 	return k.move(ctx, db)
 }
 
-// admit looks at a new connection. A restore ends the old ones, as a rule, so that nothing at all is
+// Admit looks at a new connection. A restore ends the old ones, as a rule, so that nothing at all is
 // done on a database that has gone back.
-func (k *anchorKeeper) admit(ctx context.Context, db store.DB) error {
+func (k *AnchorKeeper) Admit(ctx context.Context, db store.DB) error {
 	known := *k.known.Load()
 	if known.Number == 0 {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, anchorLook)
 	defer cancel()
-	_, err := nextAnchor(ctx, k.path, db, known)
+	_, err := k.file.next(ctx, db, known)
 	return k.tell(err)
 }
 
-// watch looks until ctx ends, for a restore that leaves the connections alone.
-func (k *anchorKeeper) watch(ctx context.Context, db store.DB) {
-	if k.path == "" {
+// Watch looks until ctx ends, for a restore that leaves the connections alone.
+func (k *AnchorKeeper) Watch(ctx context.Context, db store.DB) {
+	if k.file == "" {
 		return
 	}
 	ticker := time.NewTicker(anchorLook)
@@ -102,24 +113,24 @@ func (k *anchorKeeper) watch(ctx context.Context, db store.DB) {
 	}
 }
 
-// end takes the last look, when all work has ended: an erasure may have been part of it, and the
+// End takes the last look, when all work has ended: an erasure may have been part of it, and the
 // database may be restored before the next start.
-func (k *anchorKeeper) end(ctx context.Context, db store.DB) error {
-	if k.path == "" {
+func (k *AnchorKeeper) End(ctx context.Context, db store.DB) error {
+	if k.file == "" {
 		return nil
 	}
 	return k.look(context.WithoutCancel(ctx), db)
 }
 
-func (k *anchorKeeper) look(ctx context.Context, db store.DB) error {
+func (k *AnchorKeeper) look(ctx context.Context, db store.DB) error {
 	ctx, cancel := context.WithTimeout(ctx, anchorLook)
 	defer cancel()
 	return k.tell(k.move(ctx, db))
 }
 
-// tell passes an *anchorError on to older. It drops any other error: what else goes wrong with the
+// tell passes an *AnchorError on to older. It drops any other error: what else goes wrong with the
 // database all of kvit notices.
-func (k *anchorKeeper) tell(err error) error {
+func (k *AnchorKeeper) tell(err error) error {
 	found := asAnchorError(err)
 	if found == nil {
 		return nil
@@ -133,11 +144,11 @@ func (k *anchorKeeper) tell(err error) error {
 
 // move takes the anchor to where the database is. A file that cannot be written is an error in the log
 // alone: deliveries matter more.
-func (k *anchorKeeper) move(ctx context.Context, db store.DB) error {
+func (k *AnchorKeeper) move(ctx context.Context, db store.DB) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	known := *k.known.Load()
-	next, err := nextAnchor(ctx, k.path, db, known)
+	next, err := k.file.next(ctx, db, known)
 	if err != nil {
 		return err
 	}
@@ -148,13 +159,13 @@ func (k *anchorKeeper) move(ctx context.Context, db store.DB) error {
 	return nil
 }
 
-func (k *anchorKeeper) write(a proof.Anchor) {
-	err := proof.WriteAnchor(k.path, a)
+func (k *AnchorKeeper) write(a proof.Anchor) {
+	err := k.file.write(a)
 	switch {
 	case err != nil && !k.failing:
 		k.logger.Error("the anchor cannot be written: a database restored from a backup may go unnoticed", "err", err)
 	case err == nil && k.failing:
-		k.logger.Info("the anchor is written again", "path", k.path)
+		k.logger.Info("the anchor is written again", "path", string(k.file))
 	}
 	k.failing = err != nil
 	if err == nil {
@@ -162,18 +173,20 @@ func (k *anchorKeeper) write(a proof.Anchor) {
 	}
 }
 
-func readAnchor(path string) (proof.Anchor, error) {
-	known, err := proof.ReadAnchor(path)
+func (f AnchorFile) read() (proof.Anchor, error) {
+	known, err := proof.ReadAnchor(string(f))
 	if err != nil {
-		return known, &anchorError{fmt.Errorf("%w; without it kvit cannot tell a database that was restored from a backup:"+
+		return known, &AnchorError{fmt.Errorf("%w; without it kvit cannot tell a database that was restored from a backup:"+
 			" if none was, remove the file, and kvit makes it anew", err)}
 	}
 	return known, nil
 }
 
-// nextAnchor is the database's anchor of now. It returns an *anchorError if the database is older than
+func (f AnchorFile) write(a proof.Anchor) error { return proof.WriteAnchor(string(f), a) }
+
+// next is the database's anchor of now. It returns an *AnchorError if the database is older than
 // the one known.
-func nextAnchor(ctx context.Context, path string, db store.DB, known proof.Anchor) (proof.Anchor, error) {
+func (f AnchorFile) next(ctx context.Context, db store.DB, known proof.Anchor) (proof.Anchor, error) {
 	last, hash, err := store.LastCertificate(ctx, db)
 	if err != nil {
 		return proof.Anchor{}, err
@@ -183,78 +196,107 @@ func nextAnchor(ctx context.Context, path string, db store.DB, known proof.Ancho
 		return proof.Anchor{}, err
 	}
 	if known.Missing(last, there) {
-		return proof.Anchor{}, olderError(path, known, last)
+		return proof.Anchor{}, f.olderError(known, last)
 	}
 	return proof.Anchor{Number: last, Hash: hash, At: time.Now().UTC()}, nil
 }
 
-func olderError(path string, known proof.Anchor, last int64) error {
+func (f AnchorFile) olderError(known proof.Anchor, last int64) error {
 	differs := fmt.Sprintf("its last certificate is number %d, and was number %d", last, known.Number)
 	if last >= known.Number {
 		differs = fmt.Sprintf("its certificate number %d is not the one", known.Number)
 	}
-	return &anchorError{fmt.Errorf("the database is older than %s tells: %s at %s. If it was restored from a backup, what was erased"+
+	return &AnchorError{fmt.Errorf("the database is older than %s tells: %s at %s. If it was restored from a backup, what was erased"+
 		" since then is back: erase it again with `kvit erase --replay FILE`, where FILE is the newest export of the"+
 		" certificates, before kvit delivers anything (docs/retention.md). If it is another database on purpose, remove the anchor's file",
-		path, differs, known.At.UTC().Format(time.RFC3339))}
+		f, differs, known.At.UTC().Format(time.RFC3339))}
 }
 
-// keepAnchor moves the anchor forward, for commands that erase. If the database is older it returns an
-// *anchorError and leaves the file as it is, so that it can also be asked before.
-func keepAnchor(ctx context.Context, cfg config.Config, db store.DB) error {
-	path := cfg.Retention.Anchor
-	if path == "" {
+// Keep moves the anchor forward, for commands that erase. If the database is older it returns an
+// *AnchorError and leaves the file as it is, so that it can also be asked before.
+func (f AnchorFile) Keep(ctx context.Context, db store.DB) error {
+	if f == "" {
 		return nil
 	}
-	known, err := readAnchor(path)
+	known, err := f.read()
 	if err != nil {
 		return err
 	}
-	next, err := nextAnchor(ctx, path, db, known)
+	next, err := f.next(ctx, db, known)
 	if err != nil {
 		return err
 	}
-	return proof.WriteAnchor(path, next)
+	return f.write(next)
 }
 
-// moveAnchor is keepAnchor for a command that erases: a file that cannot be written does not stop it.
-func (a *app) moveAnchor(ctx context.Context, cfg config.Config, db store.DB) error {
-	err := keepAnchor(ctx, cfg, db)
-	if err == nil || asAnchorError(err) != nil {
-		return err
-	}
-	fmt.Fprintf(a.stderr, "kvit: warning: the anchor was not moved: %v\n", err)
-	return nil
-}
-
-// resetAnchor takes the database as it is, even if it is older: after a replay has erased again what a
+// reset takes the database as it is, even if it is older: after a replay has erased again what a
 // backup brought back.
-func resetAnchor(ctx context.Context, cfg config.Config, db store.DB) error {
-	path := cfg.Retention.Anchor
-	if path == "" {
-		return nil
-	}
-	next, err := nextAnchor(ctx, path, db, proof.Anchor{})
+func (f AnchorFile) reset(ctx context.Context, db store.DB) error {
+	next, err := f.next(ctx, db, proof.Anchor{})
 	if err != nil {
 		return err
 	}
-	return proof.WriteAnchor(path, next)
+	return f.write(next)
 }
 
-// anchorFinding is what `kvit check` has to say about the anchor. It writes as the user who runs it,
+// UnknownError says that a replay cannot have erased all again: its export ends before the anchor.
+type UnknownError struct {
+	file  AnchorFile
+	last  int64 // certificate of the export
+	known proof.Anchor
+}
+
+// Error tells what to do about the rest.
+func (e *UnknownError) Error() string {
+	return fmt.Sprintf("the export ends at certificate %d, and %s knows of number %d of %s:"+
+		" what was erased in between cannot be erased again by name. Remove the file, run kvit erase, and repeat the requests of"+
+		" persons since then", e.last, e.file, e.known.Number, e.known.At.UTC().Format(time.RFC3339))
+}
+
+// Settle takes the database for whole, after a replay, if it, or the export, holds what the anchor knows
+// of. It returns an *UnknownError, and leaves the anchor as it is, if neither does.
+func (f AnchorFile) Settle(ctx context.Context, db store.DB, export erasure.Export) error {
+	if f == "" {
+		return nil
+	}
+	known, err := f.read()
+	if err != nil {
+		return err
+	}
+	if err := f.Keep(ctx, db); !IsAnchor(err) {
+		return err
+	}
+	var last int64
+	var there string
+	err = export(func(c proof.Certificate) error {
+		last = c.Number
+		if c.Number == known.Number {
+			there = c.Hash
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if known.Missing(last, there) {
+		return &UnknownError{file: f, last: last, known: known}
+	}
+	return f.reset(ctx, db)
+}
+
+// Findings is what `kvit check` has to say about the anchor. It writes as the user who runs it,
 // who may have other rights than the daemon.
-func anchorFinding(ctx context.Context, cfg config.Config, db store.DB) []finding {
-	path := cfg.Retention.Anchor
-	if path == "" {
+func (f AnchorFile) Findings(ctx context.Context, db store.DB) []finding {
+	if f == "" {
 		return nil
 	}
 	var findings []finding
-	if err := tryFolder(filepath.Dir(path)); err != nil {
+	if err := tryFolder(filepath.Dir(string(f))); err != nil {
 		findings = append(findings, finding{Key: "retention.anchor", Problem: "cannot be written: " + err.Error()})
 	}
-	known, err := readAnchor(path)
+	known, err := f.read()
 	if err == nil {
-		_, err = nextAnchor(ctx, path, db, known)
+		_, err = f.next(ctx, db, known)
 	}
 	switch found := asAnchorError(err); {
 	case found != nil:

@@ -285,14 +285,14 @@ func TestAnchorKeeperRemembersWhatItCannotWrite(t *testing.T) {
 	tx := storetest.Tx(t)
 	var log bytes.Buffer
 	file := filepath.Join(t.TempDir(), "later", "anchor.json")
-	k := newAnchorKeeper(file, slog.New(slog.NewTextHandler(&log, nil)))
+	k := NewAnchorKeeper(AnchorFile(file), slog.New(slog.NewTextHandler(&log, nil)))
 	certify := func(n int64) {
 		_, err := tx.Exec(t.Context(), `
 			insert into kvit.erasure_certificate (number, order_ref, erased_at, policy_hash, row_counts, previous_hash, hash)
 			values ($1, 'E1', now(), '', '{}', '', $2)`, n, sumOf(n))
 		require.NoError(t, err)
 	}
-	require.NoError(t, k.start(t.Context(), tx))
+	require.NoError(t, k.Start(t.Context(), tx))
 	certify(1)
 	certify(2)
 	for range 3 {
@@ -309,9 +309,9 @@ func TestAnchorKeeperRemembersWhatItCannotWrite(t *testing.T) {
 	require.Equal(t, 2, strings.Count(log.String(), "level=ERROR"), "it fails anew")
 	_, err := tx.Exec(t.Context(), `alter table kvit.erasure_certificate disable trigger user; delete from kvit.erasure_certificate where number = 3`)
 	require.NoError(t, err)
-	require.ErrorContains(t, k.admit(t.Context(), tx), "its last certificate is number 2, and was number 3")
+	require.ErrorContains(t, k.Admit(t.Context(), tx), "its last certificate is number 2, and was number 3")
 	require.ErrorContains(t, k.look(t.Context(), tx), "its last certificate is number 2, and was number 3")
-	require.Len(t, k.older, 1, "told once")
+	require.Len(t, k.Older(), 1, "told once")
 }
 
 // What is written stays fresh even if nothing is erased for weeks, and comes back if it is removed.
@@ -319,8 +319,8 @@ func TestAnchorIsWrittenAgainAfterAMinute(t *testing.T) {
 	t.Parallel()
 	tx := storetest.Tx(t)
 	file := filepath.Join(t.TempDir(), "anchor.json")
-	k := newAnchorKeeper(file, slog.New(slog.DiscardHandler))
-	require.NoError(t, k.start(t.Context(), tx))
+	k := NewAnchorKeeper(AnchorFile(file), slog.New(slog.DiscardHandler))
+	require.NoError(t, k.Start(t.Context(), tx))
 	require.NoError(t, os.Remove(file))
 	require.NoError(t, k.look(t.Context(), tx))
 	require.NoFileExists(t, file, "not each time")
@@ -342,15 +342,11 @@ func TestKeepAndResetAnchor(t *testing.T) {
 	require.EqualValues(t, 3, anchorNumber(file))
 	k.mustCall("erase", "--dry-run")
 
-	cfg, err := (&app{configPath: k.config, getenv: func(name string) string {
-		return map[string]string{"DATABASE_URL": k.url, "CRM_SECRET": secret}[name]
-	}}).load()
-	require.NoError(t, err)
 	pool := k.pool()
-	require.ErrorContains(t, keepAnchor(t.Context(), cfg, pool), "is older")
-	require.NoError(t, resetAnchor(t.Context(), cfg, pool))
+	require.ErrorContains(t, AnchorFile(file).Keep(t.Context(), pool), "is older")
+	require.NoError(t, AnchorFile(file).reset(t.Context(), pool))
 	require.EqualValues(t, 2, anchorNumber(file))
-	require.NoError(t, keepAnchor(t.Context(), cfg, pool))
+	require.NoError(t, AnchorFile(file).Keep(t.Context(), pool))
 }
 
 func TestWithoutAnAnchor(t *testing.T) {

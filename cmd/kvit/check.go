@@ -31,9 +31,9 @@ type finding struct {
 
 // checkReport is what `kvit check` prints.
 type checkReport struct {
-	OK       bool      `json:"ok"`
-	Findings []finding `json:"findings"`
-	Proofs   []credential   `json:"proofs"` // of destinations that are enabled; empty with --offline
+	OK       bool         `json:"ok"`
+	Findings []finding    `json:"findings"`
+	Proofs   []credential `json:"proofs"` // of destinations that are enabled; empty with --offline
 }
 
 func (a *app) checkCommand() *cobra.Command {
@@ -187,7 +187,7 @@ func checkDatabase(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) [
 	} else if err != nil {
 		return append(findings, finding{Key: "database", Problem: store.Describe(err)})
 	}
-	findings = append(findings, anchorFinding(ctx, cfg, pool)...)
+	findings = append(findings, anchorOf(cfg).Findings(ctx, pool)...)
 	findings = append(findings, checkCarts(ctx, cfg, pool)...)
 	orders := shopOrders(cfg)
 	if orders == nil {

@@ -61,35 +61,13 @@ func exportIn(file string) erasure.Export {
 
 // settleAnchor takes the database for whole if it, or the export, holds what the anchor knows of.
 func (a *app) settleAnchor(ctx context.Context, cfg config.Config, pool *pgxpool.Pool, file string) error {
-	if cfg.Retention.Anchor == "" {
-		return nil
+	err := anchorOf(cfg).Settle(ctx, pool, exportIn(file))
+	var unknown *UnknownError
+	if errors.As(err, &unknown) {
+		fmt.Fprintf(a.stderr, "kvit: warning: %v\n", err)
+		return errReported
 	}
-	known, err := readAnchor(cfg.Retention.Anchor)
-	if err != nil {
-		return err
-	}
-	if err := keepAnchor(ctx, cfg, pool); asAnchorError(err) == nil {
-		return err
-	}
-	var last int64
-	var there string
-	err = exportIn(file)(func(c proof.Certificate) error {
-		last = c.Number
-		if c.Number == known.Number {
-			there = c.Hash
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	if !known.Missing(last, there) {
-		return resetAnchor(ctx, cfg, pool)
-	}
-	fmt.Fprintf(a.stderr, "kvit: warning: the export ends at certificate %d, and %s knows of number %d of %s:"+
-		" what was erased in between cannot be erased again by name. Remove the file, run kvit erase, and repeat the requests of"+
-		" persons since then\n", last, cfg.Retention.Anchor, known.Number, known.At.UTC().Format(time.RFC3339))
-	return errReported
+	return err
 }
 
 func printReplay(w io.Writer, r *erasure.Replayed) {

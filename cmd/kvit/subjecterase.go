@@ -125,11 +125,11 @@ func (a *app) eraseSubject(ctx context.Context, cfg config.Config, pool *pgxpool
 	if dryRun {
 		return eraser.DryEraseSubject(ctx, q)
 	}
-	if err := keepAnchor(ctx, cfg, pool); err != nil {
+	if err := anchorOf(cfg).Keep(ctx, pool); err != nil {
 		return erasure.SubjectReport{}, err
 	}
 	report, err := eraser.EraseSubject(ctx, q)
-	if err := keepAnchor(ctx, cfg, pool); err != nil {
+	if err := anchorOf(cfg).Keep(ctx, pool); err != nil {
 		fmt.Fprintf(a.stderr, "kvit: warning: %v\n", err)
 	}
 	return report, err
