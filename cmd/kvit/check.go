@@ -187,7 +187,7 @@ func checkDatabase(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) [
 	} else if err != nil {
 		return append(findings, finding{Key: "database", Problem: store.Describe(err)})
 	}
-	findings = append(findings, anchorOf(cfg).Findings(ctx, pool)...)
+	findings = append(findings, findingsOf(anchorOf(cfg).Findings(ctx, pool))...)
 	findings = append(findings, checkCarts(ctx, cfg, pool)...)
 	orders := shopOrders(cfg)
 	if orders == nil {
@@ -204,6 +204,14 @@ func checkDatabase(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) [
 		return findings
 	}
 	return append(findings, checkRetention(ctx, cfg, pool, *orders)...)
+}
+
+func findingsOf(found []erasure.Finding) []finding {
+	var findings []finding
+	for _, f := range found {
+		findings = append(findings, finding{Key: f.Key, Problem: f.Problem, Advice: f.Advice})
+	}
+	return findings
 }
 
 func checkRetention(ctx context.Context, cfg config.Config, pool *pgxpool.Pool, orders store.Orders) []finding {

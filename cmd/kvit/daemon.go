@@ -49,7 +49,7 @@ older than the file of retention.anchor.`,
 
 // runDaemon is kvit run: it returns when ctx ends, or when kvit cannot work.
 func runDaemon(ctx context.Context, cfg config.Config, logger *slog.Logger) error {
-	anchor := NewAnchorKeeper(anchorOf(cfg), logger)
+	anchor := erasure.NewAnchorKeeper(anchorOf(cfg), logger)
 	pool, err := store.Open(ctx, store.Options{
 		URL: cfg.Database.URL.Reveal(), MaxConnections: cfg.Database.MaxConnections, Admit: anchor.Admit,
 	})
@@ -111,7 +111,7 @@ type daemon struct {
 	registry *prometheus.Registry
 	eraser   *erasure.Eraser
 	logger   *slog.Logger
-	anchor   *AnchorKeeper
+	anchor   *erasure.AnchorKeeper
 	started  atomic.Bool
 }
 
@@ -146,7 +146,7 @@ const waitStep = 3 * time.Second
 func (d *daemon) start(ctx context.Context, client *river.Client[pgx.Tx]) error {
 	for {
 		err := d.tryStart(ctx, client)
-		if err == nil || errors.Is(err, migrations.ErrOldSchema) || IsAnchor(err) || !store.IsConnection(err) {
+		if err == nil || errors.Is(err, migrations.ErrOldSchema) || erasure.IsAnchor(err) || !store.IsConnection(err) {
 			return err
 		}
 		d.logger.Warn("waiting for the database", "problem", store.Describe(err))

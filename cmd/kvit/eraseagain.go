@@ -62,7 +62,7 @@ func exportIn(file string) erasure.Export {
 // settleAnchor takes the database for whole if it, or the export, holds what the anchor knows of.
 func (a *app) settleAnchor(ctx context.Context, cfg config.Config, pool *pgxpool.Pool, file string) error {
 	err := anchorOf(cfg).Settle(ctx, pool, exportIn(file))
-	var unknown *UnknownError
+	var unknown *erasure.UnknownError
 	if errors.As(err, &unknown) {
 		fmt.Fprintf(a.stderr, "kvit: warning: %v\n", err)
 		return errReported

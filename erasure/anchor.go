@@ -1,4 +1,4 @@
-package main
+package erasure
 
 import (
 	"context"
@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"kvit/erasure"
 	"kvit/erasure/proof"
 	"kvit/store"
 )
@@ -255,7 +254,7 @@ func (e *UnknownError) Error() string {
 
 // Settle takes the database for whole, after a replay, if it, or the export, holds what the anchor knows
 // of. It returns an *UnknownError, and leaves the anchor as it is, if neither does.
-func (f AnchorFile) Settle(ctx context.Context, db store.DB, export erasure.Export) error {
+func (f AnchorFile) Settle(ctx context.Context, db store.DB, export Export) error {
 	if f == "" {
 		return nil
 	}
@@ -286,13 +285,13 @@ func (f AnchorFile) Settle(ctx context.Context, db store.DB, export erasure.Expo
 
 // Findings is what `kvit check` has to say about the anchor. It writes as the user who runs it,
 // who may have other rights than the daemon.
-func (f AnchorFile) Findings(ctx context.Context, db store.DB) []finding {
+func (f AnchorFile) Findings(ctx context.Context, db store.DB) []Finding {
 	if f == "" {
 		return nil
 	}
-	var findings []finding
+	var findings []Finding
 	if err := tryFolder(filepath.Dir(string(f))); err != nil {
-		findings = append(findings, finding{Key: "retention.anchor", Problem: "cannot be written: " + err.Error()})
+		findings = append(findings, Finding{Key: "retention.anchor", Problem: "cannot be written: " + err.Error()})
 	}
 	known, err := f.read()
 	if err == nil {
@@ -300,9 +299,9 @@ func (f AnchorFile) Findings(ctx context.Context, db store.DB) []finding {
 	}
 	switch found := asAnchorError(err); {
 	case found != nil:
-		findings = append(findings, finding{Key: "retention.anchor", Problem: found.cause.Error()})
+		findings = append(findings, Finding{Key: "retention.anchor", Problem: found.cause.Error()})
 	case err != nil:
-		findings = append(findings, finding{Key: "retention.anchor", Problem: store.Describe(err)})
+		findings = append(findings, Finding{Key: "retention.anchor", Problem: store.Describe(err)})
 	}
 	return findings
 }
