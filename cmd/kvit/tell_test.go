@@ -37,7 +37,7 @@ func newTeller(t *testing.T, yaml string, values map[string]string, clientIDs in
 	tasks, err := store.OpenTasks(t.Context(), pool, "T-1")
 	require.NoError(t, err)
 	require.Len(t, tasks, 1)
-	return &teller{destinations: cfg.Destinations, db: pool, logger: slog.New(slog.DiscardHandler), subject: subject, eventIDs: ids}, pool, tasks
+	return &teller{recipients: recipientsIn(cfg.Destinations, slog.New(slog.DiscardHandler)), db: pool, subject: subject, eventIDs: ids}, pool, tasks
 }
 
 const endJob = `update kvit.river_job set state = 'completed', finalized_at = now()`
@@ -59,7 +59,7 @@ func TestTellsAfterTheLastDelivery(t *testing.T) {
 	pool = db
 	asked := make(chan struct{})
 	teller.db = watchedDB{DB: pool, queries: new(atomic.Int64), asked: asked}
-	done := make(chan []toldTask, 1)
+	done := make(chan []ToldTask, 1)
 	go func() {
 		told, err := teller.tell(t.Context(), tasks)
 		if err != nil {
