@@ -25,7 +25,7 @@ var arrows = map[string][]string{
 	"config":         {},
 	"destination":    {},
 	"destination/*":  {"destination"},
-	"erasure":        {"config", "erasure/*", "store"},
+	"erasure":        {"config", "destination", "erasure/*", "store"},
 	"erasure/policy": {"erasure/proof"},
 	"erasure/proof":  {},
 	"erp":            {},
@@ -97,6 +97,8 @@ func TestArrowsSeeMistakes(t *testing.T) {
 		"web":                "config",
 		"destination/spread": "destination/webhook",
 		"config":             "store",
+		"erasure":            "destination/webhook",
+		"erasure/proof":      "store",
 	} {
 		allowed, listed := allowedFrom(room)
 		require.True(t, listed, room)

@@ -8,9 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -56,30 +54,16 @@ Exit 1 if anything stays or a provider could not be told.`,
 	return cmd
 }
 
-// longestReference is what certificates and lists have room for.
-const longestReference = 100
-
-// checkRequest refuses a reference that is missing, or that would keep what has to go.
+// checkRequest refuses a request that nobody could be asked about, or that would keep what has to go.
 func checkRequest(q erasure.SubjectRequest) error {
-	switch {
-	case q.Reference == "" || q.By == "":
+	if q.Reference == "" || q.By == "" {
 		return fmt.Errorf("%w: --reference and --by must be given", errUsage)
-	case utf8.RuneCountInString(q.Reference) > longestReference || strings.ContainsFunc(q.Reference, isControl):
-		return fmt.Errorf("%w: --reference must be one line of %d characters at most", errUsage, longestReference)
-	case strings.Contains(q.Reference, "@") || names(q.Reference, q.Subject.CustomerID):
-		return fmt.Errorf("%w: --reference names the person, and it is kept: use a ticket's number", errUsage)
+	}
+	if err := q.CheckReference(); err != nil {
+		return fmt.Errorf("%w: --reference %w", errUsage, err)
 	}
 	return nil
 }
-
-// names tells whether the reference holds the customer's id. A short one may stand in it by chance.
-func names(reference, id string) bool {
-	const chance = 5
-	reference, id = strings.ToLower(reference), strings.ToLower(id)
-	return id != "" && (reference == id || len(id) > chance && strings.Contains(reference, id))
-}
-
-func isControl(r rune) bool { return r < ' ' || r == 0x7f }
 
 func (a *app) subjectErase(ctx context.Context, q erasure.SubjectRequest, dryRun, asJSON bool) error {
 	cfg, pool, eraser, err := a.openEraser(ctx)
@@ -87,7 +71,7 @@ func (a *app) subjectErase(ctx context.Context, q erasure.SubjectRequest, dryRun
 		return err
 	}
 	defer pool.Close()
-	request := SubjectErasure{
+	request := erasure.SubjectErasure{
 		Eraser: eraser, Shop: shopOrders(cfg), Anchor: anchorOf(cfg), Recipients: recipientsIn(cfg.Destinations, eraser.Logger),
 	}
 	result, err := request.Do(ctx, q, dryRun)
@@ -109,10 +93,10 @@ func (a *app) subjectErase(ctx context.Context, q erasure.SubjectRequest, dryRun
 }
 
 // recipientsIn makes an adapter when it is asked for: most requests concern few destinations.
-func recipientsIn(destinations []config.Destination, logger *slog.Logger) []Recipient {
-	var list []Recipient
+func recipientsIn(destinations []config.Destination, logger *slog.Logger) []erasure.Recipient {
+	var list []erasure.Recipient
 	for _, d := range destinations {
-		list = append(list, Recipient{
+		list = append(list, erasure.Recipient{
 			Name: d.Name, FindsByBrowser: findsByBrowser(d),
 			Adapter: func() (destination.Destination, error) { return adapterOf(d, logger) },
 		})
@@ -123,7 +107,7 @@ func recipientsIn(destinations []config.Destination, logger *slog.Logger) []Reci
 // findsByBrowser tells of providers that know a person by what their browsers are called.
 func findsByBrowser(d config.Destination) bool { return d.Kind == config.KindGA4 }
 
-func printForgotten(w io.Writer, r SubjectResult) {
+func printForgotten(w io.Writer, r erasure.SubjectResult) {
 	if r.DryRun {
 		fmt.Fprintln(w, "dry run: everything below was done and rolled back, and nobody was told")
 	}
@@ -161,11 +145,11 @@ func printForgotten(w io.Writer, r SubjectResult) {
 	}
 }
 
-func foundNothing(r SubjectResult) bool {
+func foundNothing(r erasure.SubjectResult) bool {
 	return len(r.Erased)+len(r.Refused)+len(r.Rows)+len(r.Shared)+len(r.Kept)+len(r.Tasks) == 0
 }
 
-func taskState(t ToldTask, dryRun bool) string {
+func taskState(t erasure.ToldTask, dryRun bool) string {
 	switch {
 	case t.Told:
 		return "told"

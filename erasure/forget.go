@@ -1,25 +1,24 @@
-package main
+package erasure
 
 import (
 	"context"
 	"errors"
 	"slices"
 
-	"kvit/erasure"
 	"kvit/store"
 )
 
 // SubjectErasure carries out a request to be forgotten as a whole: it erases, and tells the providers.
 type SubjectErasure struct {
-	Eraser     *erasure.Eraser
+	Eraser     *Eraser
 	Shop       *store.Orders // the shop's, whether or not a policy erases them; nil: no shop is configured
-	Anchor     erasure.AnchorFile
+	Anchor     AnchorFile
 	Recipients []Recipient
 }
 
 // SubjectResult is what became of a request as a whole; as JSON, what `kvit subject erase` prints.
 type SubjectResult struct {
-	erasure.SubjectReport
+	SubjectReport
 	Tasks []ToldTask `json:"tasks"`
 	Notes []string   `json:"notes"` // what could not be looked at
 
@@ -38,7 +37,7 @@ func (r SubjectResult) Incomplete() bool {
 // nobody. That something is refused is no error: SubjectResult.Incomplete tells. The error is
 // store.ErrNotSearchable if nothing was begun, an *AnchorError for a database that has gone back, or one of
 // EraseSubject; the result tells what was done all the same.
-func (s SubjectErasure) Do(ctx context.Context, q erasure.SubjectRequest, dryRun bool) (SubjectResult, error) {
+func (s SubjectErasure) Do(ctx context.Context, q SubjectRequest, dryRun bool) (SubjectResult, error) {
 	result := SubjectResult{Tasks: []ToldTask{}, Notes: []string{}}
 	if orders := s.Eraser.Orders; orders != nil {
 		if err := q.Subject.Searchable(*orders); err != nil {
@@ -48,7 +47,7 @@ func (s SubjectErasure) Do(ctx context.Context, q erasure.SubjectRequest, dryRun
 		result.Notes = append(result.Notes, "retention.policy is missing: nothing of the shop's tables is erased")
 	}
 	err := s.erase(ctx, q, dryRun, &result)
-	result.refused = errors.Is(err, erasure.ErrRefused)
+	result.refused = errors.Is(err, ErrRefused)
 	if err == nil || result.refused {
 		result.Tasks, err = s.tell(ctx, q.Subject, result.SubjectReport)
 	}
@@ -56,7 +55,7 @@ func (s SubjectErasure) Do(ctx context.Context, q erasure.SubjectRequest, dryRun
 }
 
 // erase refuses a database that has gone back, and moves the anchor when certificates have come.
-func (s SubjectErasure) erase(ctx context.Context, q erasure.SubjectRequest, dryRun bool, result *SubjectResult) (err error) {
+func (s SubjectErasure) erase(ctx context.Context, q SubjectRequest, dryRun bool, result *SubjectResult) (err error) {
 	if dryRun {
 		result.SubjectReport, err = s.Eraser.DryEraseSubject(ctx, q)
 		return err
@@ -70,7 +69,7 @@ func (s SubjectErasure) erase(ctx context.Context, q erasure.SubjectRequest, dry
 }
 
 // tell tells nobody in a dry run, whose tasks are rolled back.
-func (s SubjectErasure) tell(ctx context.Context, subject store.Subject, report erasure.SubjectReport) ([]ToldTask, error) {
+func (s SubjectErasure) tell(ctx context.Context, subject store.Subject, report SubjectReport) ([]ToldTask, error) {
 	if report.DryRun {
 		tasks := []ToldTask{}
 		for _, task := range report.Tasks {

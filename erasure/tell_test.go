@@ -1,10 +1,8 @@
-package main
+package erasure
 
 import (
 	"context"
-	"fmt"
-	"log/slog"
-	"net/http"
+	"errors"
 	"sync/atomic"
 	"testing"
 
@@ -12,32 +10,44 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
-	"kvit/config"
-	"kvit/destination/ga4/ga4test"
+	"kvit/destination"
 	"kvit/store"
 	"kvit/store/storetest"
 )
 
-// newTeller is one for the person of these tests, with a task for the one destination in the YAML.
-func newTeller(t *testing.T, yaml string, values map[string]string, clientIDs int) (*teller, *pgxpool.Pool, []store.Task) {
+// provider is a destination that can be told.
+type provider struct {
+	destination.Destination
+	mute   bool // it has no call for it
+	redact func(ctx context.Context, said destination.Redaction) (int, error)
+}
+
+func (p provider) CanRedact() bool { return !p.mute }
+func (p provider) Redact(ctx context.Context, said destination.Redaction) (int, error) {
+	return p.redact(ctx, said)
+}
+
+func one(p destination.Destination) Recipient {
+	return Recipient{Name: "one", Adapter: func() (destination.Destination, error) { return p, nil }}
+}
+
+// newTeller is one for jane, with a task for the destination called one.
+func newTeller(t *testing.T, clientIDs int, recipients ...Recipient) (*teller, *pgxpool.Pool, []store.Task) {
 	t.Helper()
-	values["DATABASE_URL"], values["CRM_SECRET"] = "postgres://nobody@127.0.0.1:1/none", secret
-	cfg, err := config.Parse("kvit.yaml", []byte("database: {url: \"${DATABASE_URL}\"}\ndestinations:\n"+yaml), func(name string) string { return values[name] })
-	require.NoError(t, err)
 	pool := storetest.DB(t)
-	_, err = pool.Exec(t.Context(), `
+	_, err := pool.Exec(t.Context(), `
 		insert into kvit.destination (name, kind, enabled, event_names) values ('one', 'webhook', true, '{order_paid}');
 		insert into kvit.tracking_event (event_key, name, order_ref) values ('order_paid:E1', 'order_paid', 'E1');
 		update kvit.river_job set state = 'running', attempted_at = now(), attempt = 1`)
 	require.NoError(t, err)
-	subject := store.Subject{Email: personsEmail}
+	subject := store.Subject{Email: jane}
 	require.NoError(t, store.MakeTasks(t.Context(), pool, store.TaskRequest{Reference: "T-1", By: "anna", Subject: subject, OrderRefs: []string{"E1"}, ClientIDs: clientIDs}))
 	ids, err := store.SubjectEventIDs(t.Context(), pool, subject, []string{"E1"})
 	require.NoError(t, err)
 	tasks, err := store.OpenTasks(t.Context(), pool, "T-1")
 	require.NoError(t, err)
 	require.Len(t, tasks, 1)
-	return &teller{recipients: recipientsIn(cfg.Destinations, slog.New(slog.DiscardHandler)), db: pool, subject: subject, eventIDs: ids}, pool, tasks
+	return &teller{recipients: recipients, db: pool, subject: subject, eventIDs: ids}, pool, tasks
 }
 
 const endJob = `update kvit.river_job set state = 'completed', finalized_at = now()`
@@ -47,15 +57,14 @@ func TestTellsAfterTheLastDelivery(t *testing.T) {
 	t.Parallel()
 	var pool *pgxpool.Pool
 	running := make(chan int, 10)
-	url := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	teller, db, tasks := newTeller(t, 0, one(provider{redact: func(ctx context.Context, _ destination.Redaction) (int, error) {
 		var n int
-		if err := pool.QueryRow(context.WithoutCancel(t.Context()), `select count(*) from kvit.river_job where state = 'running'`).Scan(&n); err != nil {
+		if err := pool.QueryRow(ctx, `select count(*) from kvit.river_job where state = 'running'`).Scan(&n); err != nil {
 			n = -1
 		}
 		running <- n
-		w.WriteHeader(http.StatusNoContent)
-	}))
-	teller, db, tasks := newTeller(t, fmt.Sprintf("  one: {kind: webhook, url: %q, secret: \"${CRM_SECRET}\", deduplicates: true, allow_private: true}\n", url), map[string]string{}, 0)
+		return 204, nil
+	}}))
 	pool = db
 	asked := make(chan struct{})
 	teller.db = watchedDB{DB: pool, queries: new(atomic.Int64), asked: asked}
@@ -110,22 +119,20 @@ func TestTellsOfLostClientIDs(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server := ga4test.NewDeletions("123456", nil)
-			url := serve(t, server)
-			teller, pool, tasks := newTeller(t, `
-  one:
-    kind: ga4
-    measurement_id: G-ABC1234567
-    api_secret: ${CRM_SECRET}
-    deletion: {property_id: "123456", credentials: "${ACCOUNT}", base_url: "`+url+`"}
-`, map[string]string{"ACCOUNT": ga4test.Credentials(url)}, c.had)
+			var said []string
+			recipient := one(provider{redact: func(_ context.Context, r destination.Redaction) (int, error) {
+				said = append(said, r.ClientIDs...)
+				return 200, nil
+			}})
+			recipient.FindsByBrowser = true
+			teller, pool, tasks := newTeller(t, c.had, recipient)
 			_, err := pool.Exec(t.Context(), endJob)
 			require.NoError(t, err)
 			teller.clientIDs = c.known
 			told, err := teller.tell(t.Context(), tasks)
 			require.NoError(t, err)
 			require.Equal(t, c.told, told[0].Told)
-			require.Len(t, server.Deleted(), len(c.known), "what is known is told")
+			require.Equal(t, c.known, said, "what is known is told")
 			open, err := store.OpenTasks(t.Context(), pool, "T-1")
 			require.NoError(t, err)
 			if c.told {
@@ -134,6 +141,43 @@ func TestTellsOfLostClientIDs(t *testing.T) {
 			}
 			require.Contains(t, *open[0].Problem, "client")
 			require.Equal(t, 1, open[0].Attempts)
+		})
+	}
+}
+
+// What cannot be told stays a task, with the reason in kvit's own words; what a provider says goes nowhere.
+func TestTasksThatCannotBeTold(t *testing.T) {
+	t.Parallel()
+	answer := func(err error) Recipient {
+		return one(provider{redact: func(context.Context, destination.Redaction) (int, error) { return 503, err }})
+	}
+	for name, c := range map[string]struct {
+		recipients []Recipient
+		says       string
+		attempts   int
+	}{
+		"Removed":  {nil, "the configuration does not name it any more", 0},
+		"Spoilt":   {[]Recipient{{Name: "one", Adapter: func() (destination.Destination, error) { return nil, errors.New(marker) }}}, "cannot be made of its configuration", 0},
+		"NoCall":   {[]Recipient{one(nil)}, "kvit has no call for it", 0},
+		"Mute":     {[]Recipient{one(provider{mute: true})}, "kvit has no call for it", 0},
+		"Judged":   {[]Recipient{answer(&destination.Error{Kind: destination.Rejected, Code: 503, Reason: "it said no"})}, "it said no", 1},
+		"Unjudged": {[]Recipient{answer(errors.New(marker))}, "the provider could not be told", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			teller, pool, tasks := newTeller(t, 0, c.recipients...)
+			_, err := pool.Exec(t.Context(), endJob)
+			require.NoError(t, err)
+			told, err := teller.tell(t.Context(), tasks)
+			require.NoError(t, err)
+			require.False(t, told[0].Told)
+			require.Equal(t, c.attempts > 0, told[0].failed)
+			require.Contains(t, *told[0].Problem, c.says)
+			open, err := store.OpenTasks(t.Context(), pool, "T-1")
+			require.NoError(t, err)
+			require.Equal(t, told[0].Problem, open[0].Problem)
+			require.Equal(t, c.attempts, open[0].Attempts)
+			require.NotContains(t, *open[0].Problem, marker)
 		})
 	}
 }
