@@ -5,14 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"kvit/config"
 	"kvit/erasure"
-	"kvit/erasure/policy"
 	"kvit/erasure/proof"
 )
 
@@ -36,7 +34,7 @@ func (a *app) eraseAgain(ctx context.Context, o eraseOptions) error {
 	}
 	// What waits for a table has lost its events already, and what is on hold shall stay: the database may be
 	// worked on.
-	if !o.dryRun && (err == nil || isMisfit(err)) {
+	if !o.dryRun && (err == nil || erasure.IsMisfit(err)) {
 		if err := a.settleAnchor(ctx, cfg, pool, o.replay); err != nil {
 			return err
 		}
@@ -49,14 +47,7 @@ func (a *app) eraseAgain(ctx context.Context, o eraseOptions) error {
 
 // exportIn reads a file as often as it is asked to.
 func exportIn(file string) erasure.Export {
-	return func(do func(proof.Certificate) error) error {
-		f, err := os.Open(file)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = f.Close() }()
-		return proof.ReadCertificates(f, do)
-	}
+	return func(do func(proof.Certificate) error) error { return proof.ReadFile(file, do) }
 }
 
 // settleAnchor takes the database for whole if it, or the export, holds what the anchor knows of.
@@ -80,14 +71,9 @@ func printReplay(w io.Writer, r *erasure.Replayed) {
 	}
 }
 
-func isMisfit(err error) bool {
-	var misfit *policy.PolicyError
-	return errors.As(err, &misfit)
-}
-
 // isReported: the report says it all.
 func isReported(err error) bool {
-	return isMisfit(err) || errors.Is(err, erasure.ErrNotErased)
+	return erasure.IsMisfit(err) || errors.Is(err, erasure.ErrNotErased)
 }
 
 // tell prints a report.
