@@ -143,7 +143,7 @@ func TestSettleAnchor(t *testing.T) {
 			require.NoError(t, anchor.Keep(t.Context(), tx))
 			lose(t, tx, c.lost)
 			err := anchor.Settle(t.Context(), tx, c.export)
-			require.EqualValues(t, c.want, anchorNumber(file))
+			require.Equal(t, c.want, anchorNumber(file))
 			if name != "NotInThere" {
 				require.NoError(t, err)
 				return
