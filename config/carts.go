@@ -26,8 +26,8 @@ type CartChild struct {
 	CartColumn string
 }
 
-func readCarts(retention *section, shop *Shop, policy []TablePolicy) []Carts {
-	s := retention.section("carts")
+func readCarts(retention *Section, shop *Shop, policy []TablePolicy) []Carts {
+	s := retention.Section("carts")
 	taken := map[string]string{}
 	for _, t := range policy {
 		taken[t.Table] = "is a table of retention.policy: only one of them can say what becomes of its rows"
@@ -37,49 +37,49 @@ func readCarts(retention *section, shop *Shop, policy []TablePolicy) []Carts {
 	}
 	var rules []Carts
 	for _, name := range s.names {
-		if problem := firstProblem(name, []check{cartsName, notOwnClock}); problem != "" {
-			s.problem(name, problem)
+		if problem := firstProblem(name, []Check{cartsName, notOwnClock}); problem != "" {
+			s.Problem(name, problem)
 			continue
 		}
-		rules = append(rules, readCartsRule(s.section(name), name, taken))
+		rules = append(rules, readCartsRule(s.Section(name), name, taken))
 	}
 	return rules
 }
 
-func readCartsRule(s *section, name string, taken map[string]string) Carts {
-	defer s.finish()
+func readCartsRule(s *Section, name string, taken map[string]string) Carts {
+	defer s.Finish()
 	c := Carts{
-		Line: s.line, Name: name, Table: qualified(s.requiredText("table", tableName)),
-		When: s.text("when", ""), Since: s.requiredText("since", identifier),
+		Line: s.line, Name: name, Table: qualified(s.RequiredText("table", tableName)),
+		When: s.Text("when", ""), Since: s.RequiredText("since", identifier),
 	}
-	if s.require("erase_after") {
-		c.EraseAfter = s.duration("erase_after", 0, time.Second, aCentury)
+	if s.Require("erase_after") {
+		c.EraseAfter = s.Duration("erase_after", 0, time.Second, aCentury)
 	}
 	if problem := taken[c.Table]; c.Table != "" && problem != "" {
-		s.problem("table", problem)
+		s.Problem("table", problem)
 	}
-	c.Children = readCartChildren(s.section("children"), c.Table, taken)
+	c.Children = readCartChildren(s.Section("children"), c.Table, taken)
 	return c
 }
 
-func readCartChildren(s *section, carts string, taken map[string]string) []CartChild {
+func readCartChildren(s *Section, carts string, taken map[string]string) []CartChild {
 	var children []CartChild
 	for _, name := range s.names {
 		if problem := tableName(name); problem != "" {
-			s.problem(name, problem)
+			s.Problem(name, problem)
 			continue
 		}
 		child := CartChild{Line: s.entries[name].line, Table: qualified(name)}
 		first := slices.IndexFunc(children, func(other CartChild) bool { return other.Table == child.Table })
 		switch {
 		case child.Table == carts:
-			s.problem(name, "is the table of carts itself")
+			s.Problem(name, "is the table of carts itself")
 		case taken[child.Table] != "":
-			s.problem(name, taken[child.Table])
+			s.Problem(name, taken[child.Table])
 		case first >= 0:
-			s.problem(name, fmt.Sprintf("names a table that line %d has already", children[first].Line))
+			s.Problem(name, fmt.Sprintf("names a table that line %d has already", children[first].Line))
 		}
-		if pair := readCartMatch(s.section(name)); pair != nil {
+		if pair := readCartMatch(s.Section(name)); pair != nil {
 			child.Column, child.CartColumn = pair.Column, pair.OrderColumn
 		}
 		children = append(children, child)
@@ -87,7 +87,7 @@ func readCartChildren(s *section, carts string, taken map[string]string) []CartC
 	return children
 }
 
-func readCartMatch(m *section) *Match {
+func readCartMatch(m *Section) *Match {
 	if m.broken {
 		return nil
 	}
@@ -98,5 +98,5 @@ func readCartMatch(m *section) *Match {
 	return readMatchPair(m, m.names[0])
 }
 
-var cartsName = matches(`[a-z][a-z0-9_]{0,39}`,
+var cartsName = Matches(`[a-z][a-z0-9_]{0,39}`,
 	"is not the name of a rule (lower-case letters, digits and _, at most 40, beginning with a letter)")

@@ -92,5 +92,5 @@ type Destination struct {
 	RetryUnclear    bool           // on_ambiguous: retry, also where the provider would count a repeat again
 
 	Line     int // where the file names it
-	Settings any // *Spread, *Webhook, *GA4 … as Kind says
+	Settings any // what Kind.Read made of the keys that are the kind's own
 }

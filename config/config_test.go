@@ -23,10 +23,12 @@ var environment = map[string]string{
 	"PRIVATE":     "private-marker",
 	"HOOK":        signingKey,
 	"HOOK_OLD":    otherKey,
-	"BROKEN_HOOK": "hook-marker",
+	"BROKEN_HOOK": "hook marker",
+	"ACCOUNT":     "{\n}",
 	"TWO_LINES":   "line-marker\nline-marker",
 	"COLON":       "colon-marker:colon-marker",
 	"ZONE":        "Asia/Tokyo",
+	"ZONE_ID":     "zone-1",
 }
 
 func getenv(name string) string { return environment[name] }
@@ -42,7 +44,7 @@ func withDatabase(name string) string {
 // parse reads a text that has nothing wrong.
 func parse(t *testing.T, text string) Config {
 	t.Helper()
-	cfg, err := Parse("kvit.yaml", []byte(text), withDatabase)
+	cfg, err := Parse("kvit.yaml", []byte(text), withDatabase, testKinds)
 	require.NoError(t, err)
 	return cfg
 }
@@ -50,7 +52,7 @@ func parse(t *testing.T, text string) Config {
 // mistakes reads a text that has something wrong and returns it line by line.
 func mistakes(t *testing.T, text string, env func(string) string) []string {
 	t.Helper()
-	_, err := Parse("kvit.yaml", []byte(text), env)
+	_, err := Parse("kvit.yaml", []byte(text), env, testKinds)
 	var problems *Errors
 	require.ErrorAs(t, err, &problems)
 	return strings.Split(err.Error(), "\n")
@@ -63,8 +65,8 @@ func TestDefaults(t *testing.T) {
 shop:
   orders: {table: orders, ref: a, placed_at: b, imported_at: c, erp_number: d, erased_at: e}
 destinations:
-  zulu: {kind: webhook, url: "https://hooks.example.com/x", secret: "${HOOK}", deduplicates: true}
-  alpha: {kind: spread, public_key: "${PUBLIC}", private_key: "${PRIVATE}"}
+  zulu: {kind: post, url: "https://hooks.example.com/x", secret: "${HOOK}", sealed: true}
+  alpha: {kind: till, public_key: "${PUBLIC}", private_key: "${PRIVATE}"}
 `)
 	require.Equal(t, environment["PG"], cfg.Database.URL.Reveal())
 	require.Equal(t, 20, cfg.Database.MaxConnections)
@@ -79,26 +81,17 @@ destinations:
 		BatchTime: 200 * time.Millisecond, BatchOrders: 1000, MaxReplicaLag: 10 * time.Second}, cfg.Retention)
 	require.Equal(t, []Destination{
 		{
-			Name: "alpha", Kind: "spread", Enabled: true, Consent: "marketing", Concurrency: 5,
+			Name: "alpha", Kind: "till", Enabled: true, Consent: "marketing", Concurrency: 5,
 			Timeout: 15 * time.Second, RetryFor: 72 * time.Hour, Line: 6,
-			Settings: &Spread{
+			Settings: &till{
 				PublicKey: NewSecret("public-marker"), PrivateKey: NewSecret("private-marker"),
-				ValidateOn: "paid", Identity: "email",
-				Grants:      Grants{"LegalBasisOrder", "LegalBasisOptin", "NewsEmail", "NewsSMS"},
-				CartTrigger: "abandoned_cart", TimeZone: "Europe/Paris", BaseURL: "https://social-sb.com",
-				URLs: SpreadURLs{
-					CreateAccount: "https://social-sb.com/api/CreateAccount",
-					UpdateAccount: "https://social-sb.com/api/UpdateAccount",
-					CreateOrder:   "https://social-sb.com/api/CreateOrder",
-					UpdateOrder:   "https://social-sb.com/api/UpdateOrder",
-					Automations:   "https://social-sb.com/api/v3/automations",
-				},
+				Mode: "quick", Trigger: "usual", BaseURL: "https://till.example.com",
 			},
 		},
 		{
-			Name: "zulu", Kind: "webhook", Enabled: true, Consent: "marketing", Concurrency: 16,
+			Name: "zulu", Kind: "post", Enabled: true, Consent: "analytics", Concurrency: 16, Rate: 80,
 			Timeout: 15 * time.Second, RetryFor: 72 * time.Hour, Line: 5,
-			Settings: &Webhook{URL: "https://hooks.example.com/x", Secret: NewSecret(signingKey), Deduplicates: true},
+			Settings: &post{URL: "https://hooks.example.com/x", Secret: NewSecret(signingKey), Sealed: true},
 		},
 	}, cfg.Destinations)
 }
@@ -112,32 +105,28 @@ ops: {listen: off}
 delivery: {timeout: 5s}
 destinations:
   hook:
-    kind: webhook
+    kind: post
     url: http://127.0.0.1:9999/in
     secret: ${HOOK}
-    previous_secret: ${HOOK_OLD}
-    deduplicates: true
-    allow_private: true
+    sealed: true
     enabled: false
     consent: none
     events: [order_paid, "custom:gift card", custom:*]
     concurrency: 1000
+    rate: none
     retry_for: 0
     max_age: 1d12h
-  spread:
-    kind: spread
+  till:
+    kind: till
     public_key: ${PUBLIC}
     private_key: ${PRIVATE}
-    validate_on: registered
-    identity: external_id
-    grants: {order: none, account: Own.Basis, email_optin: none, sms_optin: none}
+    account: ${ACCOUNT}
+    mode: slow
+    trigger: none
     tags: [a, b]
-    order_tags: [c]
-    custom_fields: {327: custom.customer_group, "12": customer.address.city}
-    cart_trigger: none
-    time_zone: ${ZONE}
+    fields: {327: group, "12": "${ZONE_ID}"}
     base_url: http://localhost:8081/
-    urls: {update_order: "https://other.example.com/UpdateOrder"}
+    events: {search: off}
 shop:
   orders: {table: orders, ref: a, placed_at: b, imported_at: c, erp_number: d, erased_at: e, email: f, customer_id: g, awaiting_import: "status = 'paid'"}
 retention:
@@ -163,33 +152,27 @@ retention:
 	require.Equal(t, ListenOff, cfg.Ops.Listen)
 
 	hook := cfg.Destinations[0]
-	require.Equal(t, &Webhook{URL: "http://127.0.0.1:9999/in", Secret: NewSecret(signingKey),
-		PreviousSecret: NewSecret(otherKey), Deduplicates: true, AllowPrivate: true}, hook.Settings)
+	require.Equal(t, &post{URL: "http://127.0.0.1:9999/in", Secret: NewSecret(signingKey), Sealed: true}, hook.Settings)
 	require.False(t, hook.Enabled)
 	require.Equal(t, None, hook.Consent)
 	require.Equal(t, []string{"order_paid", "custom:gift card", "custom:*"}, hook.Events)
 	require.Equal(t, 1000, hook.Concurrency)
 	require.Equal(t, 2500*time.Millisecond, hook.Timeout, "half of a short delivery.timeout")
+	require.Zero(t, hook.Rate)
 	require.Zero(t, hook.RetryFor)
 	require.Equal(t, 36*time.Hour, *hook.MaxAge)
 
-	spread := cfg.Destinations[1].Settings.(*Spread)
-	require.Equal(t, "registered", spread.ValidateOn)
-	require.Equal(t, "external_id", spread.Identity)
-	require.Equal(t, Grants{Account: "Own.Basis"}, spread.Grants)
-	require.Equal(t, []string{"a", "b"}, spread.Tags)
-	require.Equal(t, []string{"c"}, spread.OrderTags)
-	require.Equal(t, map[string]string{"327": "custom.customer_group", "12": "customer.address.city"}, spread.CustomFields)
-	require.Empty(t, spread.CartTrigger)
-	require.Equal(t, "Asia/Tokyo", spread.TimeZone)
-	require.Equal(t, "http://localhost:8081/api/CreateAccount", spread.URLs.CreateAccount)
-	require.Equal(t, "https://other.example.com/UpdateOrder", spread.URLs.UpdateOrder)
+	require.Equal(t, &till{
+		PublicKey: NewSecret("public-marker"), PrivateKey: NewSecret("private-marker"), Account: NewSecret("{\n}"), Mode: "slow",
+		Tags: []string{"a", "b"}, Fields: map[string]string{"327": "group", "12": "zone-1"}, BaseURL: "http://localhost:8081",
+	}, cfg.Destinations[1].Settings)
+	require.Equal(t, map[string]string{"search": ""}, cfg.Destinations[1].EventNames)
 
 	require.Equal(t, Retention{Schedule: "@every 5m", TimeZone: "Europe/Copenhagen", EraseAfterImport: time.Second,
 		EraseNeverImportedAfter: 2 * time.Minute, AlarmUnimportedAfter: time.Minute,
 		Clocks: []Clock{
-			{Line: 42, Name: "cancelled", When: "status = 'cancelled'", Since: "updated_at", EraseAfter: 14 * 24 * time.Hour},
-			{Line: 43, Name: "cart_2", When: "Asia/Tokyo", Since: "b", EraseAfter: time.Second},
+			{Line: 38, Name: "cancelled", When: "status = 'cancelled'", Since: "updated_at", EraseAfter: 14 * 24 * time.Hour},
+			{Line: 39, Name: "cart_2", When: "Asia/Tokyo", Since: "b", EraseAfter: time.Second},
 		},
 		EventsAfter: 48 * time.Hour, ReceiptsAfter: 96 * time.Hour, Brake: Brake{MaxOrders: 5, MaxShare: 0.05},
 		BatchTime: 10 * time.Millisecond, BatchOrders: 1, MaxReplicaLag: 100 * time.Millisecond, Anchor: "/var/lib/kvit/anchor.json",
@@ -234,7 +217,7 @@ retention:
 			{Line: 7, Name: "email", Strategy: StrategyText, Text: "erased"},
 			{Line: 7, Name: "note", Strategy: StrategyText},
 		}},
-		{Line: 8, Table: "public.lines", Match: &Match{Column: "order_id", OrderColumn: "id"}, DeleteRows: true},
+		{Line: 8, Table: "public.lines", Match: []Match{{Column: "order_id", OrderColumn: "id"}}, DeleteRows: true},
 	}, cfg.Retention.Policy)
 }
 
@@ -279,7 +262,7 @@ func TestDatabaseURL(t *testing.T) {
 	} {
 		t.Run("Literal"+name, func(t *testing.T) {
 			t.Parallel()
-			cfg, err := Parse("kvit.yaml", []byte("database:\n  url: "+url), none)
+			cfg, err := Parse("kvit.yaml", []byte("database:\n  url: "+url), none, testKinds)
 			require.NoError(t, err)
 			require.Equal(t, url, cfg.Database.URL.Reveal())
 		})
@@ -323,13 +306,13 @@ func TestSecretFile(t *testing.T) {
 		return path
 	}
 	read := func(path string) (Config, error) {
-		text := "destinations:\n  d: {kind: spread, public_key: \"${PUBLIC}\", private_key: \"file:" + path + "\"}"
-		return Parse("kvit.yaml", []byte(text), withDatabase)
+		text := "destinations:\n  d: {kind: till, public_key: \"${PUBLIC}\", private_key: \"file:" + path + "\"}"
+		return Parse("kvit.yaml", []byte(text), withDatabase, testKinds)
 	}
 
 	cfg, err := read(write("good", "file-marker\r\n"))
 	require.NoError(t, err)
-	require.Equal(t, "file-marker", cfg.Destinations[0].Settings.(*Spread).PrivateKey.Reveal())
+	require.Equal(t, "file-marker", cfg.Destinations[0].Settings.(*till).PrivateKey.Reveal())
 
 	for path, problem := range map[string]string{
 		filepath.Join(dir, "absent"): "the secret file cannot be read: no such file or directory",
@@ -348,21 +331,21 @@ func TestSecretFile(t *testing.T) {
 func TestLoad(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "kvit.yaml")
-	_, err := Load(path, withDatabase)
+	_, err := Load(path, withDatabase, testKinds)
 	require.ErrorIs(t, err, os.ErrNotExist)
 	require.ErrorContains(t, err, path)
 
 	require.NoError(t, os.WriteFile(path, []byte("log: {level: warn}"), 0o600))
-	cfg, err := Load(path, withDatabase)
+	cfg, err := Load(path, withDatabase, testKinds)
 	require.NoError(t, err)
 	require.Equal(t, slog.LevelWarn, cfg.Log.Level)
 
 	require.NoError(t, os.WriteFile(path, []byte("log: {levl: warn}"), 0o600))
-	_, err = Load(path, withDatabase)
+	_, err = Load(path, withDatabase, testKinds)
 	require.EqualError(t, err, path+`:1: log.levl: is not a known key: did you mean "level"?`)
 
 	require.NoError(t, os.WriteFile(path, []byte(strings.Repeat("# x\n", maxFileBytes)), 0o600))
-	_, err = Load(path, withDatabase)
+	_, err = Load(path, withDatabase, testKinds)
 	require.EqualError(t, err, path+":1: the file is larger than 256 KiB")
 }
 
@@ -371,9 +354,9 @@ func TestLoadWithout(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "kvit.yaml")
 	write := func(text string) { require.NoError(t, os.WriteFile(path, []byte(text), 0o600)) }
 	write(shopLines + "log: {level: warn}\ndestinations: {a: {}}\nretention: {schedule: daily, policy: [{table: orders, columns: {name: review}}]}\n")
-	_, err := Load(path, withDatabase)
+	_, err := Load(path, withDatabase, testKinds)
 	require.Error(t, err)
-	cfg, err := LoadWithout(path, withDatabase, "retention", "destinations")
+	cfg, err := LoadWithout(path, withDatabase, testKinds, "retention", "destinations")
 	require.NoError(t, err)
 	require.Equal(t, slog.LevelWarn, cfg.Log.Level)
 	require.Equal(t, "public.orders", cfg.Shop.Orders.Table)
@@ -381,6 +364,6 @@ func TestLoadWithout(t *testing.T) {
 	require.Empty(t, cfg.Destinations)
 
 	write("retention: {}\nlog: {level: loud}\nretentoin: {}\n")
-	_, err = LoadWithout(path, withDatabase, "retention")
+	_, err = LoadWithout(path, withDatabase, testKinds, "retention")
 	require.EqualError(t, err, path+":2: log.level: must be debug, info, warn or error\n"+path+":3: retentoin: is not a known key: did you mean \"retention\"?")
 }

@@ -8,18 +8,18 @@ import (
 
 const databaseURLVariable = "DATABASE_URL"
 
-func readDatabase(top *section) Database {
-	s := top.section("database")
-	defer s.finish()
+func readDatabase(top *Section) Database {
+	s := top.Section("database")
+	defer s.Finish()
 	return Database{
 		URL:            readDatabaseURL(s),
-		MaxConnections: s.integer("max_connections", 20, 4, 500),
-		Notify:         s.boolean("notify", true),
+		MaxConnections: s.Integer("max_connections", 20, 4, 500),
+		Notify:         s.Boolean("notify", true),
 	}
 }
 
 // readDatabaseURL prefers $DATABASE_URL, yet refuses a password written into the file even then.
-func readDatabaseURL(s *section) Secret {
+func readDatabaseURL(s *Section) Secret {
 	override := s.reader.getenv(databaseURLVariable)
 	e, written := s.take("url")
 	literal, isText := plainText(e.value)
@@ -47,7 +47,7 @@ func readDatabaseURL(s *section) Secret {
 		}
 	}
 	if !s.broken {
-		s.problem("url", problem)
+		s.Problem("url", problem)
 	}
 	return Secret{}
 }
@@ -65,7 +65,7 @@ func holdsPassword(text string) bool {
 }
 
 func connectionProblem(text string) string {
-	if problem := firstProblem(text, []check{notEmpty, oneLine}); problem != "" {
+	if problem := firstProblem(text, []Check{notEmpty, OneLine}); problem != "" {
 		return problem
 	}
 	if _, ok := parseConnString(text); !ok {

@@ -37,30 +37,30 @@ const off = "off"
 
 // readEvents reads a list of the events that a destination gets, or a mapping that changes some of the
 // kind's own: to off, or to what the provider calls the event, where renames says that it can be told.
-func readEvents(s *section, renames bool) (list []string, names map[string]string) {
+func readEvents(s *Section, renames bool) (list []string, names map[string]string) {
 	switch node := s.entries["events"].value.(type) {
 	case ast.MapNode:
 	case nil, *ast.SequenceNode:
-		return s.texts("events", eventName), nil
+		return s.Texts("events", eventName), nil
 	default:
 		s.take("events")
-		s.problem("events", unexpected(node, "must be a list, or a mapping of events"))
+		s.Problem("events", unexpected(node, "must be a list, or a mapping of events"))
 		return nil, nil
 	}
-	mapping := s.section("events")
-	defer mapping.finish()
+	mapping := s.Section("events")
+	defer mapping.Finish()
 	for _, event := range mapping.names {
 		if problem := eventName(event); problem != "" {
-			mapping.problem(event, problem)
+			mapping.Problem(event, problem)
 			continue
 		}
-		checks := []check{oneOf(off)}
+		checks := []Check{oneOf(off)}
 		if renames {
-			checks = []check{providerEvent}
+			checks = []Check{providerEvent}
 		}
-		called := mapping.text(event, "", checks...)
+		called := mapping.Text(event, "", checks...)
 		if called == off && customEvent.MatchString(event) && event != anyCustom {
-			mapping.problem(event, "cannot be off by itself: write the events as a list, which names those that are sent")
+			mapping.Problem(event, "cannot be off by itself: write the events as a list, which names those that are sent")
 			continue
 		}
 		if called == off {
@@ -79,5 +79,5 @@ func providerEvent(text string) string {
 	if len(text) > 128 {
 		return "is longer than 128 characters"
 	}
-	return oneLine(text)
+	return OneLine(text)
 }

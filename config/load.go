@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -15,14 +16,15 @@ import (
 const maxFileBytes = 256 << 10
 
 // Load reads the file at path. A missing or unreadable file is an error that names it; mistakes inside
-// are an *Errors. getenv answers for environment variables, as os.Getenv does.
-func Load(path string, getenv func(string) string) (Config, error) {
-	return LoadWithout(path, getenv)
+// are an *Errors. getenv answers for environment variables, as os.Getenv does. kinds are what a destination
+// can be, in the order in which messages list them.
+func Load(path string, getenv func(string) string, kinds []Kind) (Config, error) {
+	return LoadWithout(path, getenv, kinds)
 }
 
 // LoadWithout is Load as if the file did not have some of its sections, for a command that has no use for
 // them and may run before they are finished. The Config holds their defaults.
-func LoadWithout(path string, getenv func(string) string, sections ...string) (Config, error) {
+func LoadWithout(path string, getenv func(string) string, kinds []Kind, sections ...string) (Config, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return Config{}, fmt.Errorf("read configuration: %w", err)
@@ -32,25 +34,36 @@ func LoadWithout(path string, getenv func(string) string, sections ...string) (C
 	if err != nil {
 		return Config{}, fmt.Errorf("read configuration: %w", err)
 	}
-	return parseWithout(path, data, getenv, sections)
+	return parseWithout(path, data, getenv, kinds, sections)
 }
 
-// Parse reads the text of a configuration file; name goes into the errors. It reads the secret files
+// Parse is Load for the text of a configuration file; name goes into the errors. It reads the secret files
 // that the text names. Every error is an *Errors with all mistakes.
-func Parse(name string, data []byte, getenv func(string) string) (Config, error) {
-	return parseWithout(name, data, getenv, nil)
+func Parse(name string, data []byte, getenv func(string) string, kinds []Kind) (Config, error) {
+	return parseWithout(name, data, getenv, kinds, nil)
 }
 
-func parseWithout(name string, data []byte, getenv func(string) string, sections []string) (Config, error) {
+// Keys tells which keys a file is asked for, and which of those it has, by their dotted paths. It is how a
+// manual is tested for naming them all; the file must hold no mistakes.
+func Keys(name string, data []byte, getenv func(string) string, kinds []Kind) (asked, has []string, err error) {
 	r := newReader(getenv)
-	cfg := r.config(data, sections)
+	r.config(data, kinds, nil)
+	if len(r.problems) > 0 {
+		return nil, nil, newErrors(name, r.problems)
+	}
+	return slices.Sorted(maps.Keys(r.asked)), slices.Sorted(maps.Keys(r.lines)), nil
+}
+
+func parseWithout(name string, data []byte, getenv func(string) string, kinds []Kind, sections []string) (Config, error) {
+	r := newReader(getenv)
+	cfg := r.config(data, kinds, sections)
 	if len(r.problems) > 0 {
 		return Config{}, newErrors(name, r.problems)
 	}
 	return cfg, nil
 }
 
-func (r *reader) config(data []byte, without []string) Config {
+func (r *reader) config(data []byte, kinds []Kind, without []string) Config {
 	root, err := document(data)
 	if err != nil {
 		r.syntax(err)
@@ -69,9 +82,9 @@ func (r *reader) config(data []byte, without []string) Config {
 	cfg.Ops = readOps(top)
 	cfg.Shop = readShop(top)
 	cfg.Delivery = readDelivery(top)
-	cfg.Destinations = readDestinations(top, cfg.Delivery)
+	cfg.Destinations = readDestinations(top, kinds, cfg.Delivery)
 	cfg.Retention = readRetention(top, cfg.Shop)
-	top.finish()
+	top.Finish()
 	r.checkReceipts(cfg)
 	return cfg
 }
@@ -117,57 +130,57 @@ func (r *reader) faulty(key string) bool {
 	return slices.ContainsFunc(r.problems, func(p Problem) bool { return p.Key == key })
 }
 
-func readLog(top *section) Log {
-	s := top.section("log")
-	defer s.finish()
+func readLog(top *Section) Log {
+	s := top.Section("log")
+	defer s.Finish()
 	var l Log
 	// The choice allows only words that UnmarshalText knows.
-	_ = l.Level.UnmarshalText([]byte(s.choice("level", "info", "debug", "info", "warn", "error")))
-	l.Format = s.choice("format", "auto", "auto", "text", "json")
+	_ = l.Level.UnmarshalText([]byte(s.Choice("level", "info", "debug", "info", "warn", "error")))
+	l.Format = s.Choice("format", "auto", "auto", "text", "json")
 	return l
 }
 
-func readOps(top *section) Ops {
-	s := top.section("ops")
-	defer s.finish()
-	return Ops{Listen: s.text("listen", "127.0.0.1:8080", listenAddress)}
+func readOps(top *Section) Ops {
+	s := top.Section("ops")
+	defer s.Finish()
+	return Ops{Listen: s.Text("listen", "127.0.0.1:8080", listenAddress)}
 }
 
-func readDelivery(top *section) Delivery {
-	s := top.section("delivery")
-	defer s.finish()
-	return Delivery{Timeout: s.duration("timeout", 30*time.Second, 5*time.Second, 5*time.Minute)}
+func readDelivery(top *Section) Delivery {
+	s := top.Section("delivery")
+	defer s.Finish()
+	return Delivery{Timeout: s.Duration("timeout", 30*time.Second, 5*time.Second, 5*time.Minute)}
 }
 
-func readShop(top *section) *Shop {
-	s := top.section("shop")
+func readShop(top *Section) *Shop {
+	s := top.Section("shop")
 	if !s.present {
 		return nil
 	}
-	defer s.finish()
-	if !s.require("orders") {
+	defer s.Finish()
+	if !s.Require("orders") {
 		return nil
 	}
-	return &Shop{Orders: readOrders(s.section("orders"))}
+	return &Shop{Orders: readOrders(s.Section("orders"))}
 }
 
-func readOrders(s *section) Orders {
-	defer s.finish()
+func readOrders(s *Section) Orders {
+	defer s.Finish()
 	o := Orders{
-		Table:          qualified(s.requiredText("table", tableName)),
-		Ref:            s.requiredText("ref", identifier),
-		PlacedAt:       s.requiredText("placed_at", identifier),
-		ImportedAt:     s.requiredText("imported_at", identifier),
-		ERPNumber:      s.requiredText("erp_number", identifier),
-		ErasedAt:       s.requiredText("erased_at", identifier),
-		Email:          s.text("email", "", identifier),
-		CustomerID:     s.text("customer_id", "", identifier),
-		AwaitingImport: s.text("awaiting_import", "true"),
+		Table:          qualified(s.RequiredText("table", tableName)),
+		Ref:            s.RequiredText("ref", identifier),
+		PlacedAt:       s.RequiredText("placed_at", identifier),
+		ImportedAt:     s.RequiredText("imported_at", identifier),
+		ERPNumber:      s.RequiredText("erp_number", identifier),
+		ErasedAt:       s.RequiredText("erased_at", identifier),
+		Email:          s.Text("email", "", identifier),
+		CustomerID:     s.Text("customer_id", "", identifier),
+		AwaitingImport: s.Text("awaiting_import", "true"),
 	}
 	first := map[string]string{}
 	for _, c := range append(o.columns(), orderColumn{"email", o.Email}, orderColumn{"customer_id", o.CustomerID}) {
 		if other, taken := first[c.name]; taken && c.name != "" {
-			s.problem(c.key, "names the same column as "+other)
+			s.Problem(c.key, "names the same column as "+other)
 			continue
 		}
 		first[c.name] = c.key

@@ -8,9 +8,9 @@ import (
 )
 
 const (
-	hookStart   = "destinations:\n  hook:\n    kind: webhook\n    deduplicates: true\n"
+	hookStart   = "destinations:\n  hook:\n    kind: post\n    sealed: true\n"
 	hook        = hookStart + "    url: https://hooks.example.com/x\n    secret: ${HOOK}\n" // up to line 6
-	spread      = "destinations:\n  sp:\n    kind: spread\n    public_key: ${PUBLIC}\n    private_key: ${PRIVATE}\n"
+	tills       = "destinations:\n  sp:\n    kind: till\n    public_key: ${PUBLIC}\n    private_key: ${PRIVATE}\n"
 	shopLines   = "shop:\n  orders: {table: orders, ref: ref, placed_at: placed, imported_at: imported, erp_number: erp, erased_at: erased}\n"
 	clock       = shopLines + "retention:\n  clocks:\n" // up to line 4
 	policy      = shopLines + "retention:\n  policy:\n" // up to line 4
@@ -25,7 +25,7 @@ const (
 	badTable    = "is not a plain table name, as in orders or public.orders"
 	badDuration = "is not a duration with a unit, as in 30d, 72h, 15m or 90s"
 	badCron     = "is not a cron schedule of five fields, nor a descriptor as @daily or @every 1h"
-	badGrant    = "is not a technical name (letters, digits and _.- only, at most 100)"
+	badName     = "is not a technical name (letters, digits and _.- only, at most 100)"
 	noAnchors   = "uses a YAML anchor, alias or tag, which are not supported: write the value itself"
 )
 
@@ -87,12 +87,12 @@ func TestMistakes(t *testing.T) {
 		"OrdersColumnTwice": {strings.Replace(shopLines, "erp_number: erp", "erp_number: ref", 1),
 			[]string{"2: shop.orders.erp_number: names the same column as ref"}},
 
-		"DestinationName": {"destinations:\n  CRM: {kind: webhook}\n", []string{
+		"DestinationName": {"destinations:\n  CRM: {kind: post}\n", []string{
 			"2: destinations.CRM: is not a destination name (lower-case letters, digits, _ and -, at most 40, beginning with a letter)"}},
-		"DestinationTwice":    {hook + "  hook: {kind: spread}\n", []string{"7: destinations.hook: is written twice, first on line 2"}},
-		"DestinationIsText":   {"destinations:\n  crm: webhook\n", []string{"2: destinations.crm: must be a mapping of keys to values"}},
+		"DestinationTwice":    {hook + "  hook: {kind: till}\n", []string{"7: destinations.hook: is written twice, first on line 2"}},
+		"DestinationIsText":   {"destinations:\n  crm: post\n", []string{"2: destinations.crm: must be a mapping of keys to values"}},
 		"NoKind":              {"destinations:\n  crm:\n    url: https://hooks.example.com\n", []string{"2: destinations.crm.kind: is missing"}},
-		"UnknownKind":         {"destinations:\n  crm:\n    kind: fax\n", []string{"3: destinations.crm.kind: must be spread, ga4, meta, tiktok, pinterest, matomo, klaviyo, microsoft_uet, snowplow or webhook"}},
+		"UnknownKind":         {"destinations:\n  crm:\n    kind: fax\n", []string{"3: destinations.crm.kind: must be till or post"}},
 		"KeyOfAnotherKind":    {hook + "    public_key: ${PUBLIC}\n", []string{"7: destinations.hook.public_key: is not a known key"}},
 		"Consent":             {hook + "    consent: a b\n", []string{"7: destinations.hook.consent: is not a purpose (letters, digits and _.:- only, at most 63), nor none"}},
 		"EventsNotAList":      {hook + "    events: order_paid\n", []string{"7: destinations.hook.events: must be a list, or a mapping of events"}},
@@ -105,40 +105,28 @@ func TestMistakes(t *testing.T) {
 		"RetryNegative":       {hook + "    retry_for: -1h\n", []string{"7: destinations.hook.retry_for: must not be negative"}},
 		"MaxAge":              {hook + "    max_age: 7\n", []string{"7: destinations.hook.max_age: " + badDuration}},
 
-		"WebhookEmpty": {"destinations:\n  crm: {kind: webhook}\n", []string{
-			"2: destinations.crm.secret: is missing", "2: destinations.crm.url: is missing",
-			"2: destinations.crm.deduplicates: " + deduplicatesProblem}},
-		"DeduplicatesFalse":    {strings.Replace(hook, "deduplicates: true", "deduplicates: false", 1), []string{"4: destinations.hook.deduplicates: " + deduplicatesProblem}},
-		"DeduplicatesText":     {strings.Replace(hook, "deduplicates: true", "deduplicates: 'yes'", 1), []string{"4: destinations.hook.deduplicates: must be true or false"}},
-		"WebhookURL":           {hookStart + "    secret: ${HOOK}\n    url: hooks.example.com\n", []string{"6: destinations.hook.url: is not an absolute https URL"}},
-		"WebhookURLPlain":      {hookStart + "    secret: ${HOOK}\n    url: http://127.0.0.1/\n", []string{"6: destinations.hook.url: must be https (http only with allow_private: true)"}},
-		"WebhookURLFile":       {hookStart + "    secret: ${HOOK}\n    allow_private: true\n    url: file:///etc/hosts\n", []string{"7: destinations.hook.url: is not an absolute https URL"}},
-		"WebhookURLPassword":   {hookStart + "    secret: ${HOOK}\n    url: https://a:b@hooks.example.com/\n", []string{"6: destinations.hook.url: must not contain a user name or password"}},
-		"WebhookURLFragment":   {hookStart + "    secret: ${HOOK}\n    url: https://hooks.example.com/#x\n", []string{"6: destinations.hook.url: must not contain a fragment (#)"}},
-		"WebhookSecret":        {strings.Replace(hook, "${HOOK}", "${BROKEN_HOOK}", 1), []string{"6: destinations.hook.secret: is not whsec_ followed by the base64 of 24 to 64 bytes"}},
-		"WebhookSecretLiteral": {strings.Replace(hook, "${HOOK}", signingKey, 1), []string{"6: destinations.hook.secret: " + notInFile}},
-		"WebhookSecretNumber":  {strings.Replace(hook, "${HOOK}", "12345", 1), []string{"6: destinations.hook.secret: " + notInFile}},
-		"WebhookSecretPartly":  {strings.Replace(hook, "${HOOK}", "whsec_${HOOK}", 1), []string{"6: destinations.hook.secret: " + notInFile}},
-		"WebhookSecretUnset":   {strings.Replace(hook, "${HOOK}", "${UNSET}", 1), []string{"6: destinations.hook.secret: the environment variable UNSET is not set"}},
-		"WebhookSecretTwice":   {hook + "    previous_secret: ${HOOK}\n", []string{"7: destinations.hook.previous_secret: is the same as secret"}},
-
-		"SpreadEmpty":        {"destinations:\n  sp: {kind: spread}\n", []string{"2: destinations.sp.public_key: is missing", "2: destinations.sp.private_key: is missing"}},
-		"SpreadKeyLiteral":   {strings.Replace(spread, "${PRIVATE}", "private-marker", 1), []string{"5: destinations.sp.private_key: " + notInFile}},
-		"SpreadKeyLines":     {strings.Replace(spread, "${PRIVATE}", "${TWO_LINES}", 1), []string{"5: destinations.sp.private_key: contains a line break or another control character"}},
-		"SpreadKeyColon":     {strings.Replace(spread, "${PUBLIC}", "${COLON}", 1), []string{"4: destinations.sp.public_key: contains a colon, as if it held both keys"}},
-		"SpreadValidateOn":   {spread + "    validate_on: shipped\n", []string{"6: destinations.sp.validate_on: must be paid or registered"}},
-		"SpreadIdentity":     {spread + "    identity: both\n", []string{"6: destinations.sp.identity: must be email or external_id"}},
-		"SpreadGrant":        {spread + "    grants:\n      order: Legal Basis\n", []string{"7: destinations.sp.grants.order: " + badGrant}},
-		"SpreadGrantUnknown": {spread + "    grants:\n      orders: none\n", []string{`7: destinations.sp.grants.orders: is not a known key: did you mean "order"?`}},
-		"SpreadTags":         {spread + "    tags: [ok, 5]\n", []string{"6: destinations.sp.tags[1]: " + mustBeText}},
-		"SpreadTagLong":      {spread + "    order_tags: [" + strings.Repeat("x", 251) + "]\n", []string{"6: destinations.sp.order_tags[0]: is longer than 250 characters"}},
-		"SpreadFieldID":      {spread + "    custom_fields:\n      group: custom.group\n", []string{"7: destinations.sp.custom_fields.group: is not the number of a field at SPREAD"}},
-		"SpreadFieldPath":    {spread + "    custom_fields:\n      7: group\n", []string{"7: destinations.sp.custom_fields.7: is not a path into the payload, as in custom.customer_group"}},
-		"SpreadFieldObject":  {spread + "    custom_fields:\n      7: customs.group\n", []string{"7: destinations.sp.custom_fields.7: must begin with customer, order, cart, optin, client or custom"}},
-		"SpreadCart":         {spread + "    cart_trigger: a/b\n", []string{"6: destinations.sp.cart_trigger: " + badGrant}},
-		"SpreadZone":         {spread + "    time_zone: Local\n", []string{"6: destinations.sp.time_zone: is not a known time zone, as in Europe/Copenhagen or UTC"}},
-		"SpreadBase":         {spread + "    base_url: http://social-sb.example.com\n", []string{"6: destinations.sp.base_url: must be https (http only for this machine itself)"}},
-		"SpreadQuery":        {spread + "    urls:\n      create_order: https://social-sb.example.com/?a=b\n", []string{"7: destinations.sp.urls.create_order: must not contain a query (?)"}},
+		"SettingsEmpty": {"destinations:\n  crm: {kind: post}\n", []string{
+			"2: destinations.crm.url: is missing", "2: destinations.crm.secret: is missing", "2: destinations.crm.sealed: must be true"}},
+		"FaultyOnce":     {strings.Replace(hook, "sealed: true", "sealed: 'yes'", 1), []string{"4: destinations.hook.sealed: must be true or false"}},
+		"URL":            {strings.Replace(hook, "https://", "", 1), []string{"5: destinations.hook.url: is not an absolute https URL"}},
+		"URLPlain":       {strings.Replace(hook, "https", "http", 1), []string{"5: destinations.hook.url: must be https (http only for this machine itself)"}},
+		"URLFile":        {strings.Replace(hook, "https://hooks.example.com/x", "file:///etc/hosts", 1), []string{"5: destinations.hook.url: is not an absolute https URL"}},
+		"URLPassword":    {strings.Replace(hook, "https://", "https://a:b@", 1), []string{"5: destinations.hook.url: must not contain a user name or password"}},
+		"URLFragment":    {strings.Replace(hook, "/x", "/#x", 1), []string{"5: destinations.hook.url: must not contain a fragment (#)"}},
+		"URLQuery":       {tills + "    base_url: https://till.example.com/?a=b\n", []string{"6: destinations.sp.base_url: must not contain a query (?)"}},
+		"SecretCheck":    {strings.Replace(hook, "${HOOK}", "${BROKEN_HOOK}", 1), []string{"6: destinations.hook.secret: contains a blank or a character that is not ASCII"}},
+		"SecretLiteral":  {strings.Replace(hook, "${HOOK}", signingKey, 1), []string{"6: destinations.hook.secret: " + notInFile}},
+		"SecretNumber":   {strings.Replace(hook, "${HOOK}", "12345", 1), []string{"6: destinations.hook.secret: " + notInFile}},
+		"SecretPartly":   {strings.Replace(hook, "${HOOK}", "whsec_${HOOK}", 1), []string{"6: destinations.hook.secret: " + notInFile}},
+		"SecretUnset":    {strings.Replace(hook, "${HOOK}", "${UNSET}", 1), []string{"6: destinations.hook.secret: the environment variable UNSET is not set"}},
+		"SecretLines":    {strings.Replace(hook, "${HOOK}", "${TWO_LINES}", 1), []string{"6: destinations.hook.secret: contains a line break or another control character"}},
+		"SecretText":     {tills + "    account: ${TWO_LINES}\n", []string{"6: destinations.sp.account: is no account"}},
+		"SecretTextHere": {tills + "    account: '{}'\n", []string{"6: destinations.sp.account: " + notInFile}},
+		"TextOrNone":     {tills + "    trigger: a/b\n", []string{"6: destinations.sp.trigger: " + badName}},
+		"TextsNumber":    {tills + "    tags: [ok, 5]\n", []string{"6: destinations.sp.tags[1]: " + mustBeText}},
+		"PairsKey":       {tills + "    fields:\n      a: b\n", []string{"7: destinations.sp.fields.a: is no number"}},
+		"PairsText":      {tills + "    fields: {7: a/b}\n", []string{"6: destinations.sp.fields.7: " + badName}},
+		"SectionWhole":   {tills + "    fields: {1: a, 2: b, 3: c}\n", []string{"6: destinations.sp.fields: must be at most 2"}},
 
 		"Schedule":       {"retention:\n  schedule: daily\n", []string{"2: retention.schedule: " + badCron}},
 		"ScheduleZone":   {"retention:\n  schedule: TZ=0\n", []string{"2: retention.schedule: must not contain a time zone: write it as retention.time_zone"}},
@@ -207,7 +195,7 @@ func TestMistakes(t *testing.T) {
 		"PolicyNoOrders":    {policy + "    - {table: lines, match: {a: b}, rows: delete}\n", []string{"4: retention.policy: does not name the table of shop.orders"}},
 		"MatchOnOrders":     {policy + ordersTable + "      match: {a: b}\n", []string{"7: retention.policy[0].match: has no use on the table of shop.orders"}},
 		"MatchMissing":      {policy + ordersTable + "    - table: lines\n      rows: delete\n", []string{"7: retention.policy[1].match: is missing: write {column of this table: column of the orders table}"}},
-		"MatchTwoPairs":     {policy + ordersTable + "    - table: lines\n      rows: delete\n      match: {a: b, c: d}\n", []string{"9: retention.policy[1].match: must be one pair {column of this table: column of the orders table}"}},
+		"MatchTwoPairs":     {policy + ordersTable + "    - table: lines\n      rows: delete\n      match: {}\n", []string{"9: retention.policy[1].match: must be a pair {column of this table: column of the orders table}"}},
 		"MatchColumn":       {policy + ordersTable + "    - table: lines\n      rows: delete\n      match: {1a: b}\n", []string{"9: retention.policy[1].match.1a: " + badColumn}},
 		"MatchOrderColumn":  {policy + ordersTable + "    - table: lines\n      rows: delete\n      match: {a: 1b}\n", []string{"9: retention.policy[1].match.a: " + badColumn}},
 		"RowsUnknown":       {policy + ordersTable + "    - table: lines\n      rows: kept\n      match: {a: b}\n", []string{"8: retention.policy[1].rows: must be delete or keep"}},
@@ -280,12 +268,12 @@ shop:
     imported_at: created_at
 destinations:
   spread:
-    kind: spread
+    kind: till
     public_key: ${UNSET}
     private_key: private-marker
     timeout: 15
   crm:
-    kind: webhook
+    kind: post
     url: http://hooks.example.com/x
     secret: ${BROKEN_HOOK}
 retention:
@@ -307,9 +295,9 @@ retention:
 		"kvit.yaml:16: destinations.spread.public_key: the environment variable UNSET is not set",
 		"kvit.yaml:17: destinations.spread.private_key: " + notInFile,
 		"kvit.yaml:18: destinations.spread.timeout: " + badDuration,
-		"kvit.yaml:19: destinations.crm.deduplicates: " + deduplicatesProblem,
-		"kvit.yaml:21: destinations.crm.url: must be https (http only with allow_private: true)",
-		"kvit.yaml:22: destinations.crm.secret: is not whsec_ followed by the base64 of 24 to 64 bytes",
+		"kvit.yaml:19: destinations.crm.sealed: must be true",
+		"kvit.yaml:21: destinations.crm.url: must be https (http only for this machine itself)",
+		"kvit.yaml:22: destinations.crm.secret: contains a blank or a character that is not ASCII",
 		"kvit.yaml:24: retention.schedule: " + badCron,
 		"kvit.yaml:25: retention.policy: does not name the table of shop.orders",
 		"kvit.yaml:26: retention.policy[0].match: is missing: write {column of this table: column of the orders table}",
@@ -320,14 +308,14 @@ retention:
 func TestMistakesNeverShowValues(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{
-		"Literal":     strings.Replace(spread, "${PRIVATE}", "private-marker", 1),
-		"List":        strings.Replace(spread, "${PRIVATE}", "[private-marker]", 1),
-		"Mapping":     strings.Replace(spread, "${PRIVATE}", "{a: private-marker}", 1),
-		"Syntax":      strings.Replace(spread, "${PRIVATE}", "\"private-marker", 1),
-		"SyntaxNext":  strings.Replace(spread, "${PRIVATE}", "private-marker\n      x: y", 1),
-		"Escape":      strings.Replace(spread, "${PRIVATE}", `"private-marker\y"`, 1),
-		"FilePath":    strings.Replace(spread, "${PRIVATE}", "file:/private-marker", 1),
-		"Variable":    strings.Replace(spread, "${PRIVATE}", "${TWO_LINES}", 1),
+		"Literal":     strings.Replace(tills, "${PRIVATE}", "private-marker", 1),
+		"List":        strings.Replace(tills, "${PRIVATE}", "[private-marker]", 1),
+		"Mapping":     strings.Replace(tills, "${PRIVATE}", "{a: private-marker}", 1),
+		"Syntax":      strings.Replace(tills, "${PRIVATE}", "\"private-marker", 1),
+		"SyntaxNext":  strings.Replace(tills, "${PRIVATE}", "private-marker\n      x: y", 1),
+		"Escape":      strings.Replace(tills, "${PRIVATE}", `"private-marker\y"`, 1),
+		"FilePath":    strings.Replace(tills, "${PRIVATE}", "file:/private-marker", 1),
+		"Variable":    strings.Replace(tills, "${PRIVATE}", "${TWO_LINES}", 1),
 		"Database":    "database:\n  url: postgres://a:pg-marker@[::1/x\n",
 		"DatabaseRef": "database:\n  url: ${TWO_LINES}\n",
 		"URL":         strings.Replace(hook, "https://", "gopher://url-marker@", 1),

@@ -19,15 +19,18 @@ const (
 	StrategyJSON         = "json"          // it becomes what ColumnPolicy.Paths leave of it
 )
 
-// TablePolicy says how one table loses the personal data of an order.
+// TablePolicy says how one table loses the personal data of an order, for the rows that one way leads to. A
+// table with several ways is several of these, one after the other.
 type TablePolicy struct {
 	Line       int
-	Table      string // schema.table
-	Match      *Match // nil for the orders table, and perhaps for one that is kept whole
-	Parent     string // schema.table of the policy whose rows its rows belong to; empty: the orders table
-	DeleteRows bool   // the order's rows are deleted; Columns is empty then
-	KeepRows   bool   // the table is kept whole; Columns is empty then
+	Table      string  // schema.table
+	Match      []Match // none for the orders table, and perhaps for one that is kept whole; all must be equal
+	Parent     string  // schema.table of the policy whose rows its rows belong to; empty: the orders table
+	When       string  // SQL condition over the row; empty: all rows that the match leads to
+	DeleteRows bool    // the order's rows are deleted; Columns is empty then
+	KeepRows   bool    // the rows are kept whole; Columns is empty then
 	Columns    []ColumnPolicy
+	IgnoreKeys []string // columns of the table with a foreign key that no way needs
 }
 
 // Match ties the rows of a table to their order: Column of the table holds OrderColumn of the orders table,
@@ -53,87 +56,142 @@ func (c ColumnPolicy) Hashes() bool {
 	return c.Strategy == StrategyHash || slices.ContainsFunc(c.Paths, ColumnPolicy.Hashes)
 }
 
-func readPolicy(retention *section, shop *Shop) []TablePolicy {
+func readPolicy(retention *Section, shop *Shop) []TablePolicy {
 	items := retention.list("policy")
 	if len(items) == 0 {
 		return nil
 	}
 	if shop == nil {
 		if !retention.reader.faulty("shop") && !retention.reader.faulty("shop.orders") {
-			retention.problem("policy", "needs shop.orders, which says what an order is")
+			retention.Problem("policy", "needs shop.orders, which says what an order is")
 		}
 		shop = &Shop{}
 	}
 	var policy []TablePolicy
 	first := map[string]int{}
+	parents := map[string]string{} // what the policy must name, by key
 	for i, item := range items {
 		s := retention.reader.open(fmt.Sprintf("%s[%d]", retention.path("policy"), i), item)
-		t := readTable(s, shop.Orders)
-		if line, twice := first[t.Table]; twice && t.Table != "" {
-			s.problem("table", fmt.Sprintf("names a table that line %d has already", line))
+		ways := readTable(s, shop.Orders, parents)
+		if line, twice := first[ways[0].Table]; twice && ways[0].Table != "" {
+			s.Problem("table", fmt.Sprintf("names a table that line %d has already", line))
 		} else {
-			first[t.Table] = s.line
+			first[ways[0].Table] = s.line
 		}
-		policy = append(policy, t)
+		policy = append(policy, ways...)
 	}
 	if _, ok := first[shop.Orders.Table]; !ok && shop.Orders.Table != "" {
-		retention.problem("policy", "does not name the table of shop.orders")
+		retention.Problem("policy", "does not name the table of shop.orders")
 	}
-	for i, t := range policy {
-		if _, ok := first[t.Parent]; !ok && t.Parent != "" {
-			key := fmt.Sprintf("%s[%d].parent", retention.path("policy"), i)
+	for key, parent := range parents {
+		if _, ok := first[parent]; !ok {
 			retention.reader.problem(retention.reader.lines[key], key, "names a table that the policy does not")
 		}
 	}
-	return policy
+	return append(policy, readKept(retention, first)...)
 }
 
-func readTable(s *section, orders Orders) TablePolicy {
-	t := TablePolicy{Line: s.line, Table: qualified(s.requiredText("table", tableName))}
+// readKept reads the tables that are kept whole and need no more said.
+func readKept(retention *Section, named map[string]int) []TablePolicy {
+	var kept []TablePolicy
+	for _, name := range retention.Texts("keep", tableName) {
+		table := qualified(name)
+		if line, twice := named[table]; twice {
+			retention.Problem("keep", fmt.Sprintf("names %s, which the policy has on line %d", printable(table), line))
+			continue
+		}
+		kept = append(kept, TablePolicy{Line: retention.entries["keep"].line, Table: table, KeepRows: true})
+	}
+	return kept
+}
+
+// readTable reads a table with its ways; there is one at least.
+func readTable(s *Section, orders Orders, parents map[string]string) []TablePolicy {
+	t := TablePolicy{Line: s.line, Table: qualified(s.RequiredText("table", tableName))}
+	t.IgnoreKeys = s.Texts("ignore_keys", identifier)
 	isOrders := t.Table != "" && t.Table == orders.Table
-	rows := s.text("rows", "", reviewed("delete or keep its rows, or name its columns"), oneOf("delete", "keep"))
+	if !s.Has("ways") {
+		readFate(s, &t, orders, isOrders)
+		readWay(s, &t, orders, isOrders, parents)
+		s.Finish()
+		return []TablePolicy{t}
+	}
+	if s.Has("rows") || s.Has("columns") {
+		readFate(s, &t, orders, isOrders)
+	}
+	items := s.list("ways")
+	if isOrders {
+		s.Problem("ways", "has no use on the table of shop.orders")
+	}
+	s.Finish()
+	var ways []TablePolicy
+	for i, item := range items {
+		w := s.reader.open(fmt.Sprintf("%s[%d]", s.path("ways"), i), item)
+		way := t
+		way.Line = w.line
+		if w.Has("rows") || w.Has("columns") || !s.Has("rows") && !s.Has("columns") {
+			way.DeleteRows, way.KeepRows, way.Columns = false, false, nil
+			readFate(w, &way, orders, isOrders)
+		}
+		readWay(w, &way, orders, isOrders, parents)
+		w.Finish()
+		ways = append(ways, way)
+	}
+	if len(ways) == 0 {
+		return []TablePolicy{t}
+	}
+	return ways
+}
+
+// readFate reads what becomes of rows.
+func readFate(s *Section, t *TablePolicy, orders Orders, isOrders bool) {
+	rows := s.Text("rows", "", reviewed("delete or keep its rows, or name its columns"), oneOf("delete", "keep"))
 	t.DeleteRows, t.KeepRows = rows == "delete", rows == "keep"
-	t.Match = readMatch(s, orders, isOrders, t.KeepRows)
-	t.Parent = readParent(s, t, orders, isOrders)
-	columns := s.section("columns")
+	columns := s.Section("columns")
 	for _, name := range columns.names {
 		if c, ok := readColumn(columns, name); ok {
 			t.Columns = append(t.Columns, c)
 		}
 	}
-	s.finish()
 	switch {
 	case s.broken:
 	case rows != "" && columns.present:
-		s.problem("columns", "has no use beside rows: "+rows)
+		s.Problem("columns", "has no use beside rows: "+rows)
 	case rows != "" && isOrders:
-		s.problem("rows", "cannot "+rows+" orders: name their columns instead")
-	case !columns.present && !s.has("rows"):
-		s.problem("columns", "is missing: name every column, or write rows: delete")
+		s.Problem("rows", "cannot "+rows+" orders: name their columns instead")
+	case !columns.present && !s.Has("rows"):
+		s.Problem("columns", "is missing: name every column, or write rows: delete")
 	case columns.present && !columns.broken && len(columns.names) == 0 && len(columns.entries) == 0:
-		s.problem("columns", "names no column")
+		s.Problem("columns", "names no column")
 	}
 	if isOrders {
 		checkOwnColumns(columns, t.Columns, orders)
 	}
-	return t
 }
 
-func (s *section) has(name string) bool {
-	_, ok := s.entries[name]
-	return ok
+// readWay reads how rows are found.
+func readWay(s *Section, t *TablePolicy, orders Orders, isOrders bool, parents map[string]string) {
+	t.Match = readMatch(s, orders, isOrders, t.KeepRows)
+	t.Parent = readParent(s, *t, orders, isOrders)
+	t.When = s.Text("when", "")
+	if t.Parent != "" {
+		parents[s.path("parent")] = t.Parent
+	}
+	if isOrders && t.When != "" {
+		s.Problem("when", "has no use on the table of shop.orders")
+	}
 }
 
 // readParent leaves the orders table out: it is the parent of every table that names none.
-func readParent(s *section, t TablePolicy, orders Orders, isOrders bool) string {
-	parent := qualified(s.text("parent", "", tableName))
+func readParent(s *Section, t TablePolicy, orders Orders, isOrders bool) string {
+	parent := qualified(s.Text("parent", "", tableName))
 	switch {
 	case parent == "" || parent == orders.Table && !isOrders:
 		return ""
 	case isOrders:
-		s.problem("parent", "has no use on the table of shop.orders")
+		s.Problem("parent", "has no use on the table of shop.orders")
 	case parent == t.Table:
-		s.problem("parent", "is the table itself")
+		s.Problem("parent", "is the table itself")
 	default:
 		return parent
 	}
@@ -141,30 +199,41 @@ func readParent(s *section, t TablePolicy, orders Orders, isOrders bool) string 
 }
 
 // readMatch needs none of a table that is kept whole.
-func readMatch(s *section, orders Orders, isOrders, kept bool) *Match {
+func readMatch(s *Section, orders Orders, isOrders, kept bool) []Match {
 	if text, _ := plainText(s.entries["match"].value); text == reviewWord {
 		s.take("match")
-		s.problem("match", reviewed("write {column of this table: column of the orders table}")(text))
+		s.Problem("match", reviewed("write {column of this table: column of the orders table}")(text))
 		return nil
 	}
-	m := s.section("match")
+	m := s.Section("match")
 	switch {
 	case isOrders && m.present:
-		s.problem("match", "has no use on the table of shop.orders")
+		s.Problem("match", "has no use on the table of shop.orders")
 	case isOrders || m.broken || s.broken || !m.present && (kept || orders.Table == ""):
 	case !m.present:
-		s.problem("match", "is missing: write {column of this table: column of the orders table}")
-	case len(m.names) != 1:
-		s.problem("match", "must be one pair {column of this table: column of the orders table}")
+		s.Problem("match", "is missing: write {column of this table: column of the orders table}")
+	case len(m.names) == 0:
+		s.Problem("match", "must be a pair {column of this table: column of the orders table}")
 	default:
-		return readMatchPair(m, m.names[0])
+		return readMatchPairs(m)
 	}
 	return nil
 }
 
-func readMatchPair(m *section, column string) *Match {
+// readMatchPairs reads pairs that must all be equal.
+func readMatchPairs(m *Section) []Match {
+	var pairs []Match
+	for _, column := range m.names {
+		if pair := readMatchPair(m, column); pair != nil {
+			pairs = append(pairs, *pair)
+		}
+	}
+	return pairs
+}
+
+func readMatchPair(m *Section, column string) *Match {
 	if problem := identifier(column); problem != "" {
-		m.problem(column, problem)
+		m.Problem(column, problem)
 	}
 	orderColumn, ok := m.reader.text(m.path(column), m.entries[column], identifier)
 	if !ok {
@@ -176,7 +245,7 @@ func readMatchPair(m *section, column string) *Match {
 // reviewWord is what kvit policy draft writes where it cannot tell.
 const reviewWord = "review"
 
-func reviewed(decide string) check {
+func reviewed(decide string) Check {
 	return func(text string) string {
 		if text == reviewWord {
 			return "is review: somebody has to decide, " + decide
@@ -189,18 +258,18 @@ var reviewedColumn = reviewed("keep it or say how it is erased")
 
 const strategyProblem = "must be keep, null, hash, truncate_date, generalise, {text: ...} or {json: {path: ...}}"
 
-func readColumn(columns *section, name string) (ColumnPolicy, bool) {
+func readColumn(columns *Section, name string) (ColumnPolicy, bool) {
 	e := columns.entries[name]
 	c := ColumnPolicy{Line: e.line, Name: name}
 	if problem := identifier(name); problem != "" {
-		columns.problem(name, problem)
+		columns.Problem(name, problem)
 		return c, false
 	}
 	return c, readStrategy(columns, name, &c)
 }
 
 // readStrategy reads what follows on a column's name, or on a path's.
-func readStrategy(columns *section, name string, c *ColumnPolicy) bool {
+func readStrategy(columns *Section, name string, c *ColumnPolicy) bool {
 	e := columns.entries[name]
 	if _, ok := e.value.(ast.MapNode); ok {
 		readRule(columns.reader.open(columns.path(name), e), c)
@@ -221,42 +290,42 @@ func readStrategy(columns *section, name string, c *ColumnPolicy) bool {
 	if problem == "" {
 		problem = unexpected(e.value, strategyProblem)
 	}
-	columns.problem(name, problem)
+	columns.Problem(name, problem)
 	return false
 }
 
 // readRule reads a strategy with a value of its own. Of an unknown one it misses the text.
-func readRule(s *section, c *ColumnPolicy) {
-	defer s.finish()
+func readRule(s *Section, c *ColumnPolicy) {
+	defer s.Finish()
 	switch {
-	case s.has(StrategyTruncateDate):
-		c.Strategy, c.Unit = StrategyTruncateDate, s.choice(StrategyTruncateDate, "month", "month", "year")
-	case s.has(StrategyGeneralise):
-		c.Strategy, c.Length = StrategyGeneralise, s.integer(StrategyGeneralise, 2, 1, 100)
-	case s.has(StrategyJSON):
-		c.Strategy, c.Paths = StrategyJSON, readPaths(s.section(StrategyJSON))
+	case s.Has(StrategyTruncateDate):
+		c.Strategy, c.Unit = StrategyTruncateDate, s.Choice(StrategyTruncateDate, "month", "month", "year")
+	case s.Has(StrategyGeneralise):
+		c.Strategy, c.Length = StrategyGeneralise, s.Integer(StrategyGeneralise, 2, 1, 100)
+	case s.Has(StrategyJSON):
+		c.Strategy, c.Paths = StrategyJSON, readPaths(s.Section(StrategyJSON))
 	default:
 		c.Strategy, c.Text = StrategyText, readFixedText(s)
 	}
 }
 
-var jsonPath = matches(`(?:(?:\[\])+|[^.\[\]\x00]{1,100}(?:\[\])*)(?:\.[^.\[\]\x00]{1,100}(?:\[\])*)*`,
+var jsonPath = Matches(`(?:(?:\[\])+|[^.\[\]\x00]{1,100}(?:\[\])*)(?:\.[^.\[\]\x00]{1,100}(?:\[\])*)*`,
 	"is not a path as in customer.email or items[].sku")
 
 // readPaths reads the paths of a JSON document, none of which holds a document again.
-func readPaths(s *section) []ColumnPolicy {
+func readPaths(s *Section) []ColumnPolicy {
 	var paths []ColumnPolicy
 	for _, name := range s.names {
 		c := ColumnPolicy{Line: s.entries[name].line, Name: name}
 		if problem := jsonPath(name); problem != "" {
-			s.problem(name, problem)
+			s.Problem(name, problem)
 			continue
 		}
 		if !readStrategy(s, name, &c) {
 			continue
 		}
 		if c.Strategy == StrategyJSON {
-			s.problem(name, "cannot be json again: write the whole path")
+			s.Problem(name, "cannot be json again: write the whole path")
 			continue
 		}
 		paths = append(paths, c)
@@ -282,29 +351,29 @@ func strategyWord(n ast.Node) string {
 }
 
 // readFixedText allows the empty text, in quotes.
-func readFixedText(s *section) string {
-	if !s.require("text") {
+func readFixedText(s *Section) string {
+	if !s.Require("text") {
 		return ""
 	}
 	text, ok := plainText(s.entries["text"].value)
 	switch {
 	case !ok:
-		s.problem("text", unexpected(s.entries["text"].value, "must be text (put numbers and true/false in quotes)"))
+		s.Problem("text", unexpected(s.entries["text"].value, "must be text (put numbers and true/false in quotes)"))
 	case strings.ContainsRune(text, 0):
-		s.problem("text", "contains a NUL character")
+		s.Problem("text", "contains a NUL character")
 	}
 	return text
 }
 
 // checkOwnColumns keeps erasure away from the columns that tell kvit where an order stands.
-func checkOwnColumns(columns *section, policies []ColumnPolicy, orders Orders) {
+func checkOwnColumns(columns *Section, policies []ColumnPolicy, orders Orders) {
 	own := map[string]string{}
 	for _, c := range orders.columns() {
 		own[c.name] = c.key
 	}
 	for _, p := range policies {
 		if key := own[p.Name]; key != "" && p.Strategy != StrategyKeep {
-			columns.problem(p.Name, "is shop.orders."+key+", which kvit needs: it can only be keep")
+			columns.Problem(p.Name, "is shop.orders."+key+", which kvit needs: it can only be keep")
 		}
 	}
 }

@@ -47,25 +47,25 @@ type Brake struct {
 	MaxShare  float64 // due orders by all orders, 0 to 1; default 0.2, 0: not looked at
 }
 
-func readRetention(top *section, shop *Shop) Retention {
+func readRetention(top *Section, shop *Shop) Retention {
 	const day = 24 * time.Hour
-	s := top.section("retention")
-	defer s.finish()
+	s := top.Section("retention")
+	defer s.Finish()
 	r := Retention{
-		Schedule:                s.text("schedule", "30 3 * * *", cronSchedule),
-		TimeZone:                s.text("time_zone", "UTC", timeZone),
-		EraseAfterImport:        s.duration("erase_after_import", 30*day, time.Second, aCentury),
+		Schedule:                s.Text("schedule", "30 3 * * *", cronSchedule),
+		TimeZone:                s.Text("time_zone", "UTC", TimeZone),
+		EraseAfterImport:        s.Duration("erase_after_import", 30*day, time.Second, aCentury),
 		EraseNeverImportedAfter: s.durationOrOff("erase_never_imported_after", 0, time.Second, aCentury),
 		AlarmUnimportedAfter:    s.durationOrOff("alarm_unimported_after", 4*time.Hour, time.Second, aCentury),
 		Clocks:                  readClocks(s, shop),
-		EventsAfter:             s.duration("events_after", 30*day, time.Second, aCentury),
-		ReceiptsAfter:           s.duration("receipts_after", 400*day, time.Second, aCentury),
-		Brake:                   readBrake(s.section("brake")),
-		BatchTime:               s.duration("batch_time", 200*time.Millisecond, 10*time.Millisecond, 10*time.Second),
-		BatchOrders:             s.integer("batch_orders", 1000, 1, 5000),
+		EventsAfter:             s.Duration("events_after", 30*day, time.Second, aCentury),
+		ReceiptsAfter:           s.Duration("receipts_after", 400*day, time.Second, aCentury),
+		Brake:                   readBrake(s.Section("brake")),
+		BatchTime:               s.Duration("batch_time", 200*time.Millisecond, 10*time.Millisecond, 10*time.Second),
+		BatchOrders:             s.Integer("batch_orders", 1000, 1, 5000),
 		MaxReplicaLag:           s.durationOrOff("max_replica_lag", 10*time.Second, 100*time.Millisecond, day),
-		Anchor:                  s.text("anchor", "", absolutePath),
-		HashKey:                 s.secret("hash_key", hashKey),
+		Anchor:                  s.Text("anchor", "", absolutePath),
+		HashKey:                 s.Secret("hash_key", hashKey),
 		Policy:                  readPolicy(s, shop),
 	}
 	r.Carts = readCarts(s, shop, r.Policy)
@@ -74,26 +74,26 @@ func readRetention(top *section, shop *Shop) Retention {
 	return r
 }
 
-func (s *section) checkHashKey(r Retention) {
+func (s *Section) checkHashKey(r Retention) {
 	hashes := slices.ContainsFunc(r.Policy, func(t TablePolicy) bool { return slices.ContainsFunc(t.Columns, ColumnPolicy.Hashes) })
-	if hashes && !s.has("hash_key") {
-		s.problem("hash_key", "is missing, and the policy has a column that becomes a hash")
+	if hashes && !s.Has("hash_key") {
+		s.Problem("hash_key", "is missing, and the policy has a column that becomes a hash")
 	}
 }
 
 // checkNeverImported keeps an order that the ERP lacks from going before anybody is told that it lacks it.
-func (s *section) checkNeverImported(r Retention) {
+func (s *Section) checkNeverImported(r Retention) {
 	const erase, alarm = "erase_never_imported_after", "alarm_unimported_after"
 	if r.EraseNeverImportedAfter == 0 || r.EraseNeverImportedAfter >= r.AlarmUnimportedAfter || s.reader.faulty(s.path(alarm)) {
 		return
 	}
-	s.problem(erase, "must not be shorter than "+s.path(alarm)+", which tells of orders that the ERP lacks")
+	s.Problem(erase, "must not be shorter than "+s.path(alarm)+", which tells of orders that the ERP lacks")
 }
 
-func readBrake(s *section) Brake {
-	defer s.finish()
+func readBrake(s *Section) Brake {
+	defer s.Finish()
 	return Brake{
-		MaxOrders: s.integer("max_orders", 10_000, 0, 1_000_000_000),
+		MaxOrders: s.Integer("max_orders", 10_000, 0, 1_000_000_000),
 		MaxShare:  s.share("max_share", 0.2),
 	}
 }

@@ -82,26 +82,43 @@ func variableName(text string) (string, bool) {
 	return m[1], true
 }
 
-// secret reads a key that may be left out.
-func (s *section) secret(name string, checks ...check) Secret {
+// Secret reads a secret of one line, from an environment variable or a file; not set if the key is left out.
+func (s *Section) Secret(name string, checks ...Check) Secret {
 	e, ok := s.take(name)
 	if !ok {
 		return Secret{}
 	}
 	text, problem := s.reader.secretText(e.value)
 	if problem == "" {
-		problem = firstProblem(text, append([]check{notEmpty, oneLine}, checks...))
+		problem = firstProblem(text, append([]Check{notEmpty, OneLine}, checks...))
 	}
 	if problem != "" {
-		s.problem(name, problem)
+		s.Problem(name, problem)
 		return Secret{}
 	}
 	return NewSecret(text)
 }
 
-func (s *section) requiredSecret(name string, checks ...check) Secret {
-	s.require(name)
-	return s.secret(name, checks...)
+// RequiredSecret is Secret for a key that must be there.
+func (s *Section) RequiredSecret(name string, checks ...Check) Secret {
+	s.Require(name)
+	return s.Secret(name, checks...)
+}
+
+// RequiredSecretText is RequiredSecret for one that may have several lines. Nothing but the checks looks at it.
+func (s *Section) RequiredSecretText(name string, checks ...Check) Secret {
+	if !s.Require(name) {
+		return Secret{}
+	}
+	text, problem := s.reader.secretText(s.entries[name].value)
+	if problem == "" {
+		problem = firstProblem(text, checks)
+	}
+	if problem != "" {
+		s.Problem(name, problem)
+		return Secret{}
+	}
+	return NewSecret(text)
 }
 
 // secretText fetches the secret that the value points to.
@@ -156,7 +173,8 @@ func reason(err error) string {
 	return "unknown reason"
 }
 
-func oneLine(text string) string {
+// OneLine refuses control characters.
+func OneLine(text string) string {
 	if strings.ContainsFunc(text, unicode.IsControl) {
 		return "contains a line break or another control character"
 	}

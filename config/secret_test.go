@@ -24,7 +24,7 @@ func TestSecretNeverPrints(t *testing.T) {
 	}
 	secret := NewSecret(marker)
 	h := holder{secret, secret, map[string]Secret{"k": secret}, []Secret{secret}, &secret}
-	cfg := parse(t, spread)
+	cfg := parse(t, tills)
 
 	for _, value := range []any{secret, &secret, h, &h, cfg, cfg.Destinations[0].Settings, cfg.Destinations} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d", "%10v"} {

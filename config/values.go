@@ -14,10 +14,10 @@ import (
 	"time"
 )
 
-// check says what is wrong with a text, or nothing. It never repeats the text.
-type check func(text string) (problem string)
+// Check says what is wrong with a text, or nothing. It never repeats the text.
+type Check func(text string) (problem string)
 
-func firstProblem(text string, checks []check) string {
+func firstProblem(text string, checks []Check) string {
 	for _, c := range checks {
 		if problem := c(text); problem != "" {
 			return problem
@@ -36,16 +36,17 @@ func notEmpty(text string) string {
 	return ""
 }
 
-func oneOf(options ...string) check {
+func oneOf(options ...string) Check {
 	return func(text string) string {
 		if slices.Contains(options, text) {
 			return ""
 		}
-		return "must be " + joinOr(options)
+		return "must be " + JoinOr(options)
 	}
 }
 
-func joinOr(words []string) string {
+// JoinOr lists words as in "a, b or c".
+func JoinOr(words []string) string {
 	last := len(words) - 1
 	if last < 1 {
 		return strings.Join(words, "")
@@ -53,7 +54,8 @@ func joinOr(words []string) string {
 	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
 
-func matches(pattern, problem string) check {
+// Matches is the Check that a text has the form of the whole regular expression; problem is what is said otherwise.
+func Matches(pattern, problem string) Check {
 	re := regexp.MustCompile(`^(?:` + pattern + `)$`)
 	return func(text string) string {
 		if re.MatchString(text) {
@@ -64,26 +66,31 @@ func matches(pattern, problem string) check {
 }
 
 var (
-	identifier = matches(`[A-Za-z_][A-Za-z0-9_$]{0,62}`,
+	identifier = Matches(`[A-Za-z_][A-Za-z0-9_$]{0,62}`,
 		"is not a plain column name (letters, digits, _ and $, at most 63, not beginning with a digit)")
-	tableName = matches(`(?:[A-Za-z_][A-Za-z0-9_$]{0,62}\.)?[A-Za-z_][A-Za-z0-9_$]{0,62}`,
+	tableName = Matches(`(?:[A-Za-z_][A-Za-z0-9_$]{0,62}\.)?[A-Za-z_][A-Za-z0-9_$]{0,62}`,
 		"is not a plain table name, as in orders or public.orders")
-	destinationName = matches(`[a-z][a-z0-9_-]{0,39}`,
+	destinationName = Matches(`[a-z][a-z0-9_-]{0,39}`,
 		"is not a destination name (lower-case letters, digits, _ and -, at most 40, beginning with a letter)")
-	purpose = matches(`[A-Za-z][A-Za-z0-9_.:-]{0,62}`,
+	// Purpose is the name of a purpose of consent, or None.
+	Purpose = Matches(`[A-Za-z][A-Za-z0-9_.:-]{0,62}`,
 		"is not a purpose (letters, digits and _.:- only, at most 63), nor none")
-	technicalName = matches(`[A-Za-z0-9_.-]{1,100}`,
+	// TechnicalName is what providers commonly call their things by.
+	TechnicalName = Matches(`[A-Za-z0-9_.-]{1,100}`,
 		"is not a technical name (letters, digits and _.- only, at most 100)")
+	// VisibleASCII is what a header can carry.
+	VisibleASCII = Matches(`[\x21-\x7e]+`, "contains a blank or a character that is not ASCII")
 )
 
 func absolutePath(text string) string {
 	if !filepath.IsAbs(text) || strings.HasSuffix(text, "/") {
 		return "is not the absolute path of a file"
 	}
-	return oneLine(text)
+	return OneLine(text)
 }
 
-func timeZone(text string) string {
+// TimeZone checks the name of a time zone, as in Europe/Copenhagen.
+func TimeZone(text string) string {
 	// LoadLocation also takes Local, which would make the same file mean different times on two machines.
 	if _, err := time.LoadLocation(text); err != nil || text == "Local" {
 		return "is not a known time zone, as in Europe/Copenhagen or UTC"
@@ -106,8 +113,8 @@ func listenAddress(text string) string {
 	return ""
 }
 
-// httpURL checks an address that kvit sends to. plain says which hosts may be http, rule says so in words.
-func httpURL(plain func(host string) bool, rule string) check {
+// HTTPURL checks an address that kvit sends to. plain says which hosts may be http, rule says so in words.
+func HTTPURL(plain func(host string) bool, rule string) Check {
 	return func(text string) string {
 		u, err := url.Parse(text)
 		switch {
@@ -122,6 +129,13 @@ func httpURL(plain func(host string) bool, rule string) check {
 		}
 		return ""
 	}
+}
+
+func noQuery(text string) string {
+	if strings.Contains(text, "?") {
+		return "must not contain a query (?)"
+	}
+	return ""
 }
 
 func loopback(host string) bool {

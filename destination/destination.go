@@ -62,6 +62,9 @@ type Traits struct {
 	Window time.Duration
 	// CountedAgain are those of Events of which the provider counts a repeat as one more.
 	CountedAgain []string
+	// FindsByClientID tells that the provider of a Redactor finds what it has of a person by
+	// Redaction.ClientIDs: of a browser whose id is not known any more, it keeps what it has.
+	FindsByClientID bool
 	// Batch is how much one request of a Batcher may hold.
 	Batch Limits
 }

@@ -13,10 +13,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"kvit/config"
+	"kvit/destination/spread"
+	"kvit/destination/webhook"
 	"kvit/store/storetest"
 )
 
 func TestMain(m *testing.M) { storetest.Run(m) }
+
+// kinds are those that a whole kvit.yaml shows in the documentation.
+var kinds = []config.Kind{spread.Kind, webhook.Kind}
 
 // root is the project's directory, seen from here.
 const root = ".."
@@ -105,7 +110,7 @@ func TestConfigurations(t *testing.T) {
 	}
 	require.Contains(t, files, "README.md")
 	for file, text := range files {
-		_, err := config.Parse(file, []byte(text), environment)
+		_, err := config.Parse(file, []byte(text), environment, kinds)
 		require.NoError(t, err)
 	}
 }
@@ -125,7 +130,7 @@ func TestPartsOfConfigurations(t *testing.T) {
 			within := strings.Repeat("  ", strings.Count(section, ":"))
 			part := within + strings.TrimSpace(dedent(b.text))
 			whole := strings.Replace(configOf(t), section, section+"\n"+strings.ReplaceAll(part, "\n", "\n"+within), 1)
-			_, err := config.Parse(file, []byte(whole), environment)
+			_, err := config.Parse(file, []byte(whole), environment, kinds)
 			require.NoError(t, err, "%s", b.text)
 		}
 		require.Positive(t, tried, file)

@@ -193,7 +193,7 @@ func (p erasePlan) findKeys(ctx context.Context, tx pgx.Tx, shop store.Orders, r
 			continue
 		}
 		last := e.Path[len(e.Path)-1]
-		if last.Fold || !slices.Contains(keyTypes, last.Type) {
+		if last.Fold || len(last.And) > 0 || !slices.Contains(keyTypes, last.Type) {
 			continue
 		}
 		if known[last.Key] == nil {
@@ -280,10 +280,15 @@ func (r *eraseRun) verify(ctx context.Context, tx pgx.Tx, t tableRefs, done *bat
 	if err != nil {
 		return err
 	}
+	shared := int64(0)
 	for ref, n := range found.Shared {
 		done.shared[ref] += n
+		shared += n
 	}
-	return remain(t.Table, found.Left)
+	if err := remain(t.Table, found.Left); err != nil || shared == 0 || len(t.Primary) == 0 {
+		return err
+	}
+	return store.RememberLeft(ctx, tx, r.shop, t.TableErasure, t.refs)
 }
 
 // total adds up what was done before and now. Rows that were overwritten before are among those

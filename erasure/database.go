@@ -8,28 +8,13 @@ import (
 )
 
 // ReadDatabase reads what a policy of these tables is checked against, or drafted from.
-func ReadDatabase(ctx context.Context, db store.DB, tables []string) (policy.Database, error) {
-	var database policy.Database
-	columns, err := store.TableColumns(ctx, db, tables)
-	if err != nil {
+func ReadDatabase(ctx context.Context, db store.DB, tables []string) (database policy.Database, err error) {
+	if database.Columns, err = store.TableColumns(ctx, db, tables); err != nil {
 		return database, err
 	}
-	for _, c := range columns {
-		database.Columns = append(database.Columns, policy.DatabaseColumn(c))
-	}
-	references, err := store.References(ctx, db, tables)
-	if err != nil {
+	if database.ForeignKeys, err = store.References(ctx, db); err != nil {
 		return database, err
 	}
-	for _, r := range references {
-		database.ForeignKeys = append(database.ForeignKeys, policy.ForeignKey(r))
-	}
-	indexes, err := store.UniqueIndexes(ctx, db, tables)
-	if err != nil {
-		return database, err
-	}
-	for _, i := range indexes {
-		database.UniqueIndexes = append(database.UniqueIndexes, policy.UniqueIndex(i))
-	}
-	return database, nil
+	database.UniqueIndexes, err = store.UniqueIndexes(ctx, db, tables)
+	return database, err
 }

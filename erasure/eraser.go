@@ -147,18 +147,9 @@ func (e *Eraser) policy() policy.Policy {
 
 // statements are the policy's statements, as the store takes them.
 func (e *Eraser) statements(p policy.Policy, database policy.Database) []store.TableErasure {
-	var list []store.TableErasure
-	for _, t := range p.Erasures(database) {
-		erasure := store.TableErasure{Table: t.Table, Shared: t.Shared, Cut: t.Cut, DeleteRows: t.DeleteRows, Key: e.HashKey}
-		for _, l := range t.Path {
-			erasure.Path = append(erasure.Path, store.Link(l))
-		}
-		for _, w := range t.Writes {
-			erasure.Writes = append(erasure.Writes, store.Write{
-				Column: w.Column, Type: w.Type, Strategy: string(w.Strategy), Text: w.Text, Unit: w.Unit, Length: w.Length, Plan: w.Plan,
-			})
-		}
-		list = append(list, erasure)
+	list := p.Erasures(database)
+	for i := range list {
+		list[i].Key = e.HashKey
 	}
 	return list
 }

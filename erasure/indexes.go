@@ -45,10 +45,12 @@ func lookups(erasures []policy.TableErasure) []store.Lookup {
 		table := e.Table
 		for _, l := range e.Path {
 			add(store.Lookup{Table: table, Column: l.Column, Fold: l.Fold})
-			if e.Shared {
+			table = l.Table
+		}
+		for _, path := range e.Guards {
+			for _, l := range path {
 				add(store.Lookup{Table: l.Table, Column: l.Key, Fold: l.Fold})
 			}
-			table = l.Table
 		}
 	}
 	return list

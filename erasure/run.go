@@ -118,6 +118,9 @@ func (r *eraseRun) everything(ctx context.Context) error {
 	if err := r.orders(ctx); err != nil && !IsMisfit(err) {
 		return failure("erase orders", err)
 	}
+	if err := r.sweep(ctx); err != nil && !IsMisfit(err) {
+		return failure("erase rows that were left", err)
+	}
 	if err := r.carts(ctx); err != nil {
 		return failure("erase carts", err)
 	}

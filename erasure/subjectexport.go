@@ -152,7 +152,7 @@ func (e *SubjectExport) tables(ctx context.Context, db store.DB) error {
 	before := "{"
 	for _, r := range reached {
 		n, err := e.list(before, r.Table, func(do func([]byte) error) error {
-			return store.EachSubjectRow(ctx, db, *e.orders, e.subject, reachedBy(r), do)
+			return store.EachSubjectRow(ctx, db, *e.orders, e.subject, r, do)
 		})
 		if err != nil {
 			return err
@@ -168,15 +168,6 @@ func (e *SubjectExport) tables(ctx context.Context, db store.DB) error {
 		e.notes = append(e.notes, "retention.policy: nothing ties table "+table+" to an order, so that it was not searched")
 	}
 	return nil
-}
-
-// reachedBy is the table as the store takes it.
-func reachedBy(r policy.Reached) store.Reached {
-	reached := store.Reached{Table: r.Table}
-	for _, l := range r.Path {
-		reached.Path = append(reached.Path, store.Link(l))
-	}
-	return reached
 }
 
 func (e *SubjectExport) member(before, name string, value any) error {

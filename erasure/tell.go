@@ -19,9 +19,8 @@ const (
 
 // Recipient is a destination of the configuration, as far as telling its provider of a request goes.
 type Recipient struct {
-	Name           string
-	Adapter        func() (destination.Destination, error) // makes it of its configuration
-	FindsByBrowser bool                                    // the provider knows a person by what their browsers are called
+	Name    string
+	Adapter func() (destination.Destination, error) // makes it of its configuration
 }
 
 // teller tells providers that a person wants to be forgotten. It knows what the tasks must not hold.
@@ -111,7 +110,7 @@ func (t *teller) attempt(ctx context.Context, task store.Task, ended bool) tried
 		return result
 	}
 	result.code, result.problem = t.redact(ctx, redactor, task)
-	if lost := task.ClientIDs - len(t.clientIDs); result.problem == "" && lost > 0 && t.recipients[i].FindsByBrowser {
+	if lost := task.ClientIDs - len(t.clientIDs); result.problem == "" && lost > 0 && adapter.Traits().FindsByClientID {
 		result.problem = fmt.Sprintf("told of what is still known, but %d client ids went with the events at an earlier attempt", lost)
 	}
 	return result

@@ -19,10 +19,12 @@ import (
 type provider struct {
 	destination.Destination
 	mute   bool // it has no call for it
+	traits destination.Traits
 	redact func(ctx context.Context, said destination.Redaction) (int, error)
 }
 
-func (p provider) CanRedact() bool { return !p.mute }
+func (p provider) Traits() destination.Traits { return p.traits }
+func (p provider) CanRedact() bool            { return !p.mute }
 func (p provider) Redact(ctx context.Context, said destination.Redaction) (int, error) {
 	return p.redact(ctx, said)
 }
@@ -120,11 +122,10 @@ func TestTellsOfLostClientIDs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var said []string
-			recipient := one(provider{redact: func(_ context.Context, r destination.Redaction) (int, error) {
+			recipient := one(provider{traits: destination.Traits{FindsByClientID: true}, redact: func(_ context.Context, r destination.Redaction) (int, error) {
 				said = append(said, r.ClientIDs...)
 				return 200, nil
 			}})
-			recipient.FindsByBrowser = true
 			teller, pool, tasks := newTeller(t, c.had, recipient)
 			_, err := pool.Exec(t.Context(), endJob)
 			require.NoError(t, err)

@@ -34,8 +34,17 @@ func (s *eraseStatement) document(w Write, column string, again func() string) (
 	d := documentStatement{eraseStatement: s, again: again}
 	return `case when ` + column + ` is not null then coalesce(
 		(select ` + d.value(plan, "d.document") + `
-		 from (select jsonb_build_array(` + column + `::jsonb) -> 0 as document offset 0) d),
+		 from (select jsonb_build_array(` + w.parsed(column) + `) -> 0 as document offset 0) d),
 		'` + empty + `'::jsonb)::` + w.Type + ` end`, nil
+}
+
+// parsed is a column's document. ORMs also keep documents in text. A text that is none counts as a value of
+// another kind than any plan expects, so that nothing of it is left.
+func (w Write) parsed(column string) string {
+	if w.Type == "json" || w.Type == "jsonb" {
+		return column + "::jsonb"
+	}
+	return "coalesce(kvit.parse_json(" + column + "::text), '\"\"')"
 }
 
 // documentStatement builds the expression of one column.

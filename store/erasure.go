@@ -91,7 +91,7 @@ type DueOrder struct {
 }
 
 // An order without a reference is none yet.
-const alive = `o.{erased_at} is null and o.{ref} is not null`
+const alive = `{o.erased_at} is null and o.{ref} is not null`
 
 // held takes now as its parameter.
 func held(now string) string {
@@ -121,9 +121,9 @@ func LockDueOrders(ctx context.Context, tx pgx.Tx, o Orders, d Due) ([]DueOrder,
 		where += ` and ` + since + ` >= ` + at + o.sql(` and (`+since+`::timestamptz, o.{ref}) > (`+at+`, `+ref+`)`)
 	}
 	rows, _ := tx.Query(ctx, o.sql(`
-		select o.{ref}::text as ref, o.{erp_number}::text as erp_number,
-		       case when o.{imported_at} is not null then
-		           least(greatest(o.{imported_at}::timestamptz, '1970-01-01 00:00:00+00'), '9999-12-31 00:00:00+00') end as imported_at,
+		select o.{ref}::text as ref, {o.erp_number}::text as erp_number,
+		       case when {o.imported_at} is not null then
+		           least(greatest({o.imported_at}::timestamptz, '1970-01-01 00:00:00+00'), '9999-12-31 00:00:00+00') end as imported_at,
 		       `+since+`::timestamptz as since
 		from {orders} o
 		where `)+where+o.sql(`
@@ -339,7 +339,7 @@ func livingOrders(ctx context.Context, tx pgx.Tx, o *Orders, refs []string) ([]s
 		return nil, err
 	}
 	rows, _ := tx.Query(ctx, o.sql(`
-		select {ref}::text from {orders} where {ref} = any ($1::text[]::`+cast+`) and {erased_at} is null`), refs) // Collect reports its error
+		select o.{ref}::text from {orders} o where o.{ref} = any ($1::text[]::`+cast+`) and {o.erased_at} is null`), refs) // Collect reports its error
 	living, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil {
 		return nil, fmt.Errorf("find orders of events: %w", err)

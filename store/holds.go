@@ -57,7 +57,7 @@ func holdable(ctx context.Context, tx pgx.Tx, o *Orders, ref string) (known bool
 	}
 	var erased bool
 	err = tx.QueryRow(ctx, o.sql(`
-		select {erased_at} is not null from {orders} where {ref} = any ($1::text[]::`+cast+`) limit 1`), refs).Scan(&erased)
+		select {o.erased_at} is not null from {orders} o where o.{ref} = any ($1::text[]::`+cast+`) limit 1`), refs).Scan(&erased)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return false, nil
 	}

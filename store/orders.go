@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -41,8 +42,12 @@ func QuoteColumn(name string) string {
 	return pgx.Identifier{name}.Sanitize()
 }
 
+// mark is a placeholder for a mark of an order, behind the alias of the orders table: {o.erased_at}.
+var mark = regexp.MustCompile(`\{(\w+)\.(imported_at|erp_number|erased_at)\}`)
+
 // sql fills a statement's {placeholders} with the quoted names of the orders table.
 func (o Orders) sql(statement string) string {
+	statement = mark.ReplaceAllString(statement, "$1.{$2}")
 	return strings.NewReplacer(
 		"{orders}", QuoteTable(o.Table),
 		"{ref}", QuoteColumn(o.Ref),
@@ -71,12 +76,12 @@ func LockOrders(ctx context.Context, tx pgx.Tx, o Orders, refs []string) ([]Orde
 		return nil, err
 	}
 	rows, _ := tx.Query(ctx, o.sql(`
-		select {ref}::text as ref, {placed_at}::timestamptz as placed_at, {imported_at}::timestamptz as imported_at,
-		       {erp_number}::text as erp_number, {erased_at}::timestamptz as erased_at
-		from {orders}
-		where {ref} = any ($1::text[]::`+cast+`)
-		order by {ref}
-		for update`), refs) // Collect reports its error
+		select o.{ref}::text as ref, o.{placed_at}::timestamptz as placed_at, {o.imported_at}::timestamptz as imported_at,
+		       {o.erp_number}::text as erp_number, {o.erased_at}::timestamptz as erased_at
+		from {orders} o
+		where o.{ref} = any ($1::text[]::`+cast+`)
+		order by o.{ref}
+		for update of o`), refs) // Collect reports its error
 	orders, err := pgx.CollectRows(rows, pgx.RowToStructByName[Order])
 	if err != nil {
 		return nil, fmt.Errorf("lock orders: %w", err)
@@ -107,7 +112,7 @@ func MarkOrders(ctx context.Context, tx pgx.Tx, o Orders, marks []Mark) error {
 		update {orders} o
 		set {imported_at} = m.imported_at, {erp_number} = nullif(m.erp_number, '')
 		from unnest($1::text[], $2::timestamptz[], $3::text[]) as m (ref, imported_at, erp_number)
-		where o.{ref} = m.ref::`+element+` and o.{imported_at} is null`), refs, times, numbers)
+		where o.{ref} = m.ref::`+element+` and {o.imported_at} is null`), refs, times, numbers)
 	if err != nil {
 		return fmt.Errorf("mark orders: %w", err)
 	}
@@ -194,11 +199,11 @@ func isUUID(s string) bool {
 func SyncOrderStatus(ctx context.Context, db DB, o Orders) error {
 	definition := o.sql(`
 		select o.{ref}::text as order_ref, o.{placed_at}::timestamptz as placed_at,
-		       o.{imported_at}::timestamptz as erp_imported_at, o.{erp_number}::text as erp_order_number,
+		       {o.imported_at}::timestamptz as erp_imported_at, {o.erp_number}::text as erp_order_number,
 		       {due_at} as erase_due_at,
 		       exists (select from kvit.legal_hold h
 		               where h.order_ref = o.{ref}::text and (h.expires_at is null or h.expires_at > now())) as held,
-		       o.{erased_at}::timestamptz as erased_at
+		       {o.erased_at}::timestamptz as erased_at
 		from {orders} o`)
 	err := pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock(hashtext('kvit.order_status'))`); err != nil {

@@ -75,20 +75,13 @@ type Reference struct {
 	Columns    []string
 	References string // "schema.table"
 	Keys       []string
-	OnDelete   string // pg_constraint.confdeltype
+	OnDelete   string // pg_constraint.confdeltype: "a" no action, "r" restrict, "c" cascade, "n" set null, "d" set default
 }
 
-// References lists the foreign keys of tables, those that refer to them, and those that refer to such
-// a referring table in turn. Those of partitions are the partitioned table's.
-func References(ctx context.Context, db DB, tables []string) ([]Reference, error) {
+// References lists the foreign keys of the whole database but for kvit's own: whatever a policy names,
+// its reach goes on over tables that it does not. Those of partitions are the partitioned table's.
+func References(ctx context.Context, db DB) ([]Reference, error) {
 	rows, _ := db.Query(ctx, `
-		with recursive named as (
-		    select to_regclass(n.quoted)::oid as oid from unnest($1::text[]) as n (quoted) where to_regclass(n.quoted) is not null
-		), referred as (
-		    select oid from named
-		    union
-		    select k.conrelid from referred r join pg_constraint k on k.confrelid = r.oid and k.contype = 'f'
-		)
 		select k.conname::text as name, format('%s.%s', cn.nspname, c.relname) as table, own.names as columns,
 		       format('%s.%s', fn.nspname, f.relname) as references, theirs.names as keys, k.confdeltype::text as on_delete
 		from pg_constraint k
@@ -106,9 +99,8 @@ func References(ctx context.Context, db DB, tables []string) ([]Reference, error
 		    from unnest(k.confkey) with ordinality u (attnum, place)
 		    join pg_attribute a on a.attrelid = k.confrelid and a.attnum = u.attnum
 		) theirs
-		where k.contype = 'f' and k.conparentid = 0
-		  and (k.confrelid in (select oid from referred) or k.conrelid in (select oid from named))
-		order by 2, 1`, quoteTables(tables)) // Collect reports its error
+		where k.contype = 'f' and k.conparentid = 0 and cn.nspname <> 'kvit'
+		order by 2, 1`) // Collect reports its error
 	keys, err := pgx.CollectRows(rows, pgx.RowToStructByName[Reference])
 	if err != nil {
 		return nil, fmt.Errorf("read foreign keys: %w", err)

@@ -94,8 +94,8 @@ func ReadOrdersStatus(ctx context.Context, db DB, o Orders, grace time.Duration)
 		with waiting as (
 		    select count(*) as awaiting_import, min({placed_at}::timestamptz) as oldest_awaiting,
 		           count(*) filter (where `+alarm+`) as imports_late
-		    from {orders}
-		    where {imported_at} is null and {erased_at} is null and {awaiting_import}
+		    from {orders} o
+		    where {o.imported_at} is null and {o.erased_at} is null and {awaiting_import}
 		), due as (
 		    select {due_at} as due_at, `+held("now()")+` as held
 		    from {orders} o
@@ -121,8 +121,8 @@ func LateImports(ctx context.Context, db DB, o Orders) (int64, error) {
 	var n int64
 	err := db.QueryRow(ctx, o.sql(`
 		select count(*)
-		from {orders}
-		where {imported_at} is null and {erased_at} is null and {placed_at} < $1::timestamptz and {awaiting_import}`),
+		from {orders} o
+		where {o.imported_at} is null and {o.erased_at} is null and {placed_at} < $1::timestamptz and {awaiting_import}`),
 		time.Now().Add(-o.AlarmAfter)).Scan(&n)
 	if err != nil {
 		return 0, fmt.Errorf("count late imports: %w", err)

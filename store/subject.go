@@ -56,7 +56,7 @@ func SubjectOrders(ctx context.Context, db DB, o Orders, s Subject, now time.Tim
 	}
 	// No join: the clocks' predicates name columns of the orders table alone.
 	rows, _ := db.Query(ctx, o.sql(`
-		select o.{ref}::text as ref, o.{imported_at}::timestamptz as imported_at, o.{erased_at}::timestamptz as erased_at,
+		select o.{ref}::text as ref, {o.imported_at}::timestamptz as imported_at, {o.erased_at}::timestamptz as erased_at,
 		       {due_at} as due_at, `+held(search.args.add(now))+` as held,
 		       (select h.expires_at from kvit.legal_hold h where h.order_ref = o.{ref}::text) as held_until, `+customer+` as customer
 		from {orders} o
@@ -72,16 +72,16 @@ func SubjectOrders(ctx context.Context, db DB, o Orders, s Subject, now time.Tim
 // Reached is a table whose rows are found through orders.
 type Reached struct {
 	Table string
-	Path  []Link // to the orders table; never empty
+	Paths [][]Link // to the orders table; never empty, nor is one of them
 }
 
-// last is the table, and its link, that leads to the orders table.
-func (r Reached) last() (table string, link Link) {
-	n := len(r.Path) - 1
+// lastOf is the table, and its link, by which a path from a table arrives at the orders table.
+func lastOf(from string, path []Link) (table string, link Link) {
+	n := len(path) - 1
 	if n == 0 {
-		return r.Table, r.Path[0]
+		return from, path[0]
 	}
-	return r.Path[n-1].Table, r.Path[n]
+	return path[n-1].Table, path[n]
 }
 
 // subjectSearch builds conditions about a person, and collects the parameters of a statement.
@@ -101,8 +101,10 @@ func newSearch(ctx context.Context, db DB, o Orders, s Subject, reached ...Reach
 	}
 	tables, columns := []string{o.Table}, []string{o.CustomerID}
 	for _, r := range reached {
-		if table, link := r.last(); link.Key == o.CustomerID {
-			tables, columns = append(tables, table), append(columns, link.Column)
+		for _, path := range r.Paths {
+			if table, link := lastOf(r.Table, path); link.Key == o.CustomerID {
+				tables, columns = append(tables, table), append(columns, link.Column)
+			}
 		}
 	}
 	rows, _ := db.Query(ctx, `
@@ -183,16 +185,19 @@ func (s *subjectSearch) events(refs []string) string {
 
 // directly is true of rows of t that the person's e-mail address or customer id leads to without an
 // order, by way of the tables in from; ok is false if the path to the orders goes by something else.
-func (s *subjectSearch) directly(r Reached) (from []string, where string, ok bool) {
+func (s *subjectSearch) directly(start string, path []Link) (from []string, where string, ok bool) {
 	var conditions []string
 	alias := "t"
-	for i, l := range r.Path[:len(r.Path)-1] {
+	for i, l := range path[:len(path)-1] {
 		next := fmt.Sprintf("d%d", i)
 		from = append(from, QuoteTable(l.Table)+" "+next)
-		conditions = append(conditions, alias+"."+QuoteColumn(l.Column)+" = "+next+"."+QuoteColumn(l.Key))
+		conditions = append(conditions, l.conditions(alias, func(p Pair) string { return next + "." + QuoteColumn(p.Key) })...)
 		alias = next
 	}
-	table, last := r.last()
+	table, last := lastOf(start, path)
+	if last.When != "" {
+		conditions = append(conditions, last.when(alias))
+	}
 	switch {
 	case s.subject.Email != "" && last.Key == s.of.Email:
 		conditions = append(conditions, s.email(alias+"."+QuoteColumn(last.Column)))

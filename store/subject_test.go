@@ -149,10 +149,10 @@ func values(list []map[string]any, key string) []any {
 func TestRowsOfAPerson(t *testing.T) {
 	t.Parallel()
 	tx, o := subjectShop(t, "integer", "1", "2")
-	lines := store.Reached{Table: "public.lines", Path: []store.Link{{Column: "ref", Table: "public.orders", Key: "ref"}}}
-	customers := store.Reached{Table: "public.customers", Path: []store.Link{{Column: "id", Table: "public.orders", Key: "customer"}}}
-	newsletter := store.Reached{Table: "public.newsletter", Path: []store.Link{{Column: "email", Table: "public.orders", Key: "email"}}}
-	clicks := store.Reached{Table: "public.clicks", Path: append([]store.Link{{Column: "newsletter_id", Table: "public.newsletter", Key: "id"}}, newsletter.Path...)}
+	lines := store.Reached{Table: "public.lines", Paths: [][]store.Link{[]store.Link{{Column: "ref", Table: "public.orders", Key: "ref"}}}}
+	customers := store.Reached{Table: "public.customers", Paths: [][]store.Link{[]store.Link{{Column: "id", Table: "public.orders", Key: "customer"}}}}
+	newsletter := store.Reached{Table: "public.newsletter", Paths: [][]store.Link{[]store.Link{{Column: "email", Table: "public.orders", Key: "email"}}}}
+	clicks := store.Reached{Table: "public.clicks", Paths: [][]store.Link{{{Column: "newsletter_id", Table: "public.newsletter", Key: "id"}, newsletter.Paths[0][0]}}}
 	jane, nobody := store.Subject{Email: "jane.doe@example.com"}, store.Subject{Email: "nobody@example.com", CustomerID: "9"}
 	for name, c := range map[string]struct {
 		table store.Reached

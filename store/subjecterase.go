@@ -24,8 +24,7 @@ func EraseSubjectRows(ctx context.Context, tx pgx.Tx, o Orders, e TableErasure, 
 	if len(e.Path) == 0 {
 		return found, nil
 	}
-	reached := Reached{Table: e.Table, Path: e.Path}
-	search, err := newSearch(ctx, tx, o, s, reached)
+	search, err := newSearch(ctx, tx, o, s, Reached{Table: e.Table, Paths: [][]Link{e.Path}})
 	if err != nil {
 		return found, err
 	}
@@ -34,10 +33,11 @@ func EraseSubjectRows(ctx context.Context, tx pgx.Tx, o Orders, e TableErasure, 
 		return found, err
 	}
 	search.args = arguments{[]string{}} // no order is erased along
-	from, where, ok := search.directly(reached)
+	from, where, ok := search.directly(e.Table, e.Path)
 	if !ok {
 		return found, nil
 	}
+	e.Guards = e.everyPath() // the row's own order may be alive
 	// What looks like a hash is one: the person's other rows, or an order's, were erased before.
 	statement := eraseStatement{orders: o, erasure: e, refType: refType, args: search.args, again: "true"}
 	erase, remains, err := statement.ofSubject(from, where)

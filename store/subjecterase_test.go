@@ -25,12 +25,12 @@ func TestEraseRowsOfAPerson(t *testing.T) {
 	jane := store.Subject{Email: "jane.doe@example.com"}
 	toOrders := store.Link{Column: "email", Table: "public.orders", Key: "email"}
 	update := store.TableErasure{
-		Table: "public.newsletter", Shared: true, Path: []store.Link{toOrders},
+		Table: "public.newsletter", Path: []store.Link{toOrders},
 		Writes: []store.Write{{Column: "topic", Strategy: "text", Text: "erased"}},
 	}
-	remove := store.TableErasure{Table: "public.newsletter", Shared: true, Path: []store.Link{toOrders}, DeleteRows: true}
+	remove := store.TableErasure{Table: "public.newsletter", Path: []store.Link{toOrders}, DeleteRows: true}
 	below := store.TableErasure{
-		Table: "public.clicks", Shared: true, DeleteRows: true,
+		Table: "public.clicks", DeleteRows: true,
 		Path: []store.Link{{Column: "newsletter_id", Table: "public.newsletter", Key: "id"}, toOrders},
 	}
 	const topics = `select topic from public.newsletter order by id`
@@ -70,7 +70,7 @@ func TestEraseRowsOfAPerson(t *testing.T) {
 		t.Parallel()
 		tx, o := subjectShop(t, "bigint", "1", "2")
 		customers := store.TableErasure{
-			Table: "public.customers", Shared: true, Path: []store.Link{{Column: "id", Table: "public.orders", Key: "customer"}},
+			Table: "public.customers", Path: []store.Link{{Column: "id", Table: "public.orders", Key: "customer"}},
 			Writes: []store.Write{{Column: "name", Strategy: "null"}},
 		}
 		require.Equal(t, store.SubjectRows{}, erase(t, tx, o, customers, jane), "an address does not lead there")

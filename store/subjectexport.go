@@ -18,7 +18,7 @@ func EachSubjectOrder(ctx context.Context, db DB, o Orders, s Subject, do func(o
 	where := search.orders("o")
 	return eachObject(ctx, db, "export orders", o.sql(`
 		select jsonb_build_object(
-		    'order_ref', o.{ref}::text, 'erase_due_at', case when o.{erased_at} is null then {due_at} end, 'row', to_jsonb(o),
+		    'order_ref', o.{ref}::text, 'erase_due_at', case when {o.erased_at} is null then {due_at} end, 'row', to_jsonb(o),
 		    'hold', (select to_jsonb(h) - 'order_ref' from kvit.legal_hold h where h.order_ref = o.{ref}::text),
 		    'erp_receipts', (select coalesce(jsonb_agg(to_jsonb(r) - 'order_ref' order by r.id), '[]')
 		                     from kvit.erp_receipt r where r.order_ref = o.{ref}::text),
@@ -36,18 +36,21 @@ func EachSubjectRow(ctx context.Context, db DB, o Orders, s Subject, r Reached, 
 	if err != nil {
 		return err
 	}
-	path, links := (&eraseStatement{orders: o, erasure: TableErasure{Table: r.Table, Path: r.Path}}).reach("p", "o")
-	either := []string{`exists (select from ` + path + ` where ` + links + ` and ` + search.orders("o") + `)`}
-	if from, where, ok := search.directly(r); ok {
-		either = append(either, exists(from, where))
+	var either []string
+	for _, path := range r.Paths {
+		from, links := reach(path, "p", "o")
+		either = append(either, `exists (select from `+from+` where `+links+` and `+search.orders("o")+`)`)
+		if from, where, ok := search.directly(r.Table, path); ok {
+			either = append(either, exists(from, where))
+		}
 	}
 	table := QuoteTable(r.Table)
 	// One look for each way, so that each can use its own indexes.
 	selects := make([]string, len(either))
 	for i, found := range either {
 		selects[i] = `select to_jsonb(t)::text from ` + table + ` t where ` + found
-		if i > 0 {
-			selects[i] += ` and not ` + either[0]
+		for _, before := range either[:i] { // each row once
+			selects[i] += ` and (` + before + `) is not true`
 		}
 	}
 	return eachObject(ctx, db, "export "+r.Table, strings.Join(selects, " union all "), search.args, do)

@@ -6,21 +6,26 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 )
 
-// TableErasure is what has to be done to one table. Every column that is not named stays.
+// TableErasure is what has to be done to the rows of one table that one path leads to. Every column that is
+// not named stays.
 type TableErasure struct {
 	Table      string
-	Path       []Link // how its rows find their order; empty for the orders table itself
-	Shared     bool   // several orders may have one row; it goes when the last of them does
-	Cut        bool   // once this table and those after it are erased, its rows are not found any more
+	Path       []Link   // how its rows find their order; empty for the orders table itself
+	Earlier    [][]Link // paths of the same rows' fate that are done before: a row that they lead to is done
+	Guards     [][]Link // paths by which another order may have the row, which then stays until that one goes, too
+	Cut        bool     // once this table and those after it are erased, its rows are not found any more
 	DeleteRows bool
 	Writes     []Write
 	Key        *HashKey // for Writes that hash
+	// Primary is the primary key by which rows that stay are remembered; empty: they are not.
+	Primary []KeyColumn
 
 	// Keys are, by order reference, what the last link's Key has in the orders that are erased: with them
 	// the orders table is not read once more for each table. Nil: it is.
@@ -33,8 +38,27 @@ type Link struct {
 	Column string
 	Table  string // "schema.table"
 	Key    string
-	Type   string // of Key, as Postgres names it
+	Type   string // of Key, as Postgres names it without a length
 	Fold   bool   // capital letters equal small ones, as in e-mail addresses
+	And    []Pair // must be equal, too
+	When   string // SQL condition over the row that the step starts from; empty: none
+}
+
+// Pair is a column and what it equals in the next table.
+type Pair struct {
+	Column string
+	Key    string
+}
+
+// Pairs are all that must be equal.
+func (l Link) Pairs() []Pair {
+	return append([]Pair{{Column: l.Column, Key: l.Key}}, l.And...)
+}
+
+// Equal tells whether two links are the same step, whatever is known of the key's type.
+func (l Link) Equal(other Link) bool {
+	return l.Column == other.Column && l.Table == other.Table && l.Key == other.Key && l.Fold == other.Fold &&
+		l.When == other.When && slices.Equal(l.And, other.And)
 }
 
 // Write is what a column is set to.
@@ -117,10 +141,10 @@ func EraseTable(ctx context.Context, tx pgx.Tx, o Orders, e TableErasure, refs [
 func SampleOrder(ctx context.Context, tx pgx.Tx, o Orders, e TableErasure) (ref string, err error) {
 	from, where := `{orders} o`, `true`
 	if len(e.Path) > 0 {
-		path, condition := (&eraseStatement{orders: o, erasure: e}).reach("p", "o")
+		path, condition := reach(e.Path, "p", "o")
 		from, where = QuoteTable(e.Table)+` t, `+path, condition
 	}
-	err = tx.QueryRow(ctx, o.sql(`select o.{ref}::text from `+from+` where `+where+` and o.{erased_at} is null and o.{ref} is not null limit 1`)).Scan(&ref)
+	err = tx.QueryRow(ctx, o.sql(`select o.{ref}::text from `+from+` where `+where+` and {o.erased_at} is null and o.{ref} is not null limit 1`)).Scan(&ref)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return "", fmt.Errorf("find an order with a row in %s: %w", e.Table, err)
 	}
@@ -146,9 +170,7 @@ func (s *eraseStatement) text(now time.Time) (string, error) {
 		return s.orders.sql(`update {orders} t set ` + strings.Join(set, ", ") + ` where t.` + s.refs() + ` returning t.{ref}::text as ref, false as remains`), nil
 	}
 	from, where := s.chosen()
-	if s.erasure.Shared {
-		where += " and not " + s.needed()
-	}
+	where += s.unlessDone()
 	table := QuoteTable(s.erasure.Table)
 	if s.erasure.DeleteRows {
 		return s.orders.sql(`delete from ` + table + ` t using ` + from + ` where ` + where + ` returning o.{ref}::text as ref, false as remains`), nil
@@ -163,10 +185,27 @@ func (s *eraseStatement) text(now time.Time) (string, error) {
 		where ` + where + ` returning o.{ref}::text as ref, ` + remains + ` as remains`), nil
 }
 
+// unlessDone leaves out rows that must stay, and those that an earlier path has led to.
+func (s *eraseStatement) unlessDone() string {
+	where := ""
+	if len(s.erasure.Guards) > 0 {
+		where += " and not " + s.needed()
+	}
+	if len(s.erasure.Earlier) > 0 {
+		where += " and not " + s.earlier()
+	}
+	return where
+}
+
+// earlier tells whether an earlier path leads from the row t to one of the orders that are erased.
+func (s *eraseStatement) earlier() string {
+	return s.otherOrder(s.erasure.Earlier, "other."+s.refs())
+}
+
 // chosen is what leads from t to the orders that are erased, with the alias "o".
 func (s *eraseStatement) chosen() (from, where string) {
 	if s.erasure.Keys == nil {
-		from, where = s.reach("p", "o")
+		from, where = reach(s.erasure.Path, "p", "o")
 		return from, where + " and o." + s.refs()
 	}
 	refs, _ := s.args[0].([]string)
@@ -178,31 +217,50 @@ func (s *eraseStatement) chosen() (from, where string) {
 	}
 	last := s.erasure.Path[len(s.erasure.Path)-1]
 	orders := `unnest($1::text[]::` + s.refType + `[], ` + s.args.add(keys) + `::text[]::` + last.Type + `[]) o ({ref}, key)`
-	return s.reachBy("p", orders, `o.key`)
+	return reachBy(s.erasure.Path, "p", orders, func(Pair) string { return "o.key" })
 }
 
 // reach is what leads from t to the orders table, which gets the alias order: a list for FROM, and the
 // conditions. The tables between get aliases of prefix and a number.
-func (s *eraseStatement) reach(prefix, order string) (from, where string) {
-	last := s.erasure.Path[len(s.erasure.Path)-1]
-	return s.reachBy(prefix, QuoteTable(last.Table)+" "+order, order+"."+QuoteColumn(last.Key))
+func reach(path []Link, prefix, order string) (from, where string) {
+	last := path[len(path)-1]
+	return reachBy(path, prefix, QuoteTable(last.Table)+" "+order, func(p Pair) string { return order + "." + QuoteColumn(p.Key) })
 }
 
-// reachBy is reach for anything that stands for the orders, and its key.
-func (s *eraseStatement) reachBy(prefix, orders, key string) (from, where string) {
+// reachBy is reach for anything that stands for the orders, and their keys.
+func reachBy(path []Link, prefix, orders string, key func(Pair) string) (from, where string) {
 	var tables, conditions []string
 	left := "t"
-	for i, l := range s.erasure.Path {
+	for i, l := range path {
 		table, right := orders, key
 		alias := fmt.Sprintf("%s%d", prefix, i)
-		if i < len(s.erasure.Path)-1 {
-			table, right = QuoteTable(l.Table)+" "+alias, alias+"."+QuoteColumn(l.Key)
+		if i < len(path)-1 {
+			table, right = QuoteTable(l.Table)+" "+alias, func(p Pair) string { return alias + "." + QuoteColumn(p.Key) }
 		}
 		tables = append(tables, table)
-		conditions = append(conditions, l.folded(left+"."+QuoteColumn(l.Column))+" = "+l.folded(right))
+		conditions = append(conditions, l.conditions(left, right)...)
 		left = alias
 	}
 	return strings.Join(tables, ", "), strings.Join(conditions, " and ")
+}
+
+// conditions are true if the step leads from a row to another; right gives the other's value.
+func (l Link) conditions(left string, right func(Pair) string) []string {
+	var list []string
+	for _, pair := range l.Pairs() {
+		list = append(list, l.folded(left+"."+QuoteColumn(pair.Column))+" = "+l.folded(right(pair)))
+	}
+	if l.When != "" {
+		list = append(list, l.when(left))
+	}
+	return list
+}
+
+// when is true of a row for which the step's condition is. It is a query of its own, so that its names mean
+// columns of this row alone; its line ends, since the condition may end with a comment.
+func (l Link) when(row string) string {
+	return `exists (select from (select ` + row + `.*) w where (` + l.When + `
+		))`
 }
 
 func (l Link) folded(value string) string {
@@ -212,10 +270,15 @@ func (l Link) folded(value string) string {
 	return value
 }
 
-// otherOrder tells whether the row t has an order of which the condition is true; there it is "other".
-func (s *eraseStatement) otherOrder(condition string) string {
-	from, where := s.reach("q", "other")
-	return `exists (select from ` + from + ` where ` + where + ` and ` + condition + `)`
+// otherOrder tells whether one of the paths leads from the row t to an order of which the condition is true;
+// there it is "other".
+func (s *eraseStatement) otherOrder(paths [][]Link, condition string) string {
+	either := make([]string, len(paths))
+	for i, path := range paths {
+		from, where := reach(path, "q", "other")
+		either[i] = `exists (select from ` + from + ` where ` + where + ` and ` + condition + `)`
+	}
+	return anyOf(either)
 }
 
 // refs tells the orders that are erased, behind the alias of the orders table.
@@ -225,14 +288,28 @@ func (s *eraseStatement) refs() string {
 
 // needed tells whether the row t has an order that is not erased, so that it must stay.
 func (s *eraseStatement) needed() string {
-	return s.otherOrder(`not (` + s.done() + `) and not coalesce(other.` + s.refs() + `, false)`)
+	return s.otherOrder(s.erasure.Guards, `not (`+s.done()+`) and not coalesce(other.`+s.refs()+`, false)`)
 }
 
 // done is whether the table is erased for the order "other": with the order, or ahead of it.
 func (s *eraseStatement) done() string {
-	return `other.{erased_at} is not null or exists (
+	return `{other.erased_at} is not null or exists (
 		select from kvit.erasure_progress g
 		where g.order_ref = other.{ref}::text and g.tables ? ` + s.args.add(s.erasure.Table) + `::text)`
+}
+
+// otherPaths are those by which the row may have been erased a moment ago, for the same orders.
+func (e TableErasure) otherPaths() [][]Link {
+	return slices.DeleteFunc(slices.Clone(e.Guards), func(path []Link) bool { return slices.EqualFunc(path, e.Path, Link.Equal) })
+}
+
+// everyPath are all that lead from a row to an order.
+func (e TableErasure) everyPath() [][]Link {
+	known := func(path []Link) bool { return slices.EqualFunc(path, e.Path, Link.Equal) }
+	if slices.ContainsFunc(e.Guards, known) {
+		return e.Guards
+	}
+	return append([][]Link{e.Path}, e.Guards...)
 }
 
 func (s *eraseStatement) assignments() ([]string, error) {
@@ -299,7 +376,7 @@ func (s *eraseStatement) hashed(w Write, column string) (string, error) {
 // erasedBefore is whether the row t may have been.
 func (s *eraseStatement) erasedBefore() string {
 	if s.again == "" && len(s.erasure.Path) > 0 {
-		return s.otherOrder("(" + s.done() + ")")
+		return anyOf([]string{s.otherOrder(s.erasure.everyPath(), "("+s.done()+")"), s.otherOrder(s.erasure.otherPaths(), "other."+s.refs())})
 	}
 	return cmp.Or(s.again, "false")
 }

@@ -173,8 +173,9 @@ func TestSharedRowIsHashedOnce(t *testing.T) {
 				insert into public.orders (ref, number) values ('E1', 'SO-1'), ('E2', 'SO-1')`)
 			require.NoError(t, err)
 			erase := func(refs ...string) string {
+				path := []store.Link{{Column: "id", Table: "public.orders", Key: "number"}}
 				_, err = store.EraseTable(t.Context(), tx, o, store.TableErasure{
-					Table: "public.people", Path: []store.Link{{Column: "id", Table: "public.orders", Key: "number"}}, Shared: true,
+					Table: "public.people", Path: path, Guards: [][]store.Link{path},
 					Writes: []store.Write{{Column: "name", Strategy: "hash"}, {Column: "extra", Strategy: "json", Type: "jsonb", Plan: []byte(`{"members": {"a": {"strategy": "hash"}}}`)}},
 					Key:    store.NewHashKey(hashSecret),
 				}, refs, time.Now())
@@ -213,12 +214,13 @@ func TestReferencesAndUniqueIndexes(t *testing.T) {
 		create unique index code_of_mail on public.sales (part, lower(mail), code);
 		create unique index wide on public.lines (no) include (sale)`)
 	require.NoError(t, err)
-	references, err := store.References(t.Context(), tx, []string{"public.sales", "public.none"})
+	references, err := store.References(t.Context(), tx)
 	require.NoError(t, err)
 	require.Equal(t, []store.Reference{
 		{Name: "lines_sale_part_fkey", Table: "public.lines", Columns: []string{"sale", "part"}, References: "public.sales", Keys: []string{"id", "part"}, OnDelete: "c"},
 		{Name: "notes_line_fkey", Table: "public.notes", Columns: []string{"line"}, References: "public.lines", Keys: []string{"no"}, OnDelete: "a"},
 		{Name: "sales_shop_fkey", Table: "public.sales", Columns: []string{"shop"}, References: "public.shops", Keys: []string{"id"}, OnDelete: "a"},
+		{Name: "staff_shop_fkey", Table: "public.staff", Columns: []string{"shop"}, References: "public.shops", Keys: []string{"id"}, OnDelete: "a"},
 	}, references)
 	indexes, err := store.UniqueIndexes(t.Context(), tx, []string{"public.sales", "public.lines"})
 	require.NoError(t, err)

@@ -48,14 +48,17 @@ func (s *eraseStatement) remains() (string, error) {
 		return s.orders.sql(`
 			select t.{ref}::text, count(*), 0
 			from {orders} t
-			where t.` + s.refs() + ` and (t.{erased_at} is null or ` + what + `)
+			where t.` + s.refs() + ` and ({t.erased_at} is null or ` + what + `)
 			group by 1`), nil
 	}
 	needed := "false"
-	if s.erasure.Shared {
+	if len(s.erasure.Guards) > 0 {
 		needed = s.needed()
 	}
 	from, where := s.chosen()
+	if len(s.erasure.Earlier) > 0 {
+		where += " and not " + s.earlier()
+	}
 	return s.orders.sql(`
 		select found.ref, count(*) filter (where not found.needed), count(*) filter (where found.needed)
 		from (
@@ -98,7 +101,7 @@ func (s *eraseStatement) remainder(w Write) (string, error) {
 	case "json":
 		// Erasing it once more must change nothing.
 		document, err := s.document(w, column, func() string { return "true" })
-		return column + "::jsonb is distinct from (" + document + ")::jsonb", err
+		return w.parsed(column) + " is distinct from (" + document + ")::jsonb", err
 	default:
 		return "", fmt.Errorf("look at column %s: %w", w.Column, errStrategy)
 	}
@@ -141,9 +144,7 @@ func (s *eraseStatement) values() string {
 		return s.orders.sql(`select ` + list + ` from {orders} t where t.` + s.refs())
 	}
 	from, where := s.chosen()
-	if s.erasure.Shared {
-		where += " and not " + s.needed()
-	}
+	where += s.unlessDone()
 	return s.orders.sql(`select ` + list + ` from ` + QuoteTable(s.erasure.Table) + ` t
 		where exists (select from ` + from + ` where ` + where + `)`)
 }

@@ -229,12 +229,13 @@ func TestRemainsOfTables(t *testing.T) {
 		insert into public.visits values ('p1', 'x'), ('p1', 'y'), ('p2', 'z');
 		insert into public.orders (ref, number, erased) values ('E1', 'p1', null), ('E2', 'p1', null), ('E3', 'p2', null), ('E4', 'p2', now()), ('E5', 'p3', null), ('E6', 'p4', null), (null, 'p2', now())`)
 	people := store.TableErasure{
-		Table: "public.people", Path: []store.Link{{Column: "id", Table: "public.orders", Key: "number"}}, Shared: true,
+		Table: "public.people", Path: []store.Link{{Column: "id", Table: "public.orders", Key: "number"}},
 		Writes: []store.Write{{Column: "name", Strategy: "null"}},
 	}
 	visits := store.TableErasure{
-		Table: "public.visits", Path: []store.Link{{Column: "person", Table: "public.people", Key: "id"}, people.Path[0]}, Shared: true, DeleteRows: true,
+		Table: "public.visits", Path: []store.Link{{Column: "person", Table: "public.people", Key: "id"}, people.Path[0]}, DeleteRows: true,
 	}
+	people.Guards, visits.Guards = [][]store.Link{people.Path}, [][]store.Link{visits.Path}
 	orders := store.TableErasure{Table: o.Table, Writes: []store.Write{{Column: "number", Strategy: "null"}}}
 	for name, c := range map[string]struct {
 		erasure store.TableErasure

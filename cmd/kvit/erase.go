@@ -201,14 +201,23 @@ func policyOf(tables []config.TablePolicy) policy.Policy {
 	var p policy.Policy
 	for _, t := range tables {
 		table := policy.Table{
-			Name: t.Table, Parent: t.Parent, DeleteRows: t.DeleteRows, KeepRows: t.KeepRows, Columns: columnsOf(t.Columns),
-		}
-		if t.Match != nil {
-			table.Match = &policy.Match{Column: t.Match.Column, OrderColumn: t.Match.OrderColumn}
+			Name: t.Table, Match: matchOf(t.Match), Parent: t.Parent, When: t.When, DeleteRows: t.DeleteRows, KeepRows: t.KeepRows,
+			Columns: columnsOf(t.Columns), IgnoreKeys: t.IgnoreKeys,
 		}
 		p.Tables = append(p.Tables, table)
 	}
 	return p
+}
+
+func matchOf(pairs []config.Match) *policy.Match {
+	if len(pairs) == 0 {
+		return nil
+	}
+	match := &policy.Match{Column: pairs[0].Column, OrderColumn: pairs[0].OrderColumn}
+	for _, pair := range pairs[1:] {
+		match.And = append(match.And, policy.Match{Column: pair.Column, OrderColumn: pair.OrderColumn})
+	}
+	return match
 }
 
 func columnsOf(columns []config.ColumnPolicy) []policy.Column {

@@ -207,17 +207,17 @@ func TestPolicyDraftLoads(t *testing.T) {
 	t.Parallel()
 	yaml := exampleYAML + draft(t, exampleShop(t))
 	getenv := func(string) string { return "postgres://kvit@127.0.0.1/shop" }
-	_, err := config.Parse("kvit.yaml", []byte(yaml), getenv)
+	_, err := config.Parse("kvit.yaml", []byte(yaml), getenv, kinds)
 	for _, key := range []string{"policy[0].columns.status", "policy[0].columns.total", "policy[1].rows"} {
 		require.ErrorContains(t, err, key)
 	}
 	decided := reviews.ReplaceAllString(yaml, "${1}keep")
-	cfg, err := config.Parse("kvit.yaml", []byte(decided), getenv)
+	cfg, err := config.Parse("kvit.yaml", []byte(decided), getenv, kinds)
 	require.NoError(t, err)
 	require.Len(t, cfg.Retention.Policy, 2)
 	require.Len(t, cfg.Retention.Policy[0].Columns, 9)
 
-	cfg, err = config.Parse("kvit.yaml", []byte(reviews.ReplaceAllString(byColumns(yaml), "${1}keep")), getenv)
+	cfg, err = config.Parse("kvit.yaml", []byte(reviews.ReplaceAllString(byColumns(yaml), "${1}keep")), getenv, kinds)
 	require.NoError(t, err, "the columns of order lines load too")
 	require.Len(t, cfg.Retention.Policy[1].Columns, 6)
 }
@@ -231,7 +231,7 @@ func TestPolicyDraftOfAMessyShopLoads(t *testing.T) {
 	}
 	parse := func(policy string) (config.Config, error) {
 		policy = strings.Replace(policy, "retention:\n", "retention:\n  hash_key: ${HASH_KEY}\n", 1)
-		return config.Parse("kvit.yaml", []byte(exampleYAML+policy), getenv)
+		return config.Parse("kvit.yaml", []byte(exampleYAML+policy), getenv, kinds)
 	}
 	_, err := parse(drafted)
 	for _, key := range []string{"policy[2].match", "policy[4].rows", "columns.sku"} {

@@ -18,7 +18,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
-	"kvit/config"
 	"kvit/destination"
 	"kvit/destination/destinationtest"
 	"kvit/store/storetest"
@@ -230,7 +229,7 @@ func badProviders(t *testing.T) string {
 		}
 		text.WriteString(p.yaml(p.kind+"_torn", serve(t, http.HandlerFunc(tear))))
 		text.WriteString(p.yaml(p.kind+"_accused", serve(t, http.HandlerFunc(accuse))))
-		if p.kind != config.KindWebhook && p.kind != config.KindSpread {
+		if p.kind != "webhook" && p.kind != "spread" {
 			continue
 		}
 		for name, status := range map[string]int{"too_many": 429, "redirect": 302, "forbidden": 403, "unfit": 422} {

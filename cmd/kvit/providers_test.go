@@ -1,6 +1,9 @@
 package main
 
 import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -43,49 +46,49 @@ type standIn struct {
 }
 
 var providers = []provider{
-	{kind: config.KindSpread, options: `public_key: "${SPREAD_KEY}", private_key: "${CRM_SECRET}"`, address: "base_url", fake: func() standIn {
+	{kind: "spread", options: `public_key: "${SPREAD_KEY}", private_key: "${CRM_SECRET}"`, address: "base_url", fake: func() standIn {
 		s := spreadtest.New("public", secret, nil)
 		return standIn{s, func() (int, int) { return s.Counts().Orders, s.Counts().Refused }}
 	}},
-	{kind: config.KindGA4, options: `measurement_id: G-ABC1234567, api_secret: "${CRM_SECRET}", user_data: true`, address: "base_url", hashes: true, fake: func() standIn {
+	{kind: "ga4", options: `measurement_id: G-ABC1234567, api_secret: "${CRM_SECRET}", user_data: true`, address: "base_url", hashes: true, fake: func() standIn {
 		s := ga4test.New(ga4test.Options{MeasurementID: "G-ABC1234567", APISecret: secret})
 		return standIn{s, func() (int, int) { return s.Counts().Events, s.Counts().Refused }}
 	}},
-	{kind: config.KindMeta, options: `dataset_id: "1234567890", access_token: "${CRM_SECRET}"`, address: "base_url", hashes: true, fake: func() standIn {
+	{kind: "meta", options: `dataset_id: "1234567890", access_token: "${CRM_SECRET}"`, address: "base_url", hashes: true, fake: func() standIn {
 		s := metatest.New("1234567890", secret, nil)
 		return standIn{s, func() (int, int) { return s.Counts().Events, s.Counts().Refused }}
 	}},
-	{kind: config.KindTikTok, options: `event_source_id: CABC123, access_token: "${CRM_SECRET}"`, address: "base_url", hashes: true, fake: func() standIn {
+	{kind: "tiktok", options: `event_source_id: CABC123, access_token: "${CRM_SECRET}"`, address: "base_url", hashes: true, fake: func() standIn {
 		s := tiktoktest.New("CABC123", secret, nil)
 		return standIn{s, func() (int, int) { return s.Counts().Events, s.Counts().Refused }}
 	}},
-	{kind: config.KindPinterest, options: `ad_account_id: "549755885175", token: "${CRM_SECRET}"`, address: "base_url", path: "/v5", hashes: true, fake: func() standIn {
+	{kind: "pinterest", options: `ad_account_id: "549755885175", token: "${CRM_SECRET}"`, address: "base_url", path: "/v5", hashes: true, fake: func() standIn {
 		s := pinteresttest.New("549755885175", secret, nil)
 		return standIn{s, func() (int, int) { return s.Counts().Events, s.Counts().Refused + s.Counts().Failed }}
 	}},
-	{kind: config.KindMatomo, options: `site_id: 1, token_auth: "${CRM_SECRET}"`, address: "base_url", hashes: true, fake: func() standIn {
+	{kind: "matomo", options: `site_id: 1, token_auth: "${CRM_SECRET}"`, address: "base_url", hashes: true, fake: func() standIn {
 		s := matomotest.New("1", secret, nil)
 		return standIn{s, func() (int, int) {
 			c := s.Counts()
 			return c.Orders + c.Carts + c.Actions, c.Refused + c.Invalid
 		}}
 	}},
-	{kind: config.KindKlaviyo, options: `api_key: "${CRM_SECRET}"`, address: "base_url", fake: func() standIn {
+	{kind: "klaviyo", options: `api_key: "${CRM_SECRET}"`, address: "base_url", fake: func() standIn {
 		s := klaviyotest.New(secret, nil)
 		return standIn{s, func() (int, int) {
 			c := s.Counts()
 			return c.Events + c.Subscribed + c.Unsubscribed, c.Refused
 		}}
 	}},
-	{kind: config.KindMicrosoftUET, options: `tag_id: "187000000", token: "${CRM_SECRET}"`, address: "base_url", path: "/v1", hashes: true, fake: func() standIn {
+	{kind: "microsoft_uet", options: `tag_id: "187000000", token: "${CRM_SECRET}"`, address: "base_url", path: "/v1", hashes: true, fake: func() standIn {
 		s := microsoftuettest.New("187000000", secret, nil)
 		return standIn{s, func() (int, int) { return s.Counts().Events, s.Counts().Refused + s.Counts().Failed }}
 	}},
-	{kind: config.KindSnowplow, address: "base_url", hashes: true, fake: func() standIn {
+	{kind: "snowplow", address: "base_url", hashes: true, fake: func() standIn {
 		s := snowplowtest.New(snowplowtest.Options{})
 		return standIn{s, func() (int, int) { return s.Counts().Events, s.Counts().Refused + s.Counts().Failed }}
 	}},
-	{kind: config.KindWebhook, options: `secret: "${CRM_SECRET}", deduplicates: true, allow_private: true`, address: "url", fake: func() standIn {
+	{kind: "webhook", options: `secret: "${CRM_SECRET}", deduplicates: true, allow_private: true`, address: "url", fake: func() standIn {
 		s, err := webhooktest.New(nil, secret)
 		if err != nil {
 			panic(err) // the secret is a constant
@@ -108,7 +111,7 @@ func (p provider) configured(t *testing.T, url string) (config.Destination, dest
 	t.Helper()
 	values := map[string]string{"CRM_SECRET": secret, "SPREAD_KEY": "public", "DATABASE_URL": "postgres://nobody@127.0.0.1:1/none"}
 	text := "database: {url: \"${DATABASE_URL}\"}\ndestinations:\n" + p.yaml("one", url)
-	cfg, err := config.Parse("kvit.yaml", []byte(text), func(name string) string { return values[name] })
+	cfg, err := config.Parse("kvit.yaml", []byte(text), func(name string) string { return values[name] }, kinds)
 	require.NoError(t, err, p.kind)
 	adapter, err := adapterOf(cfg.Destinations[0], slog.New(slog.DiscardHandler))
 	require.NoError(t, err, p.kind)
@@ -118,22 +121,38 @@ func (p provider) configured(t *testing.T, url string) (config.Destination, dest
 // The providers above are all that a configuration can name.
 func TestProvidersAreAll(t *testing.T) {
 	t.Parallel()
-	_, err := config.Parse("kvit.yaml", []byte("destinations: {one: {kind: none-of-them}}"), func(string) string { return "" })
-	require.Error(t, err)
-	_, rest, ok := strings.Cut(err.Error(), "must be ")
-	require.True(t, ok, err)
-	list, _, _ := strings.Cut(rest, "\n")
-	var kinds []string
-	for word := range strings.FieldsFuncSeq(list, func(r rune) bool { return r == ',' || r == ' ' }) {
-		if word != "or" {
-			kinds = append(kinds, word)
-		}
+	_, err := config.Parse("kvit.yaml", []byte("destinations: {one: {kind: none-of-them}}"), func(string) string { return "" }, kinds)
+	require.EqualError(t, err, "kvit.yaml:1: database.url: is missing: write it here or set $DATABASE_URL\n"+
+		"kvit.yaml:1: destinations.one.kind: must be spread, ga4, meta, tiktok, pinterest, matomo, klaviyo, microsoft_uet, snowplow or webhook")
+	var named []string
+	for _, k := range kinds {
+		named = append(named, k.Name)
 	}
 	var known []string
 	for _, p := range providers {
 		known = append(known, p.kind)
 	}
-	require.Equal(t, kinds, known)
+	require.Equal(t, named, known)
+}
+
+// TestProvidersNeverPrintSecrets: a configured destination does not show its secrets, however it is printed.
+func TestProvidersNeverPrintSecrets(t *testing.T) {
+	t.Parallel()
+	for _, p := range providers {
+		configured, _ := p.configured(t, "https://provider.example.com")
+		var logged bytes.Buffer
+		slog.New(slog.NewTextHandler(&logged, nil)).Info("x", "settings", configured.Settings, "destination", configured)
+		encoded, err := json.Marshal(configured)
+		require.NoError(t, err)
+		texts := []string{logged.String(), string(encoded)}
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
+			texts = append(texts, fmt.Sprintf(verb, configured))
+		}
+		for _, text := range texts {
+			require.NotContains(t, text, secret, p.kind)
+			require.NotContains(t, text, hex.EncodeToString([]byte(secret)), p.kind)
+		}
+	}
 }
 
 // listener remembers what comes to the one behind it.

@@ -399,7 +399,7 @@ destinations:
     api_secret: ${CRM_SECRET}
     deletion: {property_id: "123456", credentials: "${ACCOUNT}"}
   crm: {kind: webhook, url: "https://hooks.example/kvit", secret: "${CRM_SECRET}", deduplicates: true}
-`), func(name string) string { return values[name] })
+`), func(name string) string { return values[name] }, kinds)
 	require.NoError(t, err)
 	found := map[string]bool{}
 	for _, r := range recipientsIn(cfg.Destinations, slog.New(slog.DiscardHandler)) {
@@ -407,7 +407,7 @@ destinations:
 		require.NoError(t, err)
 		_, tellable := destination.RedactorOf(adapter)
 		require.True(t, tellable, r.Name)
-		found[r.Name] = r.FindsByBrowser
+		found[r.Name] = adapter.Traits().FindsByClientID
 	}
 	require.Equal(t, map[string]bool{"browsers": true, "crm": false}, found)
 }

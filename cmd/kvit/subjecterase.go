@@ -97,15 +97,11 @@ func recipientsIn(destinations []config.Destination, logger *slog.Logger) []eras
 	var list []erasure.Recipient
 	for _, d := range destinations {
 		list = append(list, erasure.Recipient{
-			Name: d.Name, FindsByBrowser: findsByBrowser(d),
-			Adapter: func() (destination.Destination, error) { return adapterOf(d, logger) },
+			Name: d.Name, Adapter: func() (destination.Destination, error) { return adapterOf(d, logger) },
 		})
 	}
 	return list
 }
-
-// findsByBrowser tells of providers that know a person by what their browsers are called.
-func findsByBrowser(d config.Destination) bool { return d.Kind == config.KindGA4 }
 
 func printForgotten(w io.Writer, r erasure.SubjectResult) {
 	if r.DryRun {

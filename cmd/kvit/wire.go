@@ -74,33 +74,16 @@ func laneOf(d config.Destination, adapter destination.Destination) jobs.Lane {
 	return lane
 }
 
-// adapterOf copies a destination's values into its adapter's own options.
+// adapterOf makes the adapter of a configured destination.
 func adapterOf(d config.Destination, logger *slog.Logger) (destination.Destination, error) {
-	client := destination.ClientOptions{Timeout: d.Timeout, MaxConns: d.Concurrency}
-	switch c := d.Settings.(type) {
-	case *config.Spread:
-		return spreadOf(c, client, logger)
-	case *config.Matomo:
-		return matomoOf(c, d.EventNames, client)
-	case *config.Klaviyo:
-		return klaviyoOf(c, d.EventNames, client)
-	case *config.Pinterest:
-		return pinterestOf(c, d.EventNames, client)
-	case *config.GA4:
-		return ga4Of(c, d.EventNames, client)
-	case *config.MicrosoftUET:
-		return microsoftUETOf(c, d.EventNames, client)
-	case *config.Snowplow:
-		return snowplowOf(c, d.EventNames, client)
-	case *config.Meta:
-		return metaOf(c, d.EventNames, client)
-	case *config.TikTok:
-		return tiktokOf(c, d.EventNames, client)
-	case *config.Webhook:
-		return webhookOf(c, client)
-	default:
+	settings, ok := d.Settings.(destination.Settings)
+	if !ok {
 		return nil, fmt.Errorf("kind %q has no adapter", d.Kind)
 	}
+	return settings.Make(destination.Common{
+		Events: d.EventNames, Logger: logger,
+		HTTP: destination.ClientOptions{Timeout: d.Timeout, MaxConns: d.Concurrency},
+	})
 }
 
 // shopOrders is the shop's orders table for the store; nil if it is not configured.

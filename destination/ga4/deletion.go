@@ -8,24 +8,22 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 	"time"
 
 	"github.com/tidwall/gjson"
 
+	"kvit/config"
 	"kvit/destination"
 )
 
 // Deletion is what it takes to have Google delete the data of a person. It is left empty, or has both
 // PropertyID and Credentials.
 type Deletion struct {
-	PropertyID  string // digits: the property that the stream belongs to
-	Credentials string // the JSON key of a service account that may edit the property
-	BaseURL     string // default https://analyticsadmin.googleapis.com
+	PropertyID  string        // digits: the property that the stream belongs to
+	Credentials config.Secret // the JSON key of a service account that may edit the property
+	BaseURL     string        // default https://analyticsadmin.googleapis.com
 }
-
-var propertyID = regexp.MustCompile(`^[0-9]{1,20}$`)
 
 // deleter makes the calls of the Admin API
 // (https://developers.google.com/analytics/devguides/config/admin/v1/rest/v1alpha/properties/submitUserDeletion).
@@ -36,10 +34,10 @@ type deleter struct {
 }
 
 func newDeleter(d Deletion, options destination.ClientOptions) (*deleter, error) {
-	if !propertyID.MatchString(d.PropertyID) {
+	if propertyID(d.PropertyID) != "" {
 		return nil, errors.New("property_id: must be the digits of a property's id")
 	}
-	account, err := readAccount(d.Credentials)
+	account, err := readAccount(d.Credentials.Reveal())
 	if err != nil {
 		return nil, fmt.Errorf("credentials: %w", err)
 	}

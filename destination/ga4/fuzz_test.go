@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"kvit/config"
 	"kvit/destination"
 )
 
@@ -50,7 +51,7 @@ func FuzzEncode(f *testing.F) {
 	}
 	f.Add("order_paid", "", []byte(`null`))
 	f.Add("custom:\xff", "\xff", []byte("{\"client\": {\"ga_client_id\": \"\xff\"}}"))
-	g, err := New(Options{MeasurementID: "G-1", APISecret: "s", UserData: true, WithoutClientID: Derive, Params: map[string]string{"a": "custom.a", "b": "custom.b"}})
+	g, err := New(Options{MeasurementID: "G-1", APISecret: config.NewSecret("s"), UserData: true, WithoutClientID: Derive, Params: map[string]string{"a": "custom.a", "b": "custom.b"}})
 	require.NoError(f, err)
 	f.Fuzz(func(t *testing.T, name, ref string, raw []byte) {
 		payload, rejected := destination.ParsePayload(name, raw)

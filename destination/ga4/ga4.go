@@ -68,7 +68,8 @@ func (g *GA4) Traits() destination.Traits {
 		CountedAgain: slices.DeleteFunc(slices.Clone(events), func(event string) bool {
 			return slices.Contains(once, event)
 		}),
-		Batch: destination.Limits{Events: maxEvents, Bytes: maxBytes},
+		FindsByClientID: true,
+		Batch:           destination.Limits{Events: maxEvents, Bytes: maxBytes},
 	}
 }
 

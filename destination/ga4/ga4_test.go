@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"kvit/config"
 	"kvit/destination"
 	"kvit/destination/destinationtest"
 	"kvit/destination/ga4"
@@ -30,7 +31,7 @@ func newServer() *ga4test.Server {
 
 func newGA4(t testing.TB, options ga4.Options) *ga4.GA4 {
 	t.Helper()
-	options.MeasurementID, options.APISecret = streamID, secret
+	options.MeasurementID, options.APISecret = streamID, config.NewSecret(secret)
 	g, err := ga4.New(options)
 	require.NoError(t, err)
 	return g
@@ -393,7 +394,7 @@ func TestNewNamesTheWrongOption(t *testing.T) {
 		want   string
 	}{
 		"Stream":   {func(o *ga4.Options) { o.MeasurementID = "1234567" }, "measurement_id: must be the G-… of a web data stream"},
-		"Secret":   {func(o *ga4.Options) { o.APISecret = "" }, "api_secret: is required"},
+		"Secret":   {func(o *ga4.Options) { o.APISecret = config.Secret{} }, "api_secret: is required"},
 		"Region":   {func(o *ga4.Options) { o.Region = "us" }, "region: must be eu or global"},
 		"ClientID": {func(o *ga4.Options) { o.WithoutClientID = "guess" }, "without_client_id: must be skip or derive"},
 		"Base":     {func(o *ga4.Options) { o.BaseURL = "http://ga.example.com" }, "base_url: must begin with https://"},
@@ -419,7 +420,7 @@ func TestNewNamesTheWrongOption(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			options := ga4.Options{MeasurementID: streamID, APISecret: secret}
+			options := ga4.Options{MeasurementID: streamID, APISecret: config.NewSecret(secret)}
 			test.change(&options)
 			_, err := ga4.New(options)
 			require.EqualError(t, err, test.want)

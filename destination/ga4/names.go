@@ -59,7 +59,7 @@ func isReserved(name string) bool {
 
 func nameProblem(_, name string) string {
 	switch {
-	case !nameForm.MatchString(name):
+	case !plainName.MatchString(name):
 		return "must be up to 40 letters, digits and _, beginning with a letter"
 	case isReserved(name):
 		return "is reserved by Google"
@@ -71,7 +71,7 @@ func nameProblem(_, name string) string {
 // count as revenue, and have to be named in the configuration.
 func ownName(name string) string {
 	plain := strings.Map(func(r rune) rune {
-		if r < 0x80 && nameForm.MatchString("a"+string(r)) {
+		if r < 0x80 && plainName.MatchString("a"+string(r)) {
 			return r
 		}
 		return '_'

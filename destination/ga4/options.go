@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 
+	"kvit/config"
 	"kvit/destination"
 )
 
@@ -29,7 +30,7 @@ const MaxParams = 10
 // Options are the settings of a GA4. What is empty takes the default, where one is named.
 type Options struct {
 	MeasurementID   string            // G-…, of the web data stream
-	APISecret       string            // of the same stream
+	APISecret       config.Secret     // of the same stream
 	Region          string            // EU (default) or Global
 	BaseURL         string            // instead of the region's address
 	AdPurpose       string            // the purpose that lets Google use events for advertising; default marketing
@@ -48,12 +49,11 @@ var addresses = map[string]string{
 	Global: "https://www.google-analytics.com",
 }
 
-var (
-	measurementID = regexp.MustCompile(`^G-[A-Z0-9]{1,30}$`)
-	// nameForm is Google's rule for names of events and parameters
-	// (https://support.google.com/analytics/answer/9267744).
-	nameForm = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,39}$`)
-)
+// nameForm is Google's rule for names of events and parameters
+// (https://support.google.com/analytics/answer/9267744).
+const nameForm = `[A-Za-z][A-Za-z0-9_]{0,39}`
+
+var plainName = regexp.MustCompile(`^` + nameForm + `$`)
 
 // settings are Options that were checked and filled in.
 type settings struct {
@@ -94,9 +94,9 @@ func newSettings(options Options) (settings, error) {
 
 func (s *settings) check() error {
 	switch {
-	case !measurementID.MatchString(s.MeasurementID):
+	case measurementID(s.MeasurementID) != "":
 		return errors.New("measurement_id: must be the G-… of a web data stream")
-	case s.APISecret == "":
+	case !s.APISecret.IsSet():
 		return errors.New("api_secret: is required")
 	case addresses[s.Region] == "":
 		return fmt.Errorf("region: must be %s or %s", EU, Global)
@@ -123,6 +123,6 @@ func checkParams(params map[string]string) error {
 
 // address is where a request goes: path is collect or debug. It holds the secret, as Google wants it.
 func (s *settings) address(path string) string {
-	query := url.Values{"measurement_id": {s.MeasurementID}, "api_secret": {s.APISecret}}
+	query := url.Values{"measurement_id": {s.MeasurementID}, "api_secret": {s.APISecret.Reveal()}}
 	return s.BaseURL + path + "?" + query.Encode()
 }

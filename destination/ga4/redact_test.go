@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"kvit/config"
 	"kvit/destination"
 	"kvit/destination/destinationtest"
 	"kvit/destination/ga4"
@@ -30,7 +31,7 @@ func setupDeletion(t *testing.T, options ga4.Options, fail func(path string) ga4
 	t.Helper()
 	server := ga4test.NewDeletions(propertyID, fail)
 	url := listen(t, server)
-	options.Deletion = ga4.Deletion{PropertyID: propertyID, Credentials: ga4test.Credentials(url), BaseURL: url}
+	options.Deletion = ga4.Deletion{PropertyID: propertyID, Credentials: config.NewSecret(ga4test.Credentials(url)), BaseURL: url}
 	return newGA4(t, options), server
 }
 
@@ -43,7 +44,7 @@ func TestRedactConformance(t *testing.T) {
 		destinationtest.RunRedact(t, destinationtest.RedactHarness{
 			New: func(t *testing.T, baseURL string, client destination.ClientOptions) destination.Redactor {
 				return newGA4(t, ga4.Options{
-					Deletion: ga4.Deletion{PropertyID: propertyID, Credentials: ga4test.Credentials(tokens), BaseURL: baseURL}, HTTP: client,
+					Deletion: ga4.Deletion{PropertyID: propertyID, Credentials: config.NewSecret(ga4test.Credentials(tokens)), BaseURL: baseURL}, HTTP: client,
 				})
 			},
 			Success: server.ServeHTTP,
@@ -200,7 +201,7 @@ func TestToken(t *testing.T) {
 				w.WriteHeader(test.status)
 				_, _ = io.WriteString(w, test.body)
 			}))
-			g := newGA4(t, ga4.Options{Deletion: ga4.Deletion{PropertyID: propertyID, Credentials: ga4test.Credentials(url), BaseURL: url}})
+			g := newGA4(t, ga4.Options{Deletion: ga4.Deletion{PropertyID: propertyID, Credentials: config.NewSecret(ga4test.Credentials(url)), BaseURL: url}})
 			code, err := g.Redact(t.Context(), destinationtest.Redaction())
 			require.Equal(t, test.want, err)
 			require.Equal(t, test.status, code)
@@ -230,21 +231,21 @@ func TestNewNamesTheWrongDeletion(t *testing.T) {
 		deletion ga4.Deletion
 		want     string
 	}{
-		"NoProperty":    {ga4.Deletion{Credentials: valid}, "deletion: property_id: must be the digits of a property's id"},
-		"Stream":        {ga4.Deletion{PropertyID: "G-ABC1234567", Credentials: valid}, "deletion: property_id: must be the digits of a property's id"},
+		"NoProperty":    {ga4.Deletion{Credentials: config.NewSecret(valid)}, "deletion: property_id: must be the digits of a property's id"},
+		"Stream":        {ga4.Deletion{PropertyID: "G-ABC1234567", Credentials: config.NewSecret(valid)}, "deletion: property_id: must be the digits of a property's id"},
 		"NoCredentials": {ga4.Deletion{PropertyID: propertyID}, wrong},
-		"Token":         {ga4.Deletion{PropertyID: propertyID, Credentials: "ya29.example"}, wrong},
-		"User":          {ga4.Deletion{PropertyID: propertyID, Credentials: strings.Replace(valid, "service_account", "authorized_user", 1)}, wrong},
-		"NoEmail":       {ga4.Deletion{PropertyID: propertyID, Credentials: strings.Replace(valid, "client_email", "client_id", 1)}, wrong},
-		"NoPEM":         {ga4.Deletion{PropertyID: propertyID, Credentials: strings.Replace(valid, "BEGIN PRIVATE KEY", "BEGIN", 1)}, wrong},
-		"NoKey":         {ga4.Deletion{PropertyID: propertyID, Credentials: strings.Replace(valid, "PRIVATE KEY-----\\nMII", "PRIVATE KEY-----\\nAAA", 1)}, wrong},
-		"TokenURI": {ga4.Deletion{PropertyID: propertyID, Credentials: ga4test.Credentials("http://oauth2.example.com")},
+		"Token":         {ga4.Deletion{PropertyID: propertyID, Credentials: config.NewSecret("ya29.example")}, wrong},
+		"User":          {ga4.Deletion{PropertyID: propertyID, Credentials: config.NewSecret(strings.Replace(valid, "service_account", "authorized_user", 1))}, wrong},
+		"NoEmail":       {ga4.Deletion{PropertyID: propertyID, Credentials: config.NewSecret(strings.Replace(valid, "client_email", "client_id", 1))}, wrong},
+		"NoPEM":         {ga4.Deletion{PropertyID: propertyID, Credentials: config.NewSecret(strings.Replace(valid, "BEGIN PRIVATE KEY", "BEGIN", 1))}, wrong},
+		"NoKey":         {ga4.Deletion{PropertyID: propertyID, Credentials: config.NewSecret(strings.Replace(valid, "PRIVATE KEY-----\\nMII", "PRIVATE KEY-----\\nAAA", 1))}, wrong},
+		"TokenURI": {ga4.Deletion{PropertyID: propertyID, Credentials: config.NewSecret(ga4test.Credentials("http://oauth2.example.com"))},
 			"deletion: credentials: token_uri: must begin with https://"},
-		"Base": {ga4.Deletion{PropertyID: propertyID, Credentials: valid, BaseURL: "http://admin.example.com"}, "deletion: base_url: must begin with https://"},
+		"Base": {ga4.Deletion{PropertyID: propertyID, Credentials: config.NewSecret(valid), BaseURL: "http://admin.example.com"}, "deletion: base_url: must begin with https://"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := ga4.New(ga4.Options{MeasurementID: streamID, APISecret: secret, Deletion: test.deletion})
+			_, err := ga4.New(ga4.Options{MeasurementID: streamID, APISecret: config.NewSecret(secret), Deletion: test.deletion})
 			require.EqualError(t, err, test.want)
 		})
 	}
@@ -254,6 +255,6 @@ func TestNewNamesTheWrongDeletion(t *testing.T) {
 func TestTokenURIHasADefault(t *testing.T) {
 	t.Parallel()
 	credentials := strings.Replace(ga4test.Credentials("https://oauth2.example.com"), "token_uri", "other_uri", 1)
-	g := newGA4(t, ga4.Options{Deletion: ga4.Deletion{PropertyID: propertyID, Credentials: credentials}})
+	g := newGA4(t, ga4.Options{Deletion: ga4.Deletion{PropertyID: propertyID, Credentials: config.NewSecret(credentials)}})
 	require.True(t, g.CanRedact())
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/tidwall/gjson"
 
+	"kvit/config"
 	"kvit/destination"
 )
 
@@ -18,7 +19,7 @@ func FuzzCall(f *testing.F) {
 	f.Add("newsletter_optin", "", []byte(`{"customer": {"email": "a@example.com"}, "optin": {"email": true}}`))
 	f.Add("custom:x", "", []byte(`{"customer": {"id": "1"}, "custom": {"a": 1e400, "a": [null, -0.0]}}`))
 	f.Add("search", "", []byte(`{"client": {"klaviyo_id": "k"}, "search": {"term": "\ud800"}}`))
-	s, err := newSettings(Options{APIKey: "a", ListID: "b"})
+	s, err := newSettings(Options{APIKey: config.NewSecret("a"), ListID: "b"})
 	require.NoError(f, err)
 	f.Fuzz(func(t *testing.T, name, ref string, raw []byte) {
 		payload, rejected := destination.ParsePayload(name, raw)

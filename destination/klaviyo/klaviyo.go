@@ -77,7 +77,7 @@ func (k *Klaviyo) do(ctx context.Context, method, path string, body []byte) (des
 	if err != nil {
 		return destination.Answer{}, &destination.Error{Kind: destination.Misconfigured, Reason: "the address cannot be used"}
 	}
-	req.Header.Set("Authorization", "Klaviyo-API-Key "+k.APIKey)
+	req.Header.Set("Authorization", "Klaviyo-API-Key "+k.APIKey.Reveal())
 	req.Header.Set("Revision", k.Revision)
 	req.Header.Set("Accept", mediaType)
 	if body != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/tidwall/gjson"
 
+	"kvit/config"
 	"kvit/destination"
 	"kvit/destination/destinationtest"
 	"kvit/destination/klaviyo"
@@ -36,7 +37,7 @@ func at(t *testing.T, handler http.Handler, options klaviyo.Options) *klaviyo.Kl
 	t.Helper()
 	listening := httptest.NewServer(handler)
 	t.Cleanup(listening.Close)
-	options.BaseURL, options.APIKey = listening.URL, apiKey
+	options.BaseURL, options.APIKey = listening.URL, config.NewSecret(apiKey)
 	k, err := klaviyo.New(options)
 	require.NoError(t, err)
 	return k
@@ -77,7 +78,7 @@ func TestConformance(t *testing.T) {
 			t.Parallel()
 			destinationtest.Run(t, destinationtest.Harness{
 				New: func(t *testing.T, baseURL string, client destination.ClientOptions) destination.Destination {
-					k, err := klaviyo.New(klaviyo.Options{APIKey: apiKey, ListID: "Y6nRLr", Events: changes, BaseURL: baseURL, HTTP: client})
+					k, err := klaviyo.New(klaviyo.Options{APIKey: config.NewSecret(apiKey), ListID: "Y6nRLr", Events: changes, BaseURL: baseURL, HTTP: client})
 					require.NoError(t, err)
 					return k
 				},
@@ -380,15 +381,15 @@ func TestOptions(t *testing.T) {
 	t.Parallel()
 	for want, options := range map[string]klaviyo.Options{
 		"api_key: is required":                            {},
-		"api_key: must be visible ASCII characters":       {APIKey: "a\nb"},
-		"revision: must be a date written YYYY-MM-DD":     {APIKey: "a", Revision: "latest"},
-		"list_id: is not the id of a list":                {APIKey: "a", ListID: "a/b"},
-		"base_url: must begin with https://":              {APIKey: "a", BaseURL: "http://example.com"},
-		"events.order_paidd: is not the name of an event": {APIKey: "a", Events: map[string]string{"order_paidd": "X"}},
-		"events.order_paid: * is for custom events only":  {APIKey: "a", Events: map[string]string{"order_paid": "*"}},
-		"events: order_placed and order_paid must not both be a sale, or have the same name, which would count an order twice": {APIKey: "a", Events: map[string]string{"order_paid": "Placed Order"}},
-		"events.search: must be shorter than 128 characters":                                                                   {APIKey: "a", Events: map[string]string{"search": strings.Repeat("x", 128)}},
-		"events.sms_optin: leave it out instead, or give it the name of a metric":                                              {APIKey: "a", Events: map[string]string{"sms_optin": "(subscribe)"}},
+		"api_key: must be visible ASCII characters":       {APIKey: config.NewSecret("a\nb")},
+		"revision: must be a date written YYYY-MM-DD":     {APIKey: config.NewSecret("a"), Revision: "latest"},
+		"list_id: is not the id of a list":                {APIKey: config.NewSecret("a"), ListID: "a/b"},
+		"base_url: must begin with https://":              {APIKey: config.NewSecret("a"), BaseURL: "http://example.com"},
+		"events.order_paidd: is not the name of an event": {APIKey: config.NewSecret("a"), Events: map[string]string{"order_paidd": "X"}},
+		"events.order_paid: * is for custom events only":  {APIKey: config.NewSecret("a"), Events: map[string]string{"order_paid": "*"}},
+		"events: order_placed and order_paid must not both be a sale, or have the same name, which would count an order twice": {APIKey: config.NewSecret("a"), Events: map[string]string{"order_paid": "Placed Order"}},
+		"events.search: must be shorter than 128 characters":                                                                   {APIKey: config.NewSecret("a"), Events: map[string]string{"search": strings.Repeat("x", 128)}},
+		"events.sms_optin: leave it out instead, or give it the name of a metric":                                              {APIKey: config.NewSecret("a"), Events: map[string]string{"sms_optin": "(subscribe)"}},
 	} {
 		_, err := klaviyo.New(options)
 		require.EqualError(t, err, want)

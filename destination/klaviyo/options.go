@@ -4,10 +4,10 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 	"unicode/utf8"
 
+	"kvit/config"
 	"kvit/destination"
 )
 
@@ -15,9 +15,11 @@ import (
 // two years (https://developers.klaviyo.com/en/docs/api_versioning_and_deprecation_policy).
 const DefaultRevision = "2026-07-15"
 
+const defaultBaseURL = "https://a.klaviyo.com"
+
 // Options are the settings of a Klaviyo. What is empty takes the default, where one is named.
 type Options struct {
-	APIKey   string            // a private key
+	APIKey   config.Secret     // a private key
 	Revision string            // the revision header; default DefaultRevision
 	ListID   string            // the list that opt-ins join; empty: none, and the account's own setting decides on double opt-in
 	Events   map[string]string // changes to the default metrics
@@ -48,23 +50,18 @@ type settings struct {
 	mapping destination.Mapping
 }
 
-var (
-	revisionForm = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}(\.[a-z0-9-]+)?$`)
-	listForm     = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
-)
-
 func newSettings(options Options) (settings, error) {
 	s := settings{Options: options}
 	s.Revision = cmp.Or(s.Revision, DefaultRevision)
-	s.BaseURL = strings.TrimSuffix(cmp.Or(s.BaseURL, "https://a.klaviyo.com"), "/")
+	s.BaseURL = strings.TrimSuffix(cmp.Or(s.BaseURL, defaultBaseURL), "/")
 	switch {
-	case s.APIKey == "":
+	case !s.APIKey.IsSet():
 		return settings{}, errors.New("api_key: is required")
-	case !destination.IsVisibleASCII(s.APIKey):
+	case !destination.IsVisibleASCII(s.APIKey.Reveal()):
 		return settings{}, errors.New("api_key: must be visible ASCII characters")
-	case !revisionForm.MatchString(s.Revision):
+	case apiRevision(s.Revision) != "":
 		return settings{}, errors.New("revision: must be a date written YYYY-MM-DD")
-	case s.ListID != "" && !listForm.MatchString(s.ListID):
+	case s.ListID != "" && listID(s.ListID) != "":
 		return settings{}, errors.New("list_id: is not the id of a list")
 	}
 	var err error

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"kvit/config"
 	"kvit/destination"
 	"kvit/destination/destinationtest"
 	"kvit/destination/klaviyo"
@@ -28,7 +29,7 @@ func TestRedactConformance(t *testing.T) {
 			t.Parallel()
 			destinationtest.RunRedact(t, destinationtest.RedactHarness{
 				New: func(t *testing.T, baseURL string, client destination.ClientOptions) destination.Redactor {
-					k, err := klaviyo.New(klaviyo.Options{APIKey: apiKey, BaseURL: baseURL, HTTP: client})
+					k, err := klaviyo.New(klaviyo.Options{APIKey: config.NewSecret(apiKey), BaseURL: baseURL, HTTP: client})
 					require.NoError(t, err)
 					return k
 				},

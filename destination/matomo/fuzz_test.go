@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"kvit/config"
 	"kvit/destination"
 )
 
@@ -17,7 +18,7 @@ func FuzzEncode(f *testing.F) {
 	f.Add("cart_updated", "", []byte(`{"cart": {"items": []}, "client": {"ip": "fe80::1%\"&"}}`))
 	f.Add("search", "", []byte(`{"search": {"term": "\ud800\u2028"}, "client": {"matomo_id": "0123456789abcdef"}}`))
 	f.Add("custom:a/b", "", []byte(`null`))
-	m, err := New(Options{BaseURL: "https://matomo.example.com", SiteID: 1, TokenAuth: "a\"b"})
+	m, err := New(Options{BaseURL: "https://matomo.example.com", SiteID: 1, TokenAuth: config.NewSecret("a\"b")})
 	require.NoError(f, err)
 	f.Fuzz(func(t *testing.T, name, ref string, raw []byte) {
 		payload, rejected := destination.ParsePayload(name, raw)

@@ -98,7 +98,7 @@ func (m *Matomo) SendBatch(ctx context.Context, items []destination.Encoded) ([]
 }
 
 func (m *Matomo) body(items []destination.Encoded) []byte {
-	return destination.Join(`{"requests":[`, items, `],"token_auth":`+string(destination.JSON(m.TokenAuth))+"}")
+	return destination.Join(`{"requests":[`, items, `],"token_auth":`+string(destination.JSON(m.TokenAuth.Reveal()))+"}")
 }
 
 // Prove asks the Reporting API for the site, with the token in the body.
@@ -114,7 +114,7 @@ func (m *Matomo) Prove(ctx context.Context) (string, error) {
 func (m *Matomo) seesSite(ctx context.Context) *destination.Error {
 	call := url.Values{
 		"module": {"API"}, "method": {"SitesManager.getSiteFromId"}, "format": {"JSON"},
-		"idSite": {m.settings.site}, "token_auth": {m.TokenAuth},
+		"idSite": {m.settings.site}, "token_auth": {m.TokenAuth.Reveal()},
 	}
 	answer, failed := m.post(ctx, "/index.php", "application/x-www-form-urlencoded", []byte(call.Encode()))
 	if failed != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"kvit/config"
 	"kvit/destination"
 	"kvit/destination/destinationtest"
 	"kvit/destination/matomo"
@@ -24,7 +25,7 @@ const janesOrder = `{"customer": {"id": "cust-1042", "email": "jane.doe@example.
   "items": [{"sku": "SKU-9", "name": "Teapot <large> & \"lid\"", "category": "Kitchen", "quantity": 2.0, "unit_price": "299.00"}, {"name": "Cup"}, {"quantity": 1}]},
  "client": {"ip": "2001:db8::1", "user_agent": "Example/1.0", "matomo_id": "0123456789ABCDEF", "page_url": "https://shop.example.com/receipt?a=b", "referrer": "https://example.com/"}}`
 
-func options() matomo.Options { return matomo.Options{SiteID: 1, TokenAuth: token} }
+func options() matomo.Options { return matomo.Options{SiteID: 1, TokenAuth: config.NewSecret(token)} }
 
 func at(t *testing.T, handler http.Handler, options matomo.Options) *matomo.Matomo {
 	t.Helper()
@@ -376,7 +377,7 @@ func TestAllInvalid(t *testing.T) {
 		change func(*matomo.Options, *matomotest.Server)
 		kind   destination.Kind
 	}{
-		"WrongToken":   {func(o *matomo.Options, _ *matomotest.Server) { o.TokenAuth = "expired" }, destination.Unauthorized},
+		"WrongToken":   {func(o *matomo.Options, _ *matomotest.Server) { o.TokenAuth = config.NewSecret("expired") }, destination.Unauthorized},
 		"WrongSite":    {func(o *matomo.Options, _ *matomotest.Server) { o.SiteID = 2 }, destination.Unauthorized},
 		"ReportingOff": {func(o *matomo.Options, s *matomotest.Server) { o.SiteID, s.ReportingOff = 2, true }, destination.Misconfigured},
 	} {
@@ -434,7 +435,7 @@ func TestRepeatedOrderIsRefused(t *testing.T) {
 	t.Run("OnButTheTokenIsWrong", func(t *testing.T) {
 		t.Parallel()
 		o := options()
-		o.RepeatedOrderIs400, o.TokenAuth = true, "expired"
+		o.RepeatedOrderIs400, o.TokenAuth = true, config.NewSecret("expired")
 		m, _ := setup(t, o)
 		_, err := m.Send(t.Context(), destinationtest.EventWith(t, "order_paid", janesOrder))
 		require.EqualError(t, err, "Matomo does not show this site_id to this token_auth (HTTP 401)")
@@ -523,13 +524,13 @@ func TestProve(t *testing.T) {
 
 func TestOptions(t *testing.T) {
 	t.Parallel()
-	valid := matomo.Options{BaseURL: "https://matomo.example.com", SiteID: 1, TokenAuth: token}
+	valid := matomo.Options{BaseURL: "https://matomo.example.com", SiteID: 1, TokenAuth: config.NewSecret(token)}
 	for want, change := range map[string]func(*matomo.Options){
 		"base_url: is required": func(o *matomo.Options) { o.BaseURL = "" },
 		"base_url: must be the address without matomo.php, query or fragment": func(o *matomo.Options) { o.BaseURL += "/matomo.php" },
 		"base_url: must begin with https://":                                  func(o *matomo.Options) { o.BaseURL = "http://matomo.example.com" },
 		"site_id: must be a number from 1":                                    func(o *matomo.Options) { o.SiteID = 0 },
-		"token_auth: is required":                                             func(o *matomo.Options) { o.TokenAuth = "" },
+		"token_auth: is required":                                             func(o *matomo.Options) { o.TokenAuth = config.Secret{} },
 		"user_id: must be fallback, always or never":                          func(o *matomo.Options) { o.UserID = "x" },
 		"events.x: is not the name of an event":                               func(o *matomo.Options) { o.Events = map[string]string{"x": "y"} },
 		"events.search: * is for custom events only":                          func(o *matomo.Options) { o.Events = map[string]string{"search": "*"} },

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"kvit/config"
 	"kvit/destination"
 )
 
@@ -24,7 +25,7 @@ type Options struct {
 	BaseURL string // where Matomo is; /matomo.php is added
 	SiteID  int
 	// TokenAuth is the token of a user with write permission on the site.
-	TokenAuth string
+	TokenAuth config.Secret
 	UserID    string // Fallback (default), Always or Never
 	// RepeatedOrderIs400 takes the refusal of a lone order, by status 400 or as invalid, for the answer
 	// to a repeat: for an installation that was seen to answer so.
@@ -79,7 +80,7 @@ func newSettings(options Options) (settings, error) {
 		return settings{}, errors.New("base_url: must be the address without matomo.php, query or fragment")
 	case s.SiteID < 1:
 		return settings{}, errors.New("site_id: must be a number from 1")
-	case s.TokenAuth == "":
+	case !s.TokenAuth.IsSet():
 		return settings{}, errors.New("token_auth: is required")
 	case !slices.Contains([]string{Fallback, Always, Never}, s.UserID):
 		return settings{}, fmt.Errorf("user_id: must be %s, %s or %s", Fallback, Always, Never)

@@ -112,7 +112,7 @@ type head struct {
 func (m *Meta) body(items []destination.Encoded, testCode string) []byte {
 	h := head{TestEventCode: testCode}
 	if m.TokenIn == InBody {
-		h.AccessToken = m.AccessToken
+		h.AccessToken = m.AccessToken.Reveal()
 	}
 	before := strings.TrimSuffix(string(destination.JSON(h)), "}")
 	if before != "{" {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"kvit/config"
 	"kvit/destination"
 	"kvit/destination/destinationtest"
 	"kvit/destination/meta"
@@ -27,7 +28,9 @@ const (
  "order": {"currency": "DKK", "total": "749.00", "items": [{"sku": "SKU-9", "quantity": 1, "unit_price": "299.00"}]}}`
 )
 
-func options() meta.Options { return meta.Options{DatasetID: dataset, AccessToken: token} }
+func options() meta.Options {
+	return meta.Options{DatasetID: dataset, AccessToken: config.NewSecret(token)}
+}
 
 func at(t testing.TB, url string, options meta.Options) *meta.Meta {
 	t.Helper()
@@ -154,7 +157,7 @@ func TestOptions(t *testing.T) {
 	t.Parallel()
 	for want, change := range map[string]func(*meta.Options){
 		"dataset_id: must be the number of a dataset":                          func(o *meta.Options) { o.DatasetID = "12/34" },
-		"access_token: is required":                                            func(o *meta.Options) { o.AccessToken = "" },
+		"access_token: is required":                                            func(o *meta.Options) { o.AccessToken = config.Secret{} },
 		"token_in: must be body or query":                                      func(o *meta.Options) { o.TokenIn = "header" },
 		"api_version: must be a version such as v25.0":                         func(o *meta.Options) { o.APIVersion = "25" },
 		"action_source: must be one of website, app":                           func(o *meta.Options) { o.ActionSource = "shop" },
@@ -375,7 +378,7 @@ func TestSendTest(t *testing.T) {
 func TestWrongToken(t *testing.T) {
 	t.Parallel()
 	options := options()
-	options.AccessToken = "other"
+	options.AccessToken = config.NewSecret("other")
 	m, _ := setup(t, options, nil)
 	_, err := m.Send(t.Context(), destinationtest.Event(t, "order_paid"))
 	var failed *destination.Error

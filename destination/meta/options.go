@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 
+	"kvit/config"
 	"kvit/destination"
 )
 
@@ -26,7 +26,7 @@ var ActionSources = []string{
 // Options are the settings of a Meta. What is empty takes the default, where one is named.
 type Options struct {
 	DatasetID      string // the dataset, formerly pixel
-	AccessToken    string
+	AccessToken    config.Secret
 	TokenIn        string            // InBody (default), or InQuery as Meta's page shows it
 	APIVersion     string            // default v25.0
 	ActionSource   string            // one of ActionSources; default website
@@ -56,6 +56,12 @@ const (
 	addToCart = "AddToCart"
 )
 
+// What Options that are left empty become.
+const (
+	defaultAPIVersion = "v25.0"
+	defaultBaseURL    = "https://graph.facebook.com"
+)
+
 // settings are Options that were checked and filled in.
 type settings struct {
 	Options
@@ -66,9 +72,9 @@ type settings struct {
 func newSettings(options Options) (settings, error) {
 	s := settings{Options: options}
 	s.TokenIn = cmp.Or(s.TokenIn, InBody)
-	s.APIVersion = cmp.Or(s.APIVersion, "v25.0")
+	s.APIVersion = cmp.Or(s.APIVersion, defaultAPIVersion)
 	s.ActionSource = cmp.Or(s.ActionSource, "website")
-	s.BaseURL = strings.TrimSuffix(cmp.Or(s.BaseURL, "https://graph.facebook.com"), "/")
+	s.BaseURL = strings.TrimSuffix(cmp.Or(s.BaseURL, defaultBaseURL), "/")
 	if err := s.check(); err != nil {
 		return settings{}, err
 	}
@@ -82,25 +88,20 @@ func newSettings(options Options) (settings, error) {
 	s.HTTP.AllowPrivate = s.HTTP.AllowPrivate || local
 	s.address = s.BaseURL + "/" + s.APIVersion + "/" + s.DatasetID + "/events"
 	if s.TokenIn == InQuery {
-		s.address += "?access_token=" + url.QueryEscape(s.AccessToken)
+		s.address += "?access_token=" + url.QueryEscape(s.AccessToken.Reveal())
 	}
 	return s, nil
 }
 
-var (
-	datasets = regexp.MustCompile(`^[0-9]{1,20}$`)
-	versions = regexp.MustCompile(`^v[0-9]{1,3}\.[0-9]{1,2}$`)
-)
-
 func (s *settings) check() error {
 	switch {
-	case !datasets.MatchString(s.DatasetID):
+	case datasetID(s.DatasetID) != "":
 		return errors.New("dataset_id: must be the number of a dataset")
-	case s.AccessToken == "":
+	case !s.AccessToken.IsSet():
 		return errors.New("access_token: is required")
 	case s.TokenIn != InBody && s.TokenIn != InQuery:
 		return fmt.Errorf("token_in: must be %s or %s", InBody, InQuery)
-	case !versions.MatchString(s.APIVersion):
+	case graphVersion(s.APIVersion) != "":
 		return errors.New("api_version: must be a version such as v25.0")
 	case !slices.Contains(ActionSources, s.ActionSource):
 		return errors.New("action_source: must be one of " + strings.Join(ActionSources, ", "))

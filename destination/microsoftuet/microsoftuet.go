@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"kvit/config"
 	"kvit/destination"
 )
 
@@ -56,7 +57,7 @@ const maxAge = 7 * 24 * time.Hour
 // Options are the settings of a MicrosoftUET.
 type Options struct {
 	TagID     string            // the id of the UET tag
-	Token     string            // the tag's token for the Conversions API
+	Token     config.Secret     // the tag's token for the Conversions API
 	AdPurpose string            // whose acceptance is adStorageConsent; default DefaultAdPurpose
 	Events    map[string]string // changes to the default mapping; empty: not sent
 	BaseURL   string            // default DefaultBaseURL
@@ -79,9 +80,9 @@ func New(options Options) (*MicrosoftUET, error) {
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("base_url: %w", err)
-	case !isTagID(options.TagID):
+	case tagID(options.TagID) != "":
 		return nil, errors.New("tag_id: must be at most 20 digits")
-	case !destination.IsVisibleASCII(options.Token):
+	case !destination.IsVisibleASCII(options.Token.Reveal()):
 		return nil, errors.New("token: is required, in visible ASCII characters")
 	}
 	events, err := defaults.Changed(options.Events, nil)
@@ -94,15 +95,11 @@ func New(options Options) (*MicrosoftUET, error) {
 	options.HTTP.AllowPrivate = options.HTTP.AllowPrivate || local
 	return &MicrosoftUET{
 		url:     strings.TrimRight(base, "/") + "/" + options.TagID + "/events",
-		token:   options.Token,
+		token:   options.Token.Reveal(),
 		purpose: cmp.Or(options.AdPurpose, DefaultAdPurpose),
 		events:  events,
 		client:  destination.NewClient(options.HTTP),
 	}, nil
-}
-
-func isTagID(id string) bool {
-	return id != "" && len(id) <= 20 && strings.Trim(id, "0123456789") == ""
 }
 
 // Traits gives the events of the mapping. How long a repeat is recognised is not known.

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/tidwall/gjson"
 
+	"kvit/config"
 	"kvit/destination"
 	"kvit/destination/destinationtest"
 	"kvit/destination/microsoftuet"
@@ -27,7 +28,7 @@ const (
 
 func newUET(t *testing.T, baseURL string, change func(*microsoftuet.Options)) *microsoftuet.MicrosoftUET {
 	t.Helper()
-	options := microsoftuet.Options{TagID: tag, Token: token, BaseURL: baseURL + "/v1/"}
+	options := microsoftuet.Options{TagID: tag, Token: config.NewSecret(token), BaseURL: baseURL + "/v1/"}
 	if change != nil {
 		change(&options)
 	}
@@ -270,8 +271,8 @@ func TestNewNamesTheWrongOption(t *testing.T) {
 		"NoTag":    {func(o *microsoftuet.Options) { o.TagID = "" }, "tag_id: must be at most 20 digits"},
 		"TagPath":  {func(o *microsoftuet.Options) { o.TagID = "1/../2" }, "tag_id: must be at most 20 digits"},
 		"TagLong":  {func(o *microsoftuet.Options) { o.TagID = strings.Repeat("1", 21) }, "tag_id: must be at most 20 digits"},
-		"NoToken":  {func(o *microsoftuet.Options) { o.Token = "" }, "token: is required, in visible ASCII characters"},
-		"BadToken": {func(o *microsoftuet.Options) { o.Token = "a\nb" }, "token: is required, in visible ASCII characters"},
+		"NoToken":  {func(o *microsoftuet.Options) { o.Token = config.Secret{} }, "token: is required, in visible ASCII characters"},
+		"BadToken": {func(o *microsoftuet.Options) { o.Token = config.NewSecret("a\nb") }, "token: is required, in visible ASCII characters"},
 		"OwnName":  {func(o *microsoftuet.Options) { o.Events = map[string]string{"search": "*"} }, "events.search: * is for custom events only"},
 		"TwoSales": {func(o *microsoftuet.Options) { o.Events = map[string]string{"order_placed": "purchase"} },
 			"events: order_placed and order_paid must not both be a sale, or have the same name, which would count an order twice"},
@@ -279,7 +280,7 @@ func TestNewNamesTheWrongOption(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			options := microsoftuet.Options{TagID: tag, Token: token}
+			options := microsoftuet.Options{TagID: tag, Token: config.NewSecret(token)}
 			_, err := microsoftuet.New(options)
 			require.NoError(t, err)
 			test.change(&options)
@@ -473,7 +474,7 @@ func FuzzEncode(f *testing.F) {
 	f.Add("page_viewed", "", []byte(`{"customer": {"id": "1"}, "client": {"ip": "192.0.2.7", "user_agent": "<x>\ud800", "page_url": "https://shop.example.com/?q=%zz", "msclkid": "é"}}`))
 	f.Add("custom:pageLoad", "", []byte(`{"customer": {"id": "é", "first_name": "Jane"}}`))
 	f.Add("search", "", []byte(`null`))
-	m, err := microsoftuet.New(microsoftuet.Options{TagID: tag, Token: token})
+	m, err := microsoftuet.New(microsoftuet.Options{TagID: tag, Token: config.NewSecret(token)})
 	require.NoError(f, err)
 	f.Fuzz(func(t *testing.T, name, ref string, raw []byte) {
 		payload, rejected := destination.ParsePayload(name, raw)

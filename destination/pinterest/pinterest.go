@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"kvit/config"
 	"kvit/destination"
 )
 
@@ -57,7 +58,7 @@ const window = time.Hour
 // Options are the settings of a Pinterest.
 type Options struct {
 	AdAccountID string            // at most 18 digits
-	Token       string            // the conversion token
+	Token       config.Secret     // the conversion token
 	Events      map[string]string // changes to the default mapping; empty: not sent
 	BaseURL     string            // default DefaultBaseURL
 	HTTP        destination.ClientOptions
@@ -80,10 +81,10 @@ func New(options Options) (*Pinterest, error) {
 	if err != nil {
 		return nil, fmt.Errorf("base_url: %w", err)
 	}
-	if !isDigits(options.AdAccountID) || len(options.AdAccountID) > 18 {
+	if adAccountID(options.AdAccountID) != "" {
 		return nil, errors.New("ad_account_id: must be at most 18 digits")
 	}
-	if !destination.IsVisibleASCII(options.Token) {
+	if !destination.IsVisibleASCII(options.Token.Reveal()) {
 		return nil, errors.New("token: is required, in visible ASCII characters")
 	}
 	events, err := mappingOf(options.Events)
@@ -93,7 +94,7 @@ func New(options Options) (*Pinterest, error) {
 	options.HTTP.AllowPrivate, options.HTTP.MaxAnswer = options.HTTP.AllowPrivate || local, maxAnswer
 	return &Pinterest{
 		url:    strings.TrimRight(options.BaseURL, "/") + "/ad_accounts/" + options.AdAccountID + "/events",
-		token:  options.Token,
+		token:  options.Token.Reveal(),
 		events: events,
 		client: destination.NewClient(options.HTTP),
 	}, nil

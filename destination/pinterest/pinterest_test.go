@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/tidwall/gjson"
 
+	"kvit/config"
 	"kvit/destination"
 	"kvit/destination/destinationtest"
 	"kvit/destination/pinterest"
@@ -26,7 +27,7 @@ const (
 
 func newPinterest(t *testing.T, baseURL string, change func(*pinterest.Options)) *pinterest.Pinterest {
 	t.Helper()
-	options := pinterest.Options{AdAccountID: account, Token: token, BaseURL: baseURL + "/v5"}
+	options := pinterest.Options{AdAccountID: account, Token: config.NewSecret(token), BaseURL: baseURL + "/v5"}
 	if change != nil {
 		change(&options)
 	}
@@ -251,8 +252,8 @@ func TestNewNamesTheWrongOption(t *testing.T) {
 		"ad_account_id: must be at most 18 digits":         func(o *pinterest.Options) { o.AdAccountID = "" },
 		"ad_account_id: must be at most 18 digits ":        func(o *pinterest.Options) { o.AdAccountID = "1/../2" },
 		"ad_account_id: must be at most 18 digits  ":       func(o *pinterest.Options) { o.AdAccountID = strings.Repeat("1", 19) },
-		"token: is required, in visible ASCII characters":  func(o *pinterest.Options) { o.Token = "" },
-		"token: is required, in visible ASCII characters ": func(o *pinterest.Options) { o.Token = "a\nb" },
+		"token: is required, in visible ASCII characters":  func(o *pinterest.Options) { o.Token = config.Secret{} },
+		"token: is required, in visible ASCII characters ": func(o *pinterest.Options) { o.Token = config.NewSecret("a\nb") },
 		"events: order_placed and order_paid must not both be a sale, or have the same name, which would count an order twice": func(o *pinterest.Options) {
 			o.Events = map[string]string{"order_placed": "checkout"}
 		},
@@ -261,12 +262,12 @@ func TestNewNamesTheWrongOption(t *testing.T) {
 		"events: a custom event's own name is not one that Pinterest knows": func(o *pinterest.Options) { o.Events = map[string]string{"custom:*": destination.OwnName} },
 		"events.order_paid: is not a name that Pinterest knows ":            func(o *pinterest.Options) { o.Events = map[string]string{"order_paid": "Purchase"} },
 	} {
-		options := pinterest.Options{AdAccountID: account, Token: token}
+		options := pinterest.Options{AdAccountID: account, Token: config.NewSecret(token)}
 		change(&options)
 		_, err := pinterest.New(options)
 		require.EqualError(t, err, strings.TrimSpace(want))
 	}
-	_, err := pinterest.New(pinterest.Options{AdAccountID: account, Token: token})
+	_, err := pinterest.New(pinterest.Options{AdAccountID: account, Token: config.NewSecret(token)})
 	require.NoError(t, err)
 }
 
@@ -417,7 +418,7 @@ func TestProve(t *testing.T) {
 	require.Equal(t, "the token may send events to this ad account; Pinterest checked one and recorded nothing", proved)
 	require.Equal(t, pinteresttest.Counts{Requests: 1, Tests: 1}, server.Counts())
 	for want, change := range map[string]func(*pinterest.Options){
-		"the provider did not accept the credentials, code 2 (HTTP 401)":  func(o *pinterest.Options) { o.Token = "other" },
+		"the provider did not accept the credentials, code 2 (HTTP 401)":  func(o *pinterest.Options) { o.Token = config.NewSecret("other") },
 		"the provider did not accept the credentials, code 29 (HTTP 403)": func(o *pinterest.Options) { o.AdAccountID = "1" },
 	} {
 		_, err := newPinterest(t, destinationtest.Serve(t, server), change).Prove(t.Context())
@@ -467,7 +468,7 @@ func FuzzEncode(f *testing.F) {
 	f.Add("cart_updated", "", []byte(`{"client": {"ip": "192.0.2.7", "user_agent": "<x>\ud800"}, "cart": {"items": [{}]}}`))
 	f.Add("custom:vip", "", []byte(`{"customer": {"email": "a@example.com", "language": "é", "address": {"city": "\u00a0", "region": "ßß", "postal_code": "٣"}}}`))
 	f.Add("search", "", []byte(`null`))
-	p, err := pinterest.New(pinterest.Options{AdAccountID: account, Token: token})
+	p, err := pinterest.New(pinterest.Options{AdAccountID: account, Token: config.NewSecret(token)})
 	require.NoError(f, err)
 	f.Fuzz(func(t *testing.T, name, ref string, raw []byte) {
 		payload, rejected := destination.ParsePayload(name, raw)

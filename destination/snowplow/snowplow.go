@@ -11,9 +11,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
 	"strings"
 
+	"kvit/config"
 	"kvit/destination"
 )
 
@@ -30,6 +30,12 @@ const (
 )
 
 const path = "/com.snowplowanalytics.snowplow/tp2"
+
+// What Options that are left empty become.
+const (
+	defaultAppID     = "webshop"
+	defaultNamespace = "kvit"
+)
 
 // Options are the settings of a Snowplow. What is empty takes the default, where one is named.
 type Options struct {
@@ -51,20 +57,18 @@ type Snowplow struct {
 
 var _ destination.Batcher = (*Snowplow)(nil)
 
-var plainName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,100}$`)
-
 // New returns a Snowplow, or an error that names the wrong option.
 func New(options Options) (*Snowplow, error) {
 	s := &Snowplow{Options: options}
-	s.AppID = cmp.Or(s.AppID, "webshop")
-	s.Namespace = cmp.Or(s.Namespace, "kvit")
+	s.AppID = cmp.Or(s.AppID, defaultAppID)
+	s.Namespace = cmp.Or(s.Namespace, defaultNamespace)
 	local, err := destination.CheckAddress(s.BaseURL)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("base_url: %w", err)
-	case !plainName.MatchString(s.AppID):
+	case config.TechnicalName(s.AppID) != "":
 		return nil, errors.New("app_id: must be up to 100 letters, digits and _.-")
-	case !plainName.MatchString(s.Namespace):
+	case config.TechnicalName(s.Namespace) != "":
 		return nil, errors.New("namespace: must be up to 100 letters, digits and _.-")
 	}
 	if s.mapping, err = defaults.Changed(s.Events, nameProblem); err != nil {

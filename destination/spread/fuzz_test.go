@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"kvit/config"
 	"kvit/destination"
 )
 
@@ -21,7 +22,7 @@ func FuzzCall(f *testing.F) {
 	f.Add("newsletter_optin", "", []byte(`{"customer": {"email": "a@example.com"}, "optin": {"email": true}}`))
 	f.Add("account_created", "", []byte(`null`))
 	s, err := newSettings(Options{
-		PublicKey: "a", PrivateKey: "b", CartTrigger: "abandoned_cart", Tags: []string{"t"}, OrderTags: []string{"o"},
+		PublicKey: config.NewSecret("a"), PrivateKey: config.NewSecret("b"), CartTrigger: "abandoned_cart", Tags: []string{"t"}, OrderTags: []string{"o"},
 		CustomFields: map[string]string{"1": "custom.group", "2": "custom"}, Grants: Grants{"A", "B", "C", "D"},
 	})
 	require.NoError(f, err)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"kvit/config"
 	"kvit/destination"
 )
 
@@ -26,19 +27,20 @@ const (
 
 // Options are the settings of a Spread. What is empty takes the default, where one is named.
 type Options struct {
-	PublicKey, PrivateKey string
-	ValidateOn            string // Paid (default) or Registered
-	Identity              string // Email (default) or ExternalID
-	Grants                Grants
-	Tags                  []string          // added to every profile
-	OrderTags             []string          // added to every order
-	CustomFields          map[string]string // SPREAD's numeric field id: dotted path into the payload
-	CartTrigger           string            // technical id of the automation; empty: carts are not sent
-	TimeZone              string            // of order dates, default Europe/Paris
-	BaseURL               string            // default https://social-sb.com
-	URLs                  URLs              // each has a default below BaseURL
-	HTTP                  destination.ClientOptions
-	Logger                *slog.Logger // may be nil
+	PublicKey    config.Secret // user name of the API
+	PrivateKey   config.Secret // password of the API
+	ValidateOn   string        // Paid (default) or Registered
+	Identity     string        // Email (default) or ExternalID
+	Grants       Grants
+	Tags         []string          // added to every profile
+	OrderTags    []string          // added to every order
+	CustomFields map[string]string // SPREAD's numeric field id: dotted path into the payload
+	CartTrigger  string            // technical id of the automation; empty: carts are not sent
+	TimeZone     string            // of order dates, default Europe/Paris
+	BaseURL      string            // default https://social-sb.com
+	URLs         URLs              // each has a default below BaseURL
+	HTTP         destination.ClientOptions
+	Logger       *slog.Logger // may be nil
 }
 
 // Grants are the technical names of the consents or legal bases that an event accepts; empty: none.
@@ -55,6 +57,12 @@ type URLs struct {
 	CreateAccount, UpdateAccount, CreateOrder, UpdateOrder string
 	Automations                                            string // /trigger/<id> and /stop/<id> are added
 }
+
+// What Options that are left empty become.
+const (
+	defaultTimeZone = "Europe/Paris"
+	defaultBaseURL  = "https://social-sb.com"
+)
 
 // settings are Options that were checked and filled in.
 type settings struct {
@@ -76,7 +84,7 @@ func newSettings(options Options) (settings, error) {
 	if err := s.check(); err != nil {
 		return settings{}, err
 	}
-	zone, err := time.LoadLocation(or(s.TimeZone, "Europe/Paris"))
+	zone, err := time.LoadLocation(or(s.TimeZone, defaultTimeZone))
 	if err != nil {
 		return settings{}, errors.New("time_zone: is not a known time zone")
 	}
@@ -89,19 +97,28 @@ func newSettings(options Options) (settings, error) {
 }
 
 func (s *settings) setURLs() {
-	base := strings.TrimSuffix(or(s.BaseURL, "https://social-sb.com"), "/")
-	s.URLs.CreateAccount = or(s.URLs.CreateAccount, base+"/api/CreateAccount")
-	s.URLs.UpdateAccount = or(s.URLs.UpdateAccount, base+"/api/UpdateAccount")
-	s.URLs.CreateOrder = or(s.URLs.CreateOrder, base+"/api/CreateOrder")
-	s.URLs.UpdateOrder = or(s.URLs.UpdateOrder, base+"/api/UpdateOrder")
-	s.URLs.Automations = strings.TrimSuffix(or(s.URLs.Automations, base+"/api/v3/automations"), "/")
+	usual := urlsAt(strings.TrimSuffix(or(s.BaseURL, defaultBaseURL), "/"))
+	s.URLs.CreateAccount = or(s.URLs.CreateAccount, usual.CreateAccount)
+	s.URLs.UpdateAccount = or(s.URLs.UpdateAccount, usual.UpdateAccount)
+	s.URLs.CreateOrder = or(s.URLs.CreateOrder, usual.CreateOrder)
+	s.URLs.UpdateOrder = or(s.URLs.UpdateOrder, usual.UpdateOrder)
+	s.URLs.Automations = strings.TrimSuffix(or(s.URLs.Automations, usual.Automations), "/")
+}
+
+// urlsAt is where SPREAD has its methods.
+func urlsAt(base string) URLs {
+	return URLs{
+		CreateAccount: base + "/api/CreateAccount", UpdateAccount: base + "/api/UpdateAccount",
+		CreateOrder: base + "/api/CreateOrder", UpdateOrder: base + "/api/UpdateOrder",
+		Automations: base + "/api/v3/automations",
+	}
 }
 
 func (s *settings) check() error {
 	switch {
-	case s.PublicKey == "":
+	case !s.PublicKey.IsSet():
 		return errors.New("public_key: is required")
-	case s.PrivateKey == "":
+	case !s.PrivateKey.IsSet():
 		return errors.New("private_key: is required")
 	case s.ValidateOn != Paid && s.ValidateOn != Registered:
 		return fmt.Errorf("validate_on: must be %s or %s", Paid, Registered)

@@ -46,7 +46,7 @@ func (s *Spread) get(ctx context.Context, url string) (destination.Answer, *dest
 	if err != nil {
 		return destination.Answer{}, &destination.Error{Kind: destination.Misconfigured, Reason: "the address cannot be used"}
 	}
-	req.SetBasicAuth(s.PublicKey, s.PrivateKey)
+	req.SetBasicAuth(s.PublicKey.Reveal(), s.PrivateKey.Reveal())
 	req.Header.Set("Accept", "application/json")
 	return s.client.Do(req)
 }

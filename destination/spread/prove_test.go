@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"kvit/config"
 	"kvit/destination"
 	"kvit/destination/spread"
 	"kvit/destination/spread/spreadtest"
@@ -27,7 +28,7 @@ func TestProve(t *testing.T) {
 func TestProveFindsWrongKeysAndGrants(t *testing.T) {
 	t.Parallel()
 	wrong := options()
-	wrong.PrivateKey = "PRIVATEKEX"
+	wrong.PrivateKey = config.NewSecret("PRIVATEKEX")
 	s, _ := setup(t, wrong, nil)
 	_, err := s.Prove(t.Context())
 	require.EqualError(t, err, "the provider did not accept the credentials (HTTP 401)")

@@ -76,7 +76,7 @@ func (s *Spread) post(ctx context.Context, url, body string) (destination.Answer
 	if err != nil {
 		return destination.Answer{}, &destination.Error{Kind: destination.Misconfigured, Reason: "the address cannot be used"}
 	}
-	req.SetBasicAuth(s.PublicKey, s.PrivateKey)
+	req.SetBasicAuth(s.PublicKey.Reveal(), s.PrivateKey.Reveal())
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	return s.client.Do(req)
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"kvit/config"
 	"kvit/destination"
 	"kvit/destination/destinationtest"
 	"kvit/destination/spread"
@@ -25,7 +26,7 @@ const janesOrder = `{` + jane + `, "order": {"total": "749.00"}, "custom": {"cus
 
 func options() spread.Options {
 	return spread.Options{
-		PublicKey: "PUBLICKEY", PrivateKey: "PRIVATEKEY", CartTrigger: "abandoned_cart",
+		PublicKey: config.NewSecret("PUBLICKEY"), PrivateKey: config.NewSecret("PRIVATEKEY"), CartTrigger: "abandoned_cart",
 		Grants: spread.Grants{Order: "LegalBasisOrder", Account: "LegalBasisOptin", EmailOptin: "NewsEmail", SMSOptin: "NewsSMS"},
 	}
 }
@@ -340,7 +341,7 @@ func TestTraitsFollowTheSettings(t *testing.T) {
 func TestWrongKey(t *testing.T) {
 	t.Parallel()
 	options := options()
-	options.PrivateKey = "WRONG"
+	options.PrivateKey = config.NewSecret("WRONG")
 	s, _ := setup(t, options, nil)
 	_, err := s.Send(t.Context(), destinationtest.EventWith(t, "order_placed", janesOrder))
 	require.Equal(t, &destination.Error{Kind: destination.Unauthorized, Code: 401, Reason: "the provider did not accept the credentials"}, err)
@@ -422,8 +423,8 @@ func TestAnswers(t *testing.T) {
 func TestNewNamesTheWrongOption(t *testing.T) {
 	t.Parallel()
 	for want, change := range map[string]func(*spread.Options){
-		"public_key: is required":                              func(o *spread.Options) { o.PublicKey = "" },
-		"private_key: is required":                             func(o *spread.Options) { o.PrivateKey = "" },
+		"public_key: is required":                              func(o *spread.Options) { o.PublicKey = config.Secret{} },
+		"private_key: is required":                             func(o *spread.Options) { o.PrivateKey = config.Secret{} },
 		"validate_on: must be paid or registered":              func(o *spread.Options) { o.ValidateOn = "sent" },
 		"identity: must be email or external_id":               func(o *spread.Options) { o.Identity = "both" },
 		"time_zone: is not a known time zone":                  func(o *spread.Options) { o.TimeZone = "Mars/Olympus" },

@@ -4,10 +4,10 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
+	"kvit/config"
 	"kvit/destination"
 )
 
@@ -16,7 +16,7 @@ var EventSources = []string{"web", "app", "offline", "crm"}
 
 // Options are the settings of a TikTok. What is empty takes the default, where one is named.
 type Options struct {
-	AccessToken    string
+	AccessToken    config.Secret
 	EventSource    string            // one of EventSources; default web
 	EventSourceID  string            // for web the code of the pixel
 	APIVersion     string            // default v1.3
@@ -48,6 +48,12 @@ const addToCart = "AddToCart"
 // purchases are the names by which TikTok has called a sale, until 2024 and since.
 var purchases = []string{"CompletePayment", "Purchase"}
 
+// What Options that are left empty become.
+const (
+	defaultAPIVersion = "v1.3"
+	defaultBaseURL    = "https://business-api.tiktok.com"
+)
+
 // settings are Options that were checked and filled in.
 type settings struct {
 	Options
@@ -58,8 +64,8 @@ type settings struct {
 func newSettings(options Options) (settings, error) {
 	s := settings{Options: options}
 	s.EventSource = cmp.Or(s.EventSource, "web")
-	s.APIVersion = cmp.Or(s.APIVersion, "v1.3")
-	s.BaseURL = strings.TrimSuffix(cmp.Or(s.BaseURL, "https://business-api.tiktok.com"), "/")
+	s.APIVersion = cmp.Or(s.APIVersion, defaultAPIVersion)
+	s.BaseURL = strings.TrimSuffix(cmp.Or(s.BaseURL, defaultBaseURL), "/")
 	if err := s.check(); err != nil {
 		return settings{}, err
 	}
@@ -75,19 +81,17 @@ func newSettings(options Options) (settings, error) {
 	return s, nil
 }
 
-var versions = regexp.MustCompile(`^v[0-9]{1,3}\.[0-9]{1,2}$`)
-
 func (s *settings) check() error {
 	switch {
-	case s.AccessToken == "":
+	case !s.AccessToken.IsSet():
 		return errors.New("access_token: is required")
-	case !destination.IsVisibleASCII(s.AccessToken):
+	case !destination.IsVisibleASCII(s.AccessToken.Reveal()):
 		return errors.New("access_token: must be visible ASCII characters")
 	case !slices.Contains(EventSources, s.EventSource):
 		return errors.New("event_source: must be one of " + strings.Join(EventSources, ", "))
 	case s.EventSourceID == "":
 		return errors.New("event_source_id: is required")
-	case !versions.MatchString(s.APIVersion):
+	case apiVersion(s.APIVersion) != "":
 		return errors.New("api_version: must be a version such as v1.3")
 	}
 	return nil

@@ -84,7 +84,7 @@ func (t *TikTok) post(ctx context.Context, items []destination.Encoded, testCode
 		return nil, &destination.Error{Kind: destination.Misconfigured, Reason: "the address cannot be used"}
 	}
 	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Access-Token", t.AccessToken)
+	req.Header.Set("Access-Token", t.AccessToken.Reveal())
 	answer, failed := t.client.Do(req)
 	if failed != nil {
 		return nil, failed

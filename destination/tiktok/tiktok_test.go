@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"kvit/config"
 	"kvit/destination"
 	"kvit/destination/destinationtest"
 	"kvit/destination/tiktok"
@@ -27,7 +28,9 @@ const (
  "order": {"currency": "DKK", "total": "749.00", "items": [{"sku": "SKU-9", "quantity": 1, "unit_price": "299.00"}]}}`
 )
 
-func options() tiktok.Options { return tiktok.Options{AccessToken: token, EventSourceID: pixel} }
+func options() tiktok.Options {
+	return tiktok.Options{AccessToken: config.NewSecret(token), EventSourceID: pixel}
+}
 
 func at(t testing.TB, url string, options tiktok.Options) *tiktok.TikTok {
 	t.Helper()
@@ -133,8 +136,8 @@ func TestAddressesHoldNoEmail(t *testing.T) {
 func TestOptions(t *testing.T) {
 	t.Parallel()
 	for want, change := range map[string]func(*tiktok.Options){
-		"access_token: is required":                         func(o *tiktok.Options) { o.AccessToken = "" },
-		"access_token: must be visible ASCII characters":    func(o *tiktok.Options) { o.AccessToken = "a\nb" },
+		"access_token: is required":                         func(o *tiktok.Options) { o.AccessToken = config.Secret{} },
+		"access_token: must be visible ASCII characters":    func(o *tiktok.Options) { o.AccessToken = config.NewSecret("a\nb") },
 		"event_source: must be one of web, app":             func(o *tiktok.Options) { o.EventSource = "website" },
 		"event_source_id: is required":                      func(o *tiktok.Options) { o.EventSourceID = "" },
 		"api_version: must be a version such as v1.3":       func(o *tiktok.Options) { o.APIVersion = "v1/3" },
@@ -320,7 +323,7 @@ func TestSendTest(t *testing.T) {
 func TestWrongToken(t *testing.T) {
 	t.Parallel()
 	options := options()
-	options.AccessToken = "other"
+	options.AccessToken = config.NewSecret("other")
 	to, _ := setup(t, options, nil)
 	_, err := to.Send(t.Context(), destinationtest.Event(t, "order_paid"))
 	var failed *destination.Error

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"kvit/config"
 	"kvit/destination"
 	"kvit/destination/destinationtest"
 	"kvit/destination/webhook"
@@ -21,7 +22,7 @@ func BenchmarkSend(b *testing.B) {
 		w.WriteHeader(http.StatusNoContent)
 	}))
 	b.Cleanup(server.Close)
-	w, err := webhook.New(webhook.Options{URL: server.URL, Secret: secret, HTTP: destination.ClientOptions{AllowPrivate: true, MaxConns: 16}})
+	w, err := webhook.New(webhook.Options{URL: server.URL, Secret: config.NewSecret(secret), HTTP: destination.ClientOptions{AllowPrivate: true, MaxConns: 16}})
 	require.NoError(b, err)
 	event := destinationtest.EventWith(b, "order_paid", `{"custom": "`+strings.Repeat("x", 3300)+`"}`)
 	b.ReportAllocs()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"kvit/config"
 	"kvit/destination"
 	"kvit/destination/destinationtest"
 	"kvit/destination/webhook"
@@ -93,7 +94,7 @@ func TestRedactedPage(t *testing.T) {
 func TestRedactReceived(t *testing.T) {
 	t.Parallel()
 	receiver, url := receive(t, nil, secret)
-	w := newWebhook(t, webhook.Options{URL: url, PreviousSecret: previous})
+	w := newWebhook(t, webhook.Options{URL: url, PreviousSecret: config.NewSecret(previous)})
 	for range 2 {
 		_, err := w.Redact(t.Context(), destinationtest.Redaction())
 		require.NoError(t, err)

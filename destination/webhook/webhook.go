@@ -18,14 +18,15 @@ import (
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
+	"kvit/config"
 	"kvit/destination"
 )
 
 // Options are the settings of a Webhook.
 type Options struct {
-	URL            string // absolute; https, or http if HTTP.AllowPrivate is set
-	Secret         string // whsec_ and the base64 of 24 to 64 bytes
-	PreviousSecret string // signs as well while it is set, so that a receiver can change over in peace
+	URL            string        // absolute; https, or http if HTTP.AllowPrivate is set
+	Secret         config.Secret // whsec_ and the base64 of 24 to 64 bytes
+	PreviousSecret config.Secret // signs as well while it is set, so that a receiver can change over in peace
 	HTTP           destination.ClientOptions
 }
 
@@ -41,13 +42,13 @@ func New(options Options) (*Webhook, error) {
 	if err := checkURL(options.URL, options.HTTP.AllowPrivate); err != nil {
 		return nil, fmt.Errorf("url: %w", err)
 	}
-	key, err := signer(options.Secret)
+	key, err := signer(options.Secret.Reveal())
 	if err != nil {
 		return nil, fmt.Errorf("secret: %w", err)
 	}
 	w := &Webhook{url: options.URL, keys: []*standardwebhooks.Webhook{key}}
-	if options.PreviousSecret != "" {
-		previous, err := signer(options.PreviousSecret)
+	if options.PreviousSecret.IsSet() {
+		previous, err := signer(options.PreviousSecret.Reveal())
 		if err != nil {
 			return nil, fmt.Errorf("previous_secret: %w", err)
 		}

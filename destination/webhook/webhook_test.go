@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"kvit/config"
 	"kvit/destination"
 	"kvit/destination/destinationtest"
 	"kvit/destination/webhook"
@@ -27,8 +28,8 @@ const (
 func newWebhook(t *testing.T, options webhook.Options) *webhook.Webhook {
 	t.Helper()
 	options.HTTP.AllowPrivate = true
-	if options.Secret == "" {
-		options.Secret = secret
+	if !options.Secret.IsSet() {
+		options.Secret = config.NewSecret(secret)
 	}
 	w, err := webhook.New(options)
 	require.NoError(t, err)
@@ -98,7 +99,7 @@ func TestRotation(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			receiver, url := receive(t, nil, test.known)
-			w := newWebhook(t, webhook.Options{URL: url, PreviousSecret: previous})
+			w := newWebhook(t, webhook.Options{URL: url, PreviousSecret: config.NewSecret(previous)})
 			_, _ = w.Send(t.Context(), destinationtest.Event(t, "search"))
 			require.Equal(t, test.refused, receiver.Counts().Refused)
 		})
@@ -136,7 +137,7 @@ func TestPrivateAddressIsRefused(t *testing.T) {
 	server := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked = true }))
 	t.Cleanup(server.Close)
 	for _, url := range []string{server.URL, strings.Replace(server.URL, "127.0.0.1", "localhost", 1), strings.Replace(server.URL, "127.0.0.1", "[::ffff:127.0.0.1]", 1)} {
-		w, err := webhook.New(webhook.Options{URL: url, Secret: secret})
+		w, err := webhook.New(webhook.Options{URL: url, Secret: config.NewSecret(secret)})
 		require.NoError(t, err)
 		_, err = w.Send(t.Context(), destinationtest.Event(t, "search"))
 		require.Equal(t, &destination.Error{Kind: destination.Misconfigured, Reason: "the address is private or local, which is not allowed"}, err)
@@ -150,13 +151,13 @@ func TestNewNamesTheWrongOption(t *testing.T) {
 		options webhook.Options
 		want    string
 	}{
-		"NoURL":       {webhook.Options{Secret: secret}, "url: must be an absolute URL"},
-		"HTTP":        {webhook.Options{URL: "http://crm.example.com", Secret: secret}, "url: must begin with https://"},
-		"User":        {webhook.Options{URL: "https://user:word@crm.example.com", Secret: secret}, "url: must not hold a user name or password"},
-		"NotURL":      {webhook.Options{URL: "https://%zz", Secret: secret}, "url: must be an absolute URL"},
+		"NoURL":       {webhook.Options{Secret: config.NewSecret(secret)}, "url: must be an absolute URL"},
+		"HTTP":        {webhook.Options{URL: "http://crm.example.com", Secret: config.NewSecret(secret)}, "url: must begin with https://"},
+		"User":        {webhook.Options{URL: "https://user:word@crm.example.com", Secret: config.NewSecret(secret)}, "url: must not hold a user name or password"},
+		"NotURL":      {webhook.Options{URL: "https://%zz", Secret: config.NewSecret(secret)}, "url: must be an absolute URL"},
 		"NoSecret":    {webhook.Options{URL: "https://crm.example.com"}, "secret: must be whsec_ and the base64 of 24 to 64 bytes"},
-		"ShortSecret": {webhook.Options{URL: "https://crm.example.com", Secret: "whsec_c2hvcnQ="}, "secret: must be whsec_ and the base64 of 24 to 64 bytes"},
-		"Previous":    {webhook.Options{URL: "https://crm.example.com", Secret: secret, PreviousSecret: "x"}, "previous_secret: must be whsec_ and the base64 of 24 to 64 bytes"},
+		"ShortSecret": {webhook.Options{URL: "https://crm.example.com", Secret: config.NewSecret("whsec_c2hvcnQ=")}, "secret: must be whsec_ and the base64 of 24 to 64 bytes"},
+		"Previous":    {webhook.Options{URL: "https://crm.example.com", Secret: config.NewSecret(secret), PreviousSecret: config.NewSecret("x")}, "previous_secret: must be whsec_ and the base64 of 24 to 64 bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -62,10 +62,21 @@ func (p Policy) Check(database Database) []Problem {
 		c.table(t)
 	}
 	c.coverage()
+	c.unusedKeys()
 	slices.SortStableFunc(c.problems, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.Table, b.Table), cmp.Compare(a.Column, b.Column))
 	})
-	return c.problems
+	return distinct(c.problems) // a table that is named several times has its problems several times
+}
+
+func distinct(problems []Problem) []Problem {
+	var list []Problem
+	for _, p := range problems {
+		if !slices.Contains(list, p) {
+			list = append(list, p)
+		}
+	}
+	return list
 }
 
 type checker struct {
@@ -222,38 +233,49 @@ func (c *checker) match(t Table, found map[string]DatabaseColumn, isOrders bool)
 		c.lose(t.Name, "", "needs a match: which of its columns names the order")
 		return
 	}
-	own, ok := found[t.Match.Column]
-	if !ok {
-		c.lose(t.Name, t.Match.Column, "does not exist, but is matched with the order")
-	}
 	parent := c.policy.parent(t)
-	if _, named := c.policy.table(parent); !named && parent != c.policy.Orders.Name {
+	named := c.policy.names(parent) || parent == c.policy.Orders.Name
+	if !named {
 		c.lose(t.Name, "", "has the parent %s, which the policy does not name", parent)
-		return
 	}
-	if c.policy.path(t) == nil && c.reaches(parent) {
+	lost := named && len(c.policy.paths(t)) == 0 && c.reaches(parent)
+	if lost {
 		c.lose(t.Name, "", "does not lead to the orders table over %d tables at most", maxLinks)
-		return
 	}
+	for _, pair := range t.Match.pairs() {
+		own, ok := found[pair.Column]
+		if !ok {
+			c.lose(t.Name, pair.Column, "does not exist, but is matched with the order")
+		}
+		if named && !lost {
+			c.pair(t.Name, own, ok, parent, pair)
+		}
+	}
+}
+
+// pair checks that a column can be compared with the one that it is matched with, and is not the key to
+// something else.
+func (c *checker) pair(table string, own DatabaseColumn, found bool, parent string, m Match) {
 	keys, known := c.tables[parent]
 	if !known {
 		return // the parent's own problem
 	}
-	key, keyOK := keys[t.Match.OrderColumn]
-	if !keyOK {
-		c.lose(t.Name, t.Match.Column, "is matched with %s.%s, which does not exist", parent, t.Match.OrderColumn)
-	}
-	if ok && keyOK && !comparableTypes(own, key) {
-		c.lose(t.Name, t.Match.Column, "is %s and cannot be compared with %s.%s, which is %s",
-			own.Type, parent, t.Match.OrderColumn, key.Type)
+	key, ok := keys[m.OrderColumn]
+	switch {
+	case !ok:
+		c.lose(table, m.Column, "is matched with %s.%s, which does not exist", parent, m.OrderColumn)
+	case !found:
+	case !comparableTypes(own, key):
+		c.lose(table, m.Column, "is %s and cannot be compared with %s.%s, which is %s", own.Type, parent, m.OrderColumn, key.Type)
+	default:
+		c.sameKey(table, parent, m)
 	}
 }
 
 // reaches tells whether the parent is itself well matched, so that what is wrong with the way to the
 // orders table is told of one table only: but for its length and circles.
 func (c *checker) reaches(parent string) bool {
-	t, ok := c.policy.table(parent)
-	return ok && (t.Match != nil || parent == c.policy.Orders.Name)
+	return parent == c.policy.Orders.Name || slices.ContainsFunc(c.policy.ways(parent), func(t Table) bool { return t.Match != nil })
 }
 
 // comparableTypes: within strings, numbers and times Postgres compares different types, elsewhere only
@@ -351,9 +373,12 @@ func (c *checker) generalise(table string, policy Column, column DatabaseColumn)
 }
 
 func (c *checker) json(table string, policy Column, column DatabaseColumn) {
-	if column.Base != "json" && column.Base != "jsonb" {
-		c.add(table, policy.Name, "is %s and no json or jsonb", column.Type)
+	if column.Base != "json" && column.Base != "jsonb" && column.Family != "S" {
+		c.add(table, policy.Name, "is %s and holds no JSON", column.Type)
 		return
+	}
+	if column.MaxLength > 0 {
+		c.add(table, policy.Name, "holds %d characters at most: a document may become longer", column.MaxLength)
 	}
 	root := &planNode{}
 	for _, path := range policy.Paths {

@@ -72,46 +72,23 @@ func (c *checker) referringRows(t Table) {
 		if key.References != t.Name || key.Table == t.Name {
 			continue
 		}
-		referring, named := c.policy.table(key.Table)
-		if !named || referring.DeleteRows {
-			continue // coverage tells the one, and the other goes first
-		}
-		columns := key.Table + "." + strings.Join(key.Columns, ", ")
-		cleared := slices.ContainsFunc(key.Columns, func(name string) bool { return referring.strategyOf(name) == Null })
-		switch {
-		case key.OnDelete == "c":
-			c.add(t.Name, "", "loses its rows, and with them go rows of %s, which the policy keeps (%s is ON DELETE CASCADE)", key.Table, key.Name)
-		case (key.OnDelete == "a" || key.OnDelete == "r") && !cleared:
-			c.add(t.Name, "", "loses its rows, but %s refers to them by %s: delete those rows too, or set the column to null", columns, key.Name)
+		ways := c.policy.ways(key.Table)
+		// Coverage tells of a table that is not named, and one whose rows all go goes first.
+		if slices.ContainsFunc(ways, func(way Table) bool { return !way.DeleteRows }) {
+			c.referring(t, key, ways)
 		}
 	}
 }
 
-// coverage finds tables that the policy does not name, though they hold something of an order: those
-// that refer to a table of the policy, and those that refer to such a table in turn.
-func (c *checker) coverage() {
-	covered := map[string]bool{c.policy.Orders.Name: true}
-	open := []string{c.policy.Orders.Name}
-	for _, t := range c.policy.Tables {
-		// A table that is kept whole may be anything, such as the products: it counts if it leads to an order.
-		if (!t.KeepRows || t.Match != nil) && !covered[t.Name] {
-			covered[t.Name] = true
-			open = append(open, t.Name)
-		}
-	}
-	for len(open) > 0 {
-		table := open[0]
-		open = open[1:]
-		for _, key := range c.database.ForeignKeys {
-			if key.References != table || covered[key.Table] {
-				continue
-			}
-			covered[key.Table] = true
-			open = append(open, key.Table)
-			if _, named := c.policy.table(key.Table); !named && !slices.Contains(c.policy.Elsewhere, key.Table) {
-				c.add(key.Table, "", "is not named by the policy, but its column %s references %s: name it, or keep it whole",
-					strings.Join(key.Columns, ", "), table)
-			}
-		}
+func (c *checker) referring(t Table, key ForeignKey, ways []Table) {
+	columns := key.Table + "." + strings.Join(key.Columns, ", ")
+	cleared := slices.ContainsFunc(key.Columns, func(name string) bool {
+		return slices.ContainsFunc(ways, func(way Table) bool { return way.strategyOf(name) == Null })
+	})
+	switch {
+	case key.OnDelete == "c":
+		c.add(t.Name, "", "loses its rows, and with them go rows of %s, which the policy keeps (%s is ON DELETE CASCADE)", key.Table, key.Name)
+	case (key.OnDelete == "a" || key.OnDelete == "r") && !cleared:
+		c.add(t.Name, "", "loses its rows, but %s refers to them by %s: delete those rows too, or set the column to null", columns, key.Name)
 	}
 }

@@ -2,89 +2,118 @@ package policy
 
 import (
 	"maps"
+	"reflect"
 	"slices"
+
+	"kvit/store"
 )
 
-// maxLinks bounds how many tables lie between a row and its order, the orders table included.
-const maxLinks = 3
+// maxLinks bounds how many tables lie between a row and its order, the orders table included. Medusa's
+// refunds are five away: refund, payment, payment collection, its link, order.
+const maxLinks = 8
 
-// TableErasure is what has to be done to one table. Every column that is not named stays.
-type TableErasure struct {
-	Table      string
-	Path       []Link // how its rows find their order; empty for the orders table itself
-	Shared     bool   // several orders may have one row; it goes when the last of them does
-	Cut        bool   // erasing this table, or those after it, takes away what its rows are found by
-	DeleteRows bool
-	Writes     []Write
-}
-
-// Link is a step from a row to its order: the row's Column equals Key of a row of Table. The last
-// one's Table is the orders table.
-type Link struct {
-	Column string
-	Table  string
-	Key    string
-	Type   string // of Key, as Postgres names it without a length
-	Fold   bool   // capital letters equal small ones
-}
-
-// Write is what a column is set to.
-type Write struct {
-	Column   string
-	Type     string // the column's base type as Postgres names it
-	Strategy Strategy
-	Text     string // of Text
-	Unit     string // of TruncateDate
-	Length   int    // of Generalise
-	Plan     []byte // of JSON: its paths as a tree, as the database function kvit.erase_json reads it
-}
+// The policy comes down to these, which the store carries out.
+type (
+	// TableErasure is what has to be done to the rows of one table that one path leads to.
+	TableErasure = store.TableErasure
+	// Link is a step from a row to its order.
+	Link = store.Link
+	// Write is what a column is set to.
+	Write = store.Write
+)
 
 // Erasures lists what has to be done, in order: a table before its parent and before those that it
-// refers to, the orders table last, since the others find their order through it. Tables that are
+// refers to, the orders table last, since the others find their order through it. Rows that are
 // kept whole are left out.
 func (p Policy) Erasures(database Database) []TableErasure {
 	var list []TableErasure
 	for _, t := range p.inOrder(database.ForeignKeys) {
 		writes := t.writes(database)
-		isOrders := t.Name == p.Orders.Name
-		path := p.path(t)
-		for i, l := range path {
-			column, _ := database.column(l.Table, l.Key)
-			path[i].Type = column.Base
-		}
-		if !isOrders && (path == nil || len(writes) == 0 && !t.DeleteRows) {
+		if t.Name == p.Orders.Name {
+			list = append(list, TableErasure{Table: t.Name, Writes: writes})
 			continue
 		}
-		list = append(list, TableErasure{
-			Table: t.Name, Path: path, Shared: isShared(database, path), Cut: p.isCut(t),
-			DeleteRows: t.DeleteRows && !isOrders, Writes: writes,
-		})
+		if len(writes) == 0 && !t.DeleteRows {
+			continue
+		}
+		for _, path := range p.paths(t) {
+			e := TableErasure{
+				Table: t.Name, Path: typed(database, path), Guards: p.guards(database, t.Name, path),
+				Cut: p.isCut(t), DeleteRows: t.DeleteRows, Writes: writes, Primary: primaryKey(database, t),
+			}
+			e.Earlier = earlier(list, e)
+			list = append(list, e)
+		}
 	}
 	return list
 }
 
-// path leads from a table to the orders table; nil if it does not arrive there.
-func (p Policy) path(t Table) []Link {
-	var path []Link
-	for range maxLinks {
-		if t.Match == nil || t.Name == p.Orders.Name {
-			return nil
-		}
-		parent := p.parent(t)
-		path = append(path, Link{
-			Column: t.Match.Column, Table: parent, Key: t.Match.OrderColumn,
-			Fold: parent == p.Orders.Name && p.Orders.Email != "" && t.Match.OrderColumn == p.Orders.Email,
-		})
-		if parent == p.Orders.Name {
-			return path
-		}
-		next, ok := p.table(parent)
-		if !ok {
-			return nil
-		}
-		t = next
+// rememberedTypes are those of keys by which kvit remembers a row: numbers and references. Anything else, such as
+// an e-mail address, may be personal.
+var rememberedTypes = []string{"smallint", "integer", "bigint", "uuid", "text", "character varying"}
+
+// primaryKey is what a way's rows can be remembered by; nil if the table has no such key, or the way overwrites it.
+func primaryKey(database Database, t Table) []store.KeyColumn {
+	i := slices.IndexFunc(database.UniqueIndexes, func(i UniqueIndex) bool { return i.Primary && i.Table == t.Name })
+	if i < 0 {
+		return nil
 	}
-	return nil
+	var key []store.KeyColumn
+	for _, name := range database.UniqueIndexes[i].Columns {
+		column, ok := database.column(t.Name, name)
+		if !ok || !slices.Contains(rememberedTypes, column.Base) || t.strategyOf(name) != Keep {
+			return nil
+		}
+		key = append(key, store.KeyColumn{Name: name, Type: column.Base})
+	}
+	return key
+}
+
+// earlier are the paths of those before that do the same to the same table.
+func earlier(before []TableErasure, e TableErasure) [][]Link {
+	var paths [][]Link
+	for _, b := range before {
+		if b.Table == e.Table && b.DeleteRows == e.DeleteRows && reflect.DeepEqual(b.Writes, e.Writes) {
+			paths = append(paths, b.Path)
+		}
+	}
+	return paths
+}
+
+func typed(database Database, path []Link) []Link {
+	path = slices.Clone(path)
+	for i, l := range path {
+		column, _ := database.column(l.Table, l.Key)
+		path[i].Type = column.Base
+	}
+	return path
+}
+
+// paths lead from a way's rows to the orders table; there are several if its parent has, and none if it does
+// not arrive there.
+func (p Policy) paths(t Table) [][]Link { return p.pathsPast(t, nil) }
+
+// pathsPast leaves out what goes through a table twice: ways in a circle would have no end.
+func (p Policy) pathsPast(t Table, seen []string) [][]Link {
+	if t.Match == nil || t.Name == p.Orders.Name || slices.Contains(seen, t.Name) || len(seen) == maxLinks {
+		return nil
+	}
+	parent := p.parent(t)
+	link := Link{
+		Column: t.Match.Column, Table: parent, Key: t.Match.OrderColumn, And: t.Match.and(), When: t.When,
+		Fold: parent == p.Orders.Name && p.Orders.Email != "" && t.Match.OrderColumn == p.Orders.Email,
+	}
+	if parent == p.Orders.Name {
+		return [][]Link{{link}}
+	}
+	seen = append(slices.Clone(seen), t.Name)
+	var list [][]Link
+	for _, above := range p.ways(parent) {
+		for _, rest := range p.pathsPast(above, seen) {
+			list = append(list, append([]Link{link}, rest...))
+		}
+	}
+	return list
 }
 
 // parent is the table that t is matched with.
@@ -95,19 +124,76 @@ func (p Policy) parent(t Table) string {
 	return t.Parent
 }
 
-func isShared(database Database, path []Link) bool {
-	return slices.ContainsFunc(path, func(l Link) bool {
-		column, ok := database.column(l.Table, l.Key)
-		return !ok || !column.Unique || l.Fold
+// guards are the paths by which another order than the one at the end of path may have the same row: that
+// path itself, if it is not unique, the table's other ways, and the foreign keys that lead to the table.
+func (p Policy) guards(database Database, table string, path []Link) [][]Link {
+	var list [][]Link
+	add := func(other []Link) {
+		known := func(l []Link) bool { return slices.EqualFunc(l, other, Link.Equal) }
+		if !slices.ContainsFunc(list, known) && !(known(path) && isUnique(database, path)) {
+			list = append(list, other)
+		}
+	}
+	for _, way := range p.ways(table) {
+		for _, other := range p.paths(way) {
+			add(other)
+		}
+	}
+	for _, key := range database.ForeignKeys {
+		for _, other := range p.pathsOfKey(table, key) {
+			add(other)
+		}
+	}
+	return list
+}
+
+// pathsOfKey lead from a row that a foreign key refers to, to the orders of the rows that refer to it: if the
+// row went, their key would be cut, or they would go with it.
+func (p Policy) pathsOfKey(table string, key ForeignKey) [][]Link {
+	if key.References != table {
+		return nil
+	}
+	link := Link{Column: key.Keys[0], Table: key.Table, Key: key.Columns[0]}
+	for i := range key.Keys[1:] {
+		link.And = append(link.And, store.Pair{Column: key.Keys[i+1], Key: key.Columns[i+1]})
+	}
+	if key.Table == p.Orders.Name {
+		return [][]Link{{link}}
+	}
+	var list [][]Link
+	for _, way := range p.ways(key.Table) {
+		for _, rest := range p.paths(way) {
+			through := slices.ContainsFunc(rest, func(l Link) bool { return l.Table == table })
+			if !through || key.Table == table {
+				list = append(list, append([]Link{link}, rest...))
+			}
+		}
+	}
+	return list
+}
+
+// isUnique tells whether a row has one order at most by a path.
+func isUnique(database Database, path []Link) bool {
+	return !slices.ContainsFunc(path, func(l Link) bool {
+		return l.Fold || !slices.ContainsFunc(l.Pairs(), func(p store.Pair) bool {
+			column, ok := database.column(l.Table, p.Key)
+			return ok && column.Unique
+		})
 	})
 }
 
-// inOrder sorts the tables for erasure and otherwise leaves them as they stand. Parents are never put
+// inOrder sorts the ways for erasure and otherwise leaves them as they stand. Parents are never put
 // before their children; where foreign keys go round in a circle, the first of the circle goes first.
 func (p Policy) inOrder(keys []ForeignKey) []Table {
-	left := slices.Clone(p.Tables)
-	if _, ok := p.table(p.Orders.Name); !ok {
-		left = append(left, Table{Name: p.Orders.Name})
+	var left []Table
+	for _, name := range p.TableNames() {
+		ways := p.ways(name)
+		if len(ways) == 0 {
+			ways = []Table{{Name: name}} // the orders table
+		}
+		// What goes need not be overwritten.
+		slices.SortStableFunc(ways, func(a, b Table) int { return order(b.DeleteRows) - order(a.DeleteRows) })
+		left = append(left, ways...)
 	}
 	var list []Table
 	for len(left) > 0 {
@@ -124,6 +210,13 @@ func (p Policy) inOrder(keys []ForeignKey) []Table {
 		left = slices.Delete(left, i, i+1)
 	}
 	return list
+}
+
+func order(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // waits tells whether a table that is left finds its order through t.
@@ -200,63 +293,74 @@ func (b *blocking) wait(table, format string) {
 
 func (b *blocking) spread(keys []ForeignKey) {
 	for _, t := range b.policy.Tables {
-		below := t // its match leads to the next ancestor
-		for _, ancestor := range b.policy.ancestors(t) {
-			if b.lost[ancestor.Name] {
+		for _, step := range b.policy.steps(t) {
+			above := step.above.Name
+			if b.lost[above] {
 				b.lost[t.Name] = true
-				b.wait(t.Name, "is found through "+ancestor.Name+", which has a problem")
+				b.wait(t.Name, "is found through "+above+", which has a problem")
 			}
-			if b.reasons[t.Name] != nil && ancestor.cuts(below.Match.OrderColumn, b.policy) {
-				b.wait(ancestor.Name, "waits for "+t.Name+", whose rows are found through it")
+			if b.reasons[t.Name] != nil && step.isCut(b.policy) {
+				b.wait(above, "waits for "+t.Name+", whose rows are found through it")
 			}
-			below = ancestor
 		}
 	}
 	for _, key := range keys {
-		target, ok := b.policy.table(key.References)
-		if ok && target.DeleteRows && b.reasons[key.Table] != nil && key.Table != key.References {
-			b.wait(target.Name, "waits for "+key.Table+", which refers to its rows")
+		if b.policy.deletes(key.References) && b.reasons[key.Table] != nil && key.Table != key.References {
+			b.wait(key.References, "waits for "+key.Table+", which refers to its rows")
 		}
 	}
 }
 
-// ancestors are the tables between t and its order, the orders table last, as far as there are any.
-func (p Policy) ancestors(t Table) []Table {
-	var list []Table
-	for t.Match != nil && len(list) < len(p.Tables) {
-		parent, ok := p.table(p.parent(t))
-		if !ok {
-			break
+// step is a table between a row and its order, or the orders table.
+type step struct {
+	above Table
+	keys  []string // columns of it by which the rows below are found
+}
+
+// steps are those from t to its orders, over all of its ways, as far as there are any.
+func (p Policy) steps(t Table) []step {
+	var list []step
+	var climb func(t Table, seen []string)
+	climb = func(t Table, seen []string) {
+		if t.Match == nil || slices.Contains(seen, t.Name) {
+			return
 		}
-		list = append(list, parent)
-		t = parent
+		var keys []string
+		for _, pair := range t.Match.pairs() {
+			keys = append(keys, pair.OrderColumn)
+		}
+		for _, above := range p.ways(p.parent(t)) {
+			list = append(list, step{above: above, keys: keys})
+			climb(above, append(slices.Clone(seen), t.Name))
+		}
 	}
+	climb(t, nil)
 	return list
 }
 
-// isCut tells whether a table's rows cannot be found any more when the policy is done.
+// isCut tells whether a way's rows cannot be found any more when the policy is done.
 func (p Policy) isCut(t Table) bool {
 	if t.Name == p.Orders.Name || t.Match == nil {
 		return false
 	}
-	if t.strategyOf(t.Match.Column) != Keep {
+	// What the condition reads is known to the database alone: it may be among what is erased.
+	if t.When != "" || slices.ContainsFunc(t.Match.pairs(), func(m Match) bool { return t.strategyOf(m.Column) != Keep }) {
 		return true
 	}
-	below := t
-	return slices.ContainsFunc(p.ancestors(t), func(ancestor Table) bool {
-		cut := ancestor.cuts(below.Match.OrderColumn, p)
-		below = ancestor
-		return cut
-	})
+	return slices.ContainsFunc(p.steps(t), func(s step) bool { return s.isCut(p) })
 }
 
-// cuts tells whether the table's erasure takes away what a child finds it by, or what leads from it to
-// the order.
-func (t Table) cuts(column string, p Policy) bool {
-	if t.DeleteRows {
+// isCut tells whether the erasure of the table above takes away what the rows below are found by, or what leads
+// from it to the order.
+func (s step) isCut(p Policy) bool {
+	if s.above.DeleteRows {
 		return true
 	}
-	return slices.ContainsFunc(t.Columns, func(c Column) bool {
-		return c.Strategy != Keep && (c.Name == column || t.Match != nil && c.Name == t.Match.Column && t.Name != p.Orders.Name)
-	})
+	return slices.ContainsFunc(s.above.Columns, func(c Column) bool {
+		return c.Strategy != Keep && (slices.Contains(s.keys, c.Name) || s.above.isMatchedBy(c.Name) && s.above.Name != p.Orders.Name)
+	}) || s.above.When != ""
+}
+
+func (t Table) isMatchedBy(column string) bool {
+	return t.Match != nil && slices.ContainsFunc(t.Match.pairs(), func(m Match) bool { return m.Column == column })
 }

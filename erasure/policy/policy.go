@@ -10,10 +10,11 @@ import (
 	"slices"
 
 	"kvit/erasure/proof"
+	"kvit/store"
 )
 
 // Strategy is what becomes of a column when its order is erased.
-type Strategy string
+type Strategy = string
 
 // The strategies, a closed list.
 const (
@@ -52,21 +53,34 @@ type OrdersTable struct {
 	Email      string `json:"email,omitempty"` // a match with it makes no difference between small and capital letters
 }
 
-// Table is the policy of one table.
+// Table is one way from the rows of a table to their orders, and what becomes of these rows. A table whose
+// rows belong to orders in several ways, as an address that is one order's for billing and another's for
+// shipping, is in the policy several times.
 type Table struct {
 	Name       string // "schema.table"
 	Match      *Match // nil for the orders table, and for tables kept whole
 	Parent     string // "schema.table" of the policy whose rows these belong to; empty: the orders table
+	When       string // SQL condition over the table's row; empty: all rows that the match leads to
 	DeleteRows bool   // the rows go; Columns must be empty
-	KeepRows   bool   // the table is kept whole; Columns must be empty
+	KeepRows   bool   // the rows are kept whole; Columns must be empty
 	Columns    []Column
+
+	// IgnoreKeys are columns of the table with a foreign key that no way uses, and need not: what they lead
+	// to is found in another way.
+	IgnoreKeys []string
 }
 
 // Match ties a table's rows to their order, or to a row of the table's Parent: the table's Column
 // equals OrderColumn of the orders table, or of the parent.
 type Match struct {
-	Column      string `json:"column"`
-	OrderColumn string `json:"order_column"`
+	Column      string  `json:"column"`
+	OrderColumn string  `json:"order_column"`
+	And         []Match `json:"and,omitempty"` // further pairs that must be equal, too; these have none
+}
+
+// pairs are all that must be equal.
+func (m Match) pairs() []Match {
+	return append([]Match{{Column: m.Column, OrderColumn: m.OrderColumn}}, m.And...)
 }
 
 // Column is the policy of one column.
@@ -79,11 +93,13 @@ type Column struct {
 	Paths    []Column `json:"paths,omitempty"`  // of JSON: each Name is a path as in "items[].sku"
 }
 
-// TableNames lists the tables that the policy is about, the orders table included.
+// TableNames lists the tables that the policy is about, each once, the orders table included.
 func (p Policy) TableNames() []string {
 	var names []string
 	for _, t := range p.Tables {
-		names = append(names, t.Name)
+		if !slices.Contains(names, t.Name) {
+			names = append(names, t.Name)
+		}
 	}
 	if p.Orders.Name != "" && !slices.Contains(names, p.Orders.Name) {
 		names = append(names, p.Orders.Name)
@@ -91,13 +107,38 @@ func (p Policy) TableNames() []string {
 	return names
 }
 
-// table finds a table of the policy.
-func (p Policy) table(name string) (Table, bool) {
-	i := slices.IndexFunc(p.Tables, func(t Table) bool { return t.Name == name })
-	if i < 0 {
-		return Table{}, false
+// and are the further pairs, as the store has them.
+func (m Match) and() []store.Pair {
+	var list []store.Pair
+	for _, pair := range m.And {
+		list = append(list, store.Pair{Column: pair.Column, Key: pair.OrderColumn})
 	}
-	return p.Tables[i], true
+	return list
+}
+
+// ways lists what the policy says of a table; none if it does not name it.
+func (p Policy) ways(name string) []Table {
+	var list []Table
+	for _, t := range p.Tables {
+		if t.Name == name {
+			list = append(list, t)
+		}
+	}
+	return list
+}
+
+// names tells whether the policy names a table.
+func (p Policy) names(table string) bool { return len(p.ways(table)) > 0 }
+
+// deletes tells whether rows of a table go.
+func (p Policy) deletes(table string) bool {
+	return slices.ContainsFunc(p.ways(table), func(t Table) bool { return t.DeleteRows })
+}
+
+// governs tells whether rows of a table belong to orders by the policy, so that it says what becomes of
+// them. A table that is kept whole and matched with nothing may be anything, such as the products.
+func (p Policy) governs(table string) bool {
+	return table == p.Orders.Name || slices.ContainsFunc(p.ways(table), func(t Table) bool { return !t.KeepRows || t.Match != nil })
 }
 
 // Hash names the policy in a certificate: the SHA-256, in hex, of its canonical form. The order of
@@ -106,7 +147,8 @@ func (p Policy) Hash() string {
 	form := canonicalPolicy{Version: 1, Orders: p.Orders, Tables: []canonicalTable{}}
 	for _, t := range p.Tables {
 		form.Tables = append(form.Tables, canonicalTable{
-			Name: t.Name, Match: t.Match, DeleteRows: t.DeleteRows, Columns: sorted(t.Columns), Parent: t.Parent, KeepRows: t.KeepRows,
+			Name: t.Name, Match: t.Match, DeleteRows: t.DeleteRows, Columns: sorted(t.Columns),
+			Parent: t.Parent, When: t.When, KeepRows: t.KeepRows,
 		})
 	}
 	sum := sha256.Sum256(proof.CanonicalJSON(form))
@@ -135,5 +177,6 @@ type canonicalTable struct {
 	DeleteRows bool     `json:"delete_rows"`
 	Columns    []Column `json:"columns"`
 	Parent     string   `json:"parent,omitempty"`
+	When       string   `json:"when,omitempty"`
 	KeepRows   bool     `json:"keep_rows,omitempty"`
 }

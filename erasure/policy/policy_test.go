@@ -217,7 +217,15 @@ func TestCheck(t *testing.T) {
 		}, []string{"column public.orders.name must keep one character at least to be generalised"}},
 		"JSONOfText": {func(p *policy.Policy, _ columns) {
 			p.Tables[0].Columns[1] = policy.Column{Name: "name", Strategy: policy.JSON, Paths: []policy.Column{{Name: "a", Strategy: policy.Keep}}}
-		}, []string{"column public.orders.name is text and no json or jsonb"}},
+		}, nil},
+		"JSONOfShortText": {func(p *policy.Policy, found columns) {
+			found["public.orders.name"] = policy.DatabaseColumn{Table: "public.orders", Name: "name", Type: "character varying(40)", Family: "S", MaxLength: 40}
+			p.Tables[0].Columns[1] = policy.Column{Name: "name", Strategy: policy.JSON, Paths: []policy.Column{{Name: "a", Strategy: policy.Keep}}}
+		}, []string{"column public.orders.name holds 40 characters at most: a document may become longer"}},
+		"JSONOfNumber": {func(p *policy.Policy, found columns) {
+			found["public.orders.name"] = number("public.orders", "name")
+			p.Tables[0].Columns[1] = policy.Column{Name: "name", Strategy: policy.JSON, Paths: []policy.Column{{Name: "a", Strategy: policy.Keep}}}
+		}, []string{"column public.orders.name is bigint and holds no JSON"}},
 		"JSONPaths": {func(p *policy.Policy, found columns) {
 			found["public.orders.name"] = policy.DatabaseColumn{Table: "public.orders", Name: "name", Type: "jsonb", Base: "jsonb", Family: "U"}
 			p.Tables[0].Columns[1] = policy.Column{Name: "name", Strategy: policy.JSON, Paths: []policy.Column{
@@ -248,8 +256,8 @@ func TestCheck(t *testing.T) {
 		"ParentsInACircle": {func(p *policy.Policy, _ columns) {
 			p.Tables[2].Parent, p.Tables[3].Parent = "public.audit", "public.payments"
 		}, []string{
-			"table public.audit does not lead to the orders table over 3 tables at most",
-			"table public.payments does not lead to the orders table over 3 tables at most",
+			"table public.audit does not lead to the orders table over 8 tables at most",
+			"table public.payments does not lead to the orders table over 8 tables at most",
 		}},
 		"ParentKeyGone": {func(p *policy.Policy, _ columns) {
 			p.Tables[3].Parent = "public.payments"
@@ -292,8 +300,8 @@ func TestErasuresOfSharedRows(t *testing.T) {
 	found := database()
 	found["public.orders.id"] = number("public.orders", "id")
 	erasures := rules().Erasures(policy.Database{Columns: list(found)})
-	require.True(t, erasures[0].Shared)
-	require.False(t, erasures[1].Shared)
+	require.Equal(t, [][]policy.Link{{{Column: "order_id", Table: "public.orders", Key: "id"}}}, erasures[0].Guards)
+	require.Empty(t, erasures[1].Guards)
 }
 
 // Where capital letters equal small ones, a row has several orders even if no two orders have one address.
@@ -309,7 +317,7 @@ func TestErasuresByEmail(t *testing.T) {
 	erasures := p.Erasures(policy.Database{Columns: list(found)})
 	i := slices.IndexFunc(erasures, func(e policy.TableErasure) bool { return e.Table == "public.newsletter" })
 	require.Equal(t, []policy.Link{{Column: "address", Table: "public.orders", Key: "email", Fold: true}}, erasures[i].Path)
-	require.True(t, erasures[i].Shared)
+	require.Equal(t, [][]policy.Link{{{Column: "address", Table: "public.orders", Key: "email", Fold: true}}}, erasures[i].Guards)
 	require.True(t, erasures[i].Cut, "the orders lose the address")
 	require.NotEqual(t, rules().Hash(), p.Hash())
 }
@@ -351,10 +359,10 @@ func TestChildrenGoBeforeTheirParents(t *testing.T) {
 	require.Equal(t, []string{"public.c", "public.b", "public.a", "public.d", "public.orders"}, tablesOf(erasures))
 	require.Equal(t, []policy.Link{{Column: "up", Table: "public.b", Key: "id"}, {Column: "up", Table: "public.a", Key: "id"}, {Column: "up", Table: "public.orders", Key: "id"}}, erasures[0].Path)
 
-	refers := policy.Database{ForeignKeys: []policy.ForeignKey{{Table: "public.d", References: "public.a"}, {Table: "public.orders", References: "public.d"}}}
+	refers := policy.Database{ForeignKeys: []policy.ForeignKey{{Table: "public.d", Columns: []string{"other"}, References: "public.a", Keys: []string{"id"}}, {Table: "public.orders", Columns: []string{"other"}, References: "public.d", Keys: []string{"id"}}}}
 	require.Equal(t, []string{"public.c", "public.b", "public.d", "public.a", "public.orders"}, tablesOf(family().Erasures(refers)))
 
-	circle := policy.Database{ForeignKeys: []policy.ForeignKey{{Table: "public.d", References: "public.c"}, {Table: "public.c", References: "public.d"}}}
+	circle := policy.Database{ForeignKeys: []policy.ForeignKey{{Table: "public.d", Columns: []string{"other"}, References: "public.c", Keys: []string{"id"}}, {Table: "public.c", Columns: []string{"other"}, References: "public.d", Keys: []string{"id"}}}}
 	require.Len(t, family().Erasures(circle), 5)
 }
 

@@ -23,8 +23,8 @@ func TestReach(t *testing.T) {
 	reached, apart := rules.Reach()
 	toOrders := policy.Link{Column: "address", Table: "public.orders", Key: "email", Fold: true}
 	require.Equal(t, []policy.Reached{
-		{Table: "public.clicks", Path: []policy.Link{{Column: "reader", Table: "public.newsletter", Key: "id"}, toOrders}},
-		{Table: "public.newsletter", Path: []policy.Link{toOrders}}, // also where every column is kept
+		{Table: "public.clicks", Paths: [][]policy.Link{[]policy.Link{{Column: "reader", Table: "public.newsletter", Key: "id"}, toOrders}}},
+		{Table: "public.newsletter", Paths: [][]policy.Link{[]policy.Link{toOrders}}}, // also where every column is kept
 	}, reached)
 	require.Equal(t, []string{"public.products", "public.lost"}, apart)
 }

@@ -10,25 +10,6 @@ type terms struct {
 	states     []string // the events by which a repeat overwrites the same
 }
 
-var termsOf = map[string]terms{
-	"spread":        {purpose: "marketing"},
-	"webhook":       {purpose: "analytics"},
-	"ga4":           {purpose: "analytics", needsItems: true, onceOnly: []string{"order_paid"}},
-	"meta":          {purpose: "marketing", needsItems: true},
-	"tiktok":        {purpose: "marketing", needsItems: true},
-	"pinterest":     {purpose: "marketing", needsItems: true},
-	"matomo":        {purpose: "analytics", onceOnly: []string{"order_paid"}, states: []string{"cart_updated"}},
-	"klaviyo":       {purpose: "marketing", needsItems: true, states: []string{"newsletter_optout", "sms_optout"}, onceOnly: metrics},
-	"microsoft_uet": {purpose: "marketing", needsItems: true},
-	"snowplow":      {purpose: "analytics"},
-}
-
-// metrics are what Klaviyo is told as events, and not as a change of a consent.
-var metrics = []string{
-	"order_placed", "order_paid", "order_shipped", "order_cancelled", "account_created", "cart_updated",
-	"checkout_started", "product_viewed", "search", "page_viewed", "custom:engraving_chosen",
-}
-
 // treatment is what becomes of a repeat of an event at a destination.
 type treatment int
 

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"kvit/config"
+	"kvit/destination/ga4/ga4test"
+)
+
+const exampleFile = "../../kvit.example.yaml"
+
+// exampleEnvironment provides the variables that the example names.
+func exampleEnvironment(name string) string {
+	return map[string]string{
+		"DATABASE_URL":        "postgres://kvit:example@db.example.com/shop",
+		"SPREAD_PUBLIC_KEY":   "example-public-key",
+		"SPREAD_PRIVATE_KEY":  "example-private-key",
+		"MATOMO_TOKEN":        "0123456789abcdef0123456789abcdef",
+		"KLAVIYO_API_KEY":     "pk_example",
+		"PINTEREST_TOKEN":     "pina_example",
+		"GA4_API_SECRET":      "example-api-secret",
+		"GA4_SERVICE_ACCOUNT": ga4test.Credentials("https://oauth2.example.com"),
+		"MICROSOFT_UET_TOKEN": "example-token",
+		"META_TOKEN":          "example-meta-token",
+		"TIKTOK_TOKEN":        "example-tiktok-token",
+		"RETENTION_HASH_KEY":  "0123456789abcdef0123456789abcdef",
+		"CRM_SECRET":          secret,
+		"CRM_PREVIOUS_SECRET": "whsec_YW5vdGhlci1leGFtcGxlLXNpZ25pbmcta2V5LTAwMQ==",
+	}[name]
+}
+
+func TestExampleFile(t *testing.T) {
+	t.Parallel()
+	cfg, err := config.Load(exampleFile, exampleEnvironment, kinds)
+	require.NoError(t, err)
+	var all, shown []string
+	for _, k := range kinds {
+		all = append(all, k.Name)
+	}
+	for _, d := range cfg.Destinations {
+		shown = append(shown, d.Kind)
+	}
+	require.ElementsMatch(t, all, shown, "the example has one destination of each kind")
+	require.Equal(t, "public.orders", cfg.Shop.Orders.Table)
+	var tables []string
+	for _, p := range cfg.Retention.Policy {
+		tables = append(tables, p.Table)
+	}
+	require.Equal(t, []string{"public.orders", "public.order_lines", "public.line_photos", "public.payments", "public.products"}, tables)
+}
+
+// TestExampleFileShowsEveryKey asks the parser which keys it knows, once with the file as it stands and once
+// with the keys that it shows in comments.
+func TestExampleFileShowsEveryKey(t *testing.T) {
+	t.Parallel()
+	data, err := os.ReadFile(exampleFile)
+	require.NoError(t, err)
+	// Keys shown as comments are followed by a value and stand deeper than one blank after the #.
+	commented := regexp.MustCompile(`(?m)^( +)# ( *)([a-z_]+:(?: (?:https:|\$\{).*)?)$`)
+	full := commented.ReplaceAllString(string(data), "$1$2$3")
+	require.NotEqual(t, string(data), full)
+
+	asked, has, err := config.Keys(exampleFile, []byte(full), exampleEnvironment, kinds)
+	require.NoError(t, err)
+	require.NotEmpty(t, asked)
+
+	const tableList = "retention.policy["
+	shown := map[string]bool{}
+	for _, key := range has {
+		shown[general(key, tableList)] = true
+	}
+	for _, key := range asked {
+		// The keys that all kinds share are explained once, at the first destination.
+		other := ofAnyDestination.ReplaceAllString(key, "destinations.spread.")
+		require.True(t, shown[general(key, tableList)] || shown[other], "the example does not show %s", key)
+	}
+}
+
+var ofAnyDestination = regexp.MustCompile(`^destinations\.[a-z0-9_-]+\.`)
+
+// general makes the keys of all tables of the policy those of one.
+func general(key, list string) string {
+	rest, ok := strings.CutPrefix(key, list)
+	if !ok {
+		return key
+	}
+	_, name, _ := strings.Cut(rest, "].")
+	return list + "]." + name
+}

@@ -1,0 +1,30 @@
+package main
+
+import (
+	"kvit/config"
+	"kvit/destination/ga4"
+	"kvit/destination/klaviyo"
+	"kvit/destination/matomo"
+	"kvit/destination/meta"
+	"kvit/destination/microsoftuet"
+	"kvit/destination/pinterest"
+	"kvit/destination/snowplow"
+	"kvit/destination/spread"
+	"kvit/destination/tiktok"
+	"kvit/destination/webhook"
+)
+
+// kinds are what a destination can be, in the order in which messages list them. Nothing else in kvit lists
+// them: a provider is its folder and its line here.
+var kinds = []config.Kind{
+	spread.Kind,
+	ga4.Kind,
+	meta.Kind,
+	tiktok.Kind,
+	pinterest.Kind,
+	matomo.Kind,
+	klaviyo.Kind,
+	microsoftuet.Kind,
+	snowplow.Kind,
+	webhook.Kind,
+}

@@ -1,0 +1,98 @@
+package erasure
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"kvit/store"
+)
+
+// sweep erases rows that stayed behind with other orders, once the last of these is gone: erased later on, or
+// deleted by the shop.
+func (r *eraseRun) sweep(ctx context.Context) error {
+	if r.Orders == nil {
+		return nil
+	}
+	count, _, err := store.LeftCount(ctx, r.db)
+	if err != nil || count == 0 {
+		return err
+	}
+	for place, more := 0, true; more && !r.late(); place++ {
+		next := &store.LeftRows{Limit: max(r.BatchOrders, 1)}
+		for next != nil && !r.late() {
+			if err := r.calm(ctx); err != nil {
+				return err
+			}
+			if next, more, err = r.sweepBatch(ctx, place, *next); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// sweepBatch looks at some of the rows that were left by the way at this place in the plan; more is false if there
+// is no such place. The next batch has a plan of its own, for the policy must fit in the transaction that relies
+// on it.
+func (r *eraseRun) sweepBatch(ctx context.Context, place int, l store.LeftRows) (next *store.LeftRows, more bool, err error) {
+	var table string
+	var counts map[string]int64
+	err = pgx.BeginFunc(ctx, r.db, func(tx pgx.Tx) error {
+		if err := store.LockErasure(ctx, tx); err != nil {
+			return err
+		}
+		plan, err := r.fit(ctx, tx)
+		if err != nil {
+			return err
+		}
+		ways := slices.DeleteFunc(plan.erasures, func(e store.TableErasure) bool { return len(e.Primary) == 0 })
+		if more = place < len(ways); !more {
+			return nil
+		}
+		table = ways[place].Table
+		if counts, next, err = store.SweepLeft(ctx, tx, r.shop, ways[place], foundBy(ways, place), l); err != nil || len(counts) == 0 {
+			return err
+		}
+		if err := r.certifySwept(ctx, tx, table, counts); err != nil {
+			return err
+		}
+		return r.parting(ctx, tx)
+	})
+	if err != nil {
+		return nil, false, err
+	}
+	for _, n := range counts {
+		r.report.Rows[table] += n
+	}
+	return next, more, nil
+}
+
+// foundBy are the ways of the table for its first place: that one also takes rows that were left in a way that the
+// policy knows no more.
+func foundBy(ways []store.TableErasure, place int) []string {
+	var names []string
+	for i, e := range ways {
+		if e.Table != ways[place].Table {
+			continue
+		}
+		if i < place {
+			return nil
+		}
+		names = append(names, e.Way())
+	}
+	return names
+}
+
+// certifySwept adds to what the certificates of the orders that left the rows say.
+func (r *eraseRun) certifySwept(ctx context.Context, tx pgx.Tx, table string, counts map[string]int64) error {
+	var orders []store.DueOrder
+	rows := rowCounts{}
+	for _, ref := range slices.Sorted(maps.Keys(counts)) {
+		orders = append(orders, store.DueOrder{Ref: ref})
+		rows[ref] = map[string]int64{table: counts[ref]}
+	}
+	return r.certify(ctx, tx, store.Clock{Name: store.ClockShared}, orders, rows, nil)
+}

@@ -1,0 +1,162 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// KeyColumn is a column of a table's primary key.
+type KeyColumn struct {
+	Name string
+	Type string // as Postgres names it without a length
+}
+
+// Way names how the erasure finds its rows: each step's columns, and the table that it leads to.
+func (e TableErasure) Way() string {
+	steps := make([]string, len(e.Path))
+	for i, l := range e.Path {
+		var pairs []string
+		for _, p := range l.Pairs() {
+			pairs = append(pairs, p.Column+"="+l.Table+"."+p.Key)
+		}
+		steps[i] = strings.Join(pairs, "&")
+	}
+	return strings.Join(steps, ">")
+}
+
+// RememberLeft notes the rows that EraseTable had to leave, because other orders have them, too.
+func RememberLeft(ctx context.Context, tx pgx.Tx, o Orders, e TableErasure, refs []string) error {
+	refType, err := o.refType(ctx, tx)
+	if err != nil {
+		return err
+	}
+	s := eraseStatement{orders: o, erasure: e, refType: refType, args: arguments{refs}}
+	what, err := s.remaining()
+	if err != nil {
+		return fmt.Errorf("remember rows of %s: %w", e.Table, err)
+	}
+	members := make([]string, len(e.Primary))
+	for i, k := range e.Primary {
+		members[i] = "'" + strings.ReplaceAll(k.Name, "'", "''") + "', t." + QuoteColumn(k.Name)
+	}
+	from, where := s.chosen()
+	_, err = tx.Exec(ctx, s.orders.sql(`
+		insert into kvit.erasure_left (table_name, row_key, way, order_ref)
+		select `+s.args.add(e.Table)+`::text, jsonb_build_object(`+strings.Join(members, ", ")+`), `+s.args.add(e.Way())+`::text, min(o.{ref}::text)
+		from `+QuoteTable(e.Table)+` t, `+from+`
+		where `+where+` and (`+what+`) and `+s.needed()+`
+		group by 2
+		on conflict (table_name, row_key, way) do nothing`), s.args...)
+	if err != nil {
+		return fmt.Errorf("remember rows of %s: %w", e.Table, err)
+	}
+	return nil
+}
+
+// LeftRows says which of the rows that were left are looked at: Limit of them after the one numbered After.
+type LeftRows struct {
+	After int64
+	Limit int
+}
+
+type leftRow struct {
+	ID       int64
+	OrderRef string
+	Erased   bool // now
+	Open     bool // it is still there, holds what should be gone, and an order has it
+}
+
+// SweepLeft does what e says to rows that were left and that no living order has any more. It returns the number
+// of rows by the reference of the order that left them, and where to go on; nil is the end. Ways are those that
+// the policy knows: a row that was found in another way is taken by whichever comes first.
+func SweepLeft(ctx context.Context, tx pgx.Tx, o Orders, e TableErasure, ways []string, l LeftRows) (map[string]int64, *LeftRows, error) {
+	refType, err := o.refType(ctx, tx)
+	if err != nil {
+		return nil, nil, err
+	}
+	e.Guards = e.everyPath()
+	// What looks like a hash is one: the row may have been erased with another order.
+	s := eraseStatement{orders: o, erasure: e, refType: refType, args: arguments{[]string{}}, again: "true"}
+	text, err := s.sweep(ways, l)
+	if err != nil {
+		return nil, nil, fmt.Errorf("sweep %s: %w", e.Table, err)
+	}
+	rows, _ := tx.Query(ctx, text, s.args...) // Collect reports its error
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByName[leftRow])
+	if err != nil {
+		return nil, nil, fmt.Errorf("sweep %s: %w", e.Table, err)
+	}
+	counts := map[string]int64{}
+	var done []int64
+	for _, row := range found {
+		if row.Erased {
+			counts[row.OrderRef]++
+		}
+		if row.Erased || !row.Open {
+			done = append(done, row.ID)
+		}
+	}
+	if _, err := tx.Exec(ctx, `delete from kvit.erasure_left where id = any ($1)`, done); err != nil {
+		return nil, nil, fmt.Errorf("forget rows of %s: %w", e.Table, err)
+	}
+	if len(found) < l.Limit {
+		return counts, nil, nil
+	}
+	l.After = found[len(found)-1].ID
+	return counts, &l, nil
+}
+
+// sweep erases rows that were left, and tells of each that it looked at what became of it.
+func (s *eraseStatement) sweep(ways []string, l LeftRows) (string, error) {
+	what, err := s.remaining()
+	if err != nil {
+		return "", err
+	}
+	set, err := s.assignments()
+	if err != nil {
+		return "", err
+	}
+	var columns, same []string
+	for _, k := range s.erasure.Primary {
+		columns = append(columns, QuoteColumn(k.Name)+" "+k.Type)
+		same = append(same, "t."+QuoteColumn(k.Name)+" = c."+QuoteColumn(k.Name))
+	}
+	table := QuoteTable(s.erasure.Table)
+	erase := `update ` + table + ` t set ` + strings.Join(set, ", ") + ` from candidate c`
+	if s.erasure.DeleteRows {
+		erase = `delete from ` + table + ` t using candidate c`
+	}
+	matched := strings.Join(same, " and ") + ` and (` + what + `)`
+	return s.orders.sql(`
+		with remembered as materialized (
+		    select id, order_ref, row_key
+		    from kvit.erasure_left
+		    where table_name = ` + s.args.add(s.erasure.Table) + `::text and id > ` + s.args.add(l.After) + `
+		      and (way = ` + s.args.add(s.erasure.Way()) + `::text or way <> all (` + s.args.add(ways) + `::text[]))
+		    order by id
+		    limit ` + s.args.add(l.Limit) + `
+		    for update skip locked
+		), candidate as materialized (
+		    select r.id as left_id, r.order_ref as left_by, k.*
+		    from remembered r, jsonb_to_record(r.row_key) as k (` + strings.Join(columns, ", ") + `)
+		), gone as (
+		    ` + erase + ` where ` + matched + ` and not ` + s.needed() + ` returning c.left_id
+		)
+		select r.id, r.order_ref, exists (select from gone g where g.left_id = r.id) as erased,
+		       exists (select from candidate c join ` + table + ` t on ` + matched + ` where c.left_id = r.id and ` + s.needed() + `) as open
+		from remembered r
+		order by r.id`), nil
+}
+
+// LeftCount counts the rows that stay with other orders, and says since when the first of them does; nil if there
+// is none.
+func LeftCount(ctx context.Context, db DB) (n int64, oldest *time.Time, err error) {
+	if err := db.QueryRow(ctx, `select count(*), min(noted_at) from kvit.erasure_left`).Scan(&n, &oldest); err != nil {
+		return 0, nil, fmt.Errorf("count rows that are left: %w", err)
+	}
+	return n, oldest, nil
+}
