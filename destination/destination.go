@@ -6,6 +6,12 @@
 // is tried again. An adapter builds one request from the stored event alone, so that every attempt
 // has the same body, sends it once, and reports. It keeps no state between events and is safe for
 // concurrent use.
+//
+// The structs of the payload describe it once, in their tags. To let shops write one more member, such
+// as client.gclid, add a line to its struct and run go generate ./destination: the reader follows, and
+// docs/event.schema.json and the table in docs/shop.md are written anew.
+//
+//	GClID string `member:"gclid" about:"Google Ads: the URL parameter gclid"`
 package destination
 
 import (

@@ -2,7 +2,7 @@ package destination
 
 import (
 	"net/netip"
-	"strconv"
+	"reflect"
 	"strings"
 	"time"
 	"unicode"
@@ -10,111 +10,154 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-func (m member) items() []Item {
-	if !m.value.IsArray() {
-		m.reject("must be a list")
-		return nil
-	}
-	items, path := []Item{}, m.path()
-	m.value.ForEach(func(_, value gjson.Result) bool {
-		items = append(items, m.d.item(path+"["+strconv.Itoa(len(items))+"]", value))
-		return m.d.err == nil
-	})
-	return items
+// form is a way to write a value.
+type form struct {
+	name   string
+	read   reader
+	schema string // what the JSON Schema says of it; empty: nothing
 }
 
-func (m member) text() string {
-	if m.value.Type != gjson.String {
-		m.reject("must be a string")
-		return ""
-	}
-	return m.value.Str
+// reader puts a value that is not null into a field of a struct. If the value is not in its form, the
+// field stays as it is, and must says what the value must be.
+type reader func(d *decoder, value gjson.Result, field reflect.Value) (must string)
+
+// forms are all of them but objects and lists of objects, which describe makes.
+var forms = []form{
+	{"text", text, `{"type": ["string", "null"]}`},
+	{"texts", texts, `{"type": ["array", "null"], "items": {"type": "string"}}`},
+	{"boolean", boolean, `{"type": ["boolean", "null"]}`},
+	{"count", count, `{"type": ["integer", "null"], "minimum": 0, "maximum": 999999999999999}`},
+	{"money", pattern(isMoney, `money must be a decimal string such as "749.00"`),
+		`{"description": "A decimal string such as \"749.00\".", "type": ["string", "null"], "pattern": "^(-?[0-9]{1,12}(\\.[0-9]{1,4})?)?$"}`},
+	{"quantity", quantity, `{"description": "A positive number with at most 3 decimals.", ` +
+		`"type": ["number", "null"], "exclusiveMinimum": 0, "exclusiveMaximum": 1000000000, "multipleOf": 0.001}`},
+	{"email", pattern(isEmail, "must be an e-mail address"), `{"type": ["string", "null"], "maxLength": 254, ` +
+		`"pattern": "^([^@\\s<>()\\[\\],;:\"\\\\]+@[^@\\s<>()\\[\\],;:\"\\\\]+\\.[^@.\\s<>()\\[\\],;:\"\\\\]+)?$"}`},
+	{"phone", pattern(isPhone, `must be a phone number such as "+4512345678" (E.164)`),
+		`{"description": "E.164.", "type": ["string", "null"], "pattern": "^(\\+[1-9][0-9]{1,14})?$"}`},
+	{"country", pattern(isCountry, `must be a country code such as "DK" (ISO 3166-1 alpha-2)`),
+		`{"description": "ISO 3166-1 alpha-2.", "type": ["string", "null"], "pattern": "^([A-Z]{2})?$"}`},
+	{"currency", pattern(isCurrency, `must be a currency code such as "DKK" (ISO 4217)`),
+		`{"description": "ISO 4217.", "type": ["string", "null"], "pattern": "^([A-Z]{3})?$"}`},
+	{"date", pattern(isDate, "must be a date written YYYY-MM-DD"),
+		`{"type": ["string", "null"], "anyOf": [{"enum": ["", null]}, {"format": "date"}]}`},
+	{"day", pattern(isDay, "must be a date written YYYY-MM-DD, or a time in RFC 3339"),
+		`{"type": ["string", "null"], "anyOf": [{"enum": ["", null]}, {"format": "date"}, {"format": "date-time"}]}`},
+	{"ip", pattern(isIP, "must be an IP address"),
+		`{"type": ["string", "null"], "anyOf": [{"enum": ["", null]}, {"format": "ipv4"}, {"format": "ipv6"}]}`},
+	{"free", free, ""},
 }
 
-// form is a string in a certain form; an empty one stands for none.
-func (m member) form(good func(string) bool, must string) string {
-	if m.value.Type != gjson.String {
-		m.reject(must)
-		return ""
+func text(_ *decoder, value gjson.Result, field reflect.Value) (must string) {
+	if value.Type != gjson.String {
+		return "must be a string"
 	}
-	if m.value.Str != "" && !good(m.value.Str) {
-		m.reject(must)
-		return ""
-	}
-	return m.value.Str
+	field.SetString(value.Str)
+	return ""
 }
 
-func (m member) texts() []string {
-	if !m.value.IsArray() {
-		m.reject("must be a list of strings")
-		return nil
+// pattern reads a string that good takes; an empty one stands for none.
+func pattern(good func(string) bool, must string) reader {
+	return func(_ *decoder, value gjson.Result, field reflect.Value) string {
+		if value.Type != gjson.String || value.Str != "" && !good(value.Str) {
+			return must
+		}
+		field.SetString(value.Str)
+		return ""
 	}
-	var texts []string
-	m.value.ForEach(func(_, value gjson.Result) bool {
+}
+
+func texts(_ *decoder, value gjson.Result, field reflect.Value) (must string) {
+	if !value.IsArray() {
+		return "must be a list of strings"
+	}
+	var list []string
+	value.ForEach(func(_, value gjson.Result) bool {
 		if value.Type != gjson.String {
-			m.reject("must be a list of strings")
+			must = "must be a list of strings"
 			return false
 		}
-		texts = append(texts, value.Str)
+		list = append(list, value.Str)
 		return true
 	})
-	return texts
-}
-
-func (m member) boolean() bool {
-	if !m.value.IsBool() {
-		m.reject("must be true or false")
+	if must == "" {
+		*field.Addr().Interface().(*[]string) = list
 	}
-	return m.value.Type == gjson.True
+	return must
 }
 
-func (m member) money() Money {
-	return Money(m.form(isMoney, `money must be a decimal string such as "749.00"`))
+func boolean(_ *decoder, value gjson.Result, field reflect.Value) (must string) {
+	if !value.IsBool() {
+		return "must be true or false"
+	}
+	filled(field).SetBool(value.Type == gjson.True)
+	return ""
 }
 
-func (m member) email() string {
-	return m.form(isEmail, "must be an e-mail address")
+// count reads a number of things, which may be none.
+func count(_ *decoder, value gjson.Result, field reflect.Value) (must string) {
+	if value.Type != gjson.Number || !isDigits(value.Raw, 15) {
+		return "must be a whole number that is not negative"
+	}
+	filled(field).SetInt(value.Int())
+	return ""
 }
 
-func (m member) phone() string {
-	return m.form(isPhone, `must be a phone number such as "+4512345678" (E.164)`)
+func quantity(_ *decoder, value gjson.Result, field reflect.Value) (must string) {
+	if value.Type != gjson.Number || !isQuantity(value.Raw) {
+		return "must be a positive number with at most 3 decimals"
+	}
+	field.SetString(value.Raw)
+	return ""
 }
 
-func (m member) country() string {
-	return m.form(func(s string) bool { return isUpper(s, 2) }, `must be a country code such as "DK" (ISO 3166-1 alpha-2)`)
+func free(_ *decoder, value gjson.Result, field reflect.Value) (must string) {
+	field.SetBytes([]byte(value.Raw))
+	return ""
 }
 
-func (m member) currency() string {
-	return m.form(func(s string) bool { return isUpper(s, 3) }, `must be a currency code such as "DKK" (ISO 4217)`)
-}
-
-func (m member) birthday() string {
-	return m.form(isDate, "must be a date written YYYY-MM-DD")
-}
-
-func (m member) day() string {
-	return m.form(func(s string) bool { return isDate(s) || isDateTime(s) }, "must be a date written YYYY-MM-DD, or a time in RFC 3339")
-}
-
-func (m member) ip() string {
-	return m.form(isIP, "must be an IP address")
-}
-
-func (m member) quantity() Quantity {
-	if m.value.Type != gjson.Number || !isQuantity(m.value.Raw) {
-		m.reject("must be a positive number with at most 3 decimals")
+// one reads an object into a field that points to a struct; a repeated one replaces the first.
+func one(name string, o *object) reader {
+	return func(d *decoder, value gjson.Result, field reflect.Value) (must string) {
+		if !value.IsObject() {
+			return "must be an object"
+		}
+		d.within(step{member: name}, o, value, filled(field))
 		return ""
 	}
-	return Quantity(m.value.Raw)
 }
 
-// count is a number of things, which may be none.
-func (m member) count() *int64 {
-	if m.value.Type != gjson.Number || !isDigits(m.value.Raw, 15) {
-		m.reject("must be a whole number that is not negative")
-		return nil
+// items reads a list of objects, none of which may be null.
+func items(name string, o *object) reader {
+	return func(d *decoder, value gjson.Result, field reflect.Value) (must string) {
+		if !value.IsArray() {
+			return "must be a list"
+		}
+		list := []Item{}
+		d.way = append(d.way, step{member: name})
+		value.ForEach(func(_, value gjson.Result) bool {
+			entry := step{entry: len(list)}
+			if !value.IsObject() {
+				d.mistake(entry, "must be an object")
+				return false
+			}
+			list = append(list, Item{})
+			d.within(entry, o, value, reflect.ValueOf(&list[len(list)-1]).Elem())
+			return d.err == nil
+		})
+		d.way = d.way[:len(d.way)-1]
+		*field.Addr().Interface().(*[]Item) = list
+		return ""
 	}
-	return new(m.value.Int())
+}
+
+// filled is the field itself, or what it points to, which is made anew.
+func filled(field reflect.Value) reflect.Value {
+	if field.Kind() != reflect.Pointer {
+		return field
+	}
+	field.Set(reflect.New(field.Type().Elem()))
+	return field.Elem()
 }
 
 // isMoney tells whether s is an optional minus, 1 to 12 digits, and maybe a point with 1 to 4 more.
@@ -148,6 +191,10 @@ func isUpper(s string, length int) bool {
 	return len(s) == length
 }
 
+func isCountry(s string) bool { return isUpper(s, 2) }
+
+func isCurrency(s string) bool { return isUpper(s, 3) }
+
 // isEmail finds typing mistakes, no more: only the mail server knows what it accepts.
 func isEmail(s string) bool {
 	local, domain, _ := strings.Cut(s, "@")
@@ -172,6 +219,8 @@ func isDate(s string) bool {
 	_, err := time.Parse(time.DateOnly, s)
 	return err == nil
 }
+
+func isDay(s string) bool { return isDate(s) || isDateTime(s) }
 
 func isDateTime(s string) bool {
 	_, err := time.Parse(time.RFC3339, s)

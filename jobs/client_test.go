@@ -15,6 +15,7 @@ import (
 	"github.com/riverqueue/river/rivertype"
 	"github.com/stretchr/testify/require"
 
+	"kvit/delivery"
 	"kvit/destination"
 	"kvit/store"
 	"kvit/store/storetest"
@@ -28,11 +29,11 @@ func startClient(t *testing.T, pool *pgxpool.Pool, orders *store.Orders, send fu
 	}, true))
 	client, err := NewClient(Options{
 		Pool: pool, Timeout: 10 * time.Second, Notify: true, Orders: orders,
-		Lanes: []Lane{{
+		Lanes: []delivery.Settings{{
 			Name: "crm", Concurrency: 4, RetryFor: time.Hour,
-			Destination: &provider{send: send, traits: destination.Traits{Events: destination.Names}},
+			Destination: &provider{send: send},
 		}},
-		Metrics: NewMetrics(prometheus.NewRegistry()), Logger: slog.New(slog.DiscardHandler),
+		Metrics: delivery.NewMetrics(prometheus.NewRegistry()), Logger: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(t, err)
 	require.NoError(t, client.Start(t.Context()))

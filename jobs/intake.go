@@ -9,6 +9,8 @@ import (
 
 	"github.com/riverqueue/river"
 
+	"kvit/delivery"
+	"kvit/group"
 	"kvit/store"
 )
 
@@ -19,31 +21,30 @@ import (
 // River can add and remove a queue of a running client. Its pause of a queue is not used, since that
 // holds for all processes and is the operators'.
 type intake struct {
-	queue   string
-	full    river.QueueConfig
-	queues  *river.QueueBundle // nil in tests without a client
-	db      store.DB
-	metrics *Metrics
-	logger  *slog.Logger
-	name    string // of the destination
+	queue  string
+	full   river.QueueConfig
+	queues *river.QueueBundle // nil in tests without a client
+	db     store.DB
+	logger *slog.Logger
+	name   string // of the destination
 
 	mu     sync.Mutex
 	want   int // workers
 	have   int
-	state  gateState
-	told   gateState // as kvit.destination has it
+	state  delivery.GateState
+	told   delivery.GateState // as kvit.destination has it
 	moving bool
 	probe  *time.Timer
 }
 
 // newIntake lets the lane's gate decide about what is fetched for it.
-func newIntake(l *lane) *intake {
-	full := river.QueueConfig{MaxWorkers: l.window(), FetchCooldown: 20 * time.Millisecond}
+func newIntake(l *delivery.Lane, db store.DB, logger *slog.Logger) *intake {
+	full := river.QueueConfig{MaxWorkers: l.Capacity(), FetchCooldown: 20 * time.Millisecond}
 	i := &intake{
 		queue: QueueOf(l.Name), full: full, want: full.MaxWorkers, have: full.MaxWorkers,
-		db: l.db, metrics: l.metrics, logger: l.logger, name: l.Name,
+		db: db, logger: logger.With("destination", l.Name), name: l.Name,
 	}
-	l.gate.changed = i.change
+	l.OnHold(i.change)
 	return i
 }
 
@@ -51,9 +52,7 @@ func newIntake(l *lane) *intake {
 const stopping = -1
 
 // change follows the gate.
-func (i *intake) change(state gateState) {
-	i.log(state)
-	i.metrics.held(i.name, state.Held)
+func (i *intake) change(state delivery.GateState) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.probe != nil {
@@ -72,24 +71,12 @@ func (i *intake) change(state gateState) {
 const probeJobs = 8
 
 // letProbe fetches a few jobs when a hold is over, unless something else has happened since.
-func (i *intake) letProbe(state gateState) {
+func (i *intake) letProbe(state delivery.GateState) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.state == state {
 		i.want = min(probeJobs, i.full.MaxWorkers)
 		i.move()
-	}
-}
-
-func (i *intake) log(state gateState) {
-	switch {
-	case state.Alarm:
-		i.logger.Error("CREDENTIALS ARE NOT ACCEPTED: no event goes to this destination until that is mended; they wait",
-			"reason", state.Reason, "next_try", state.Until)
-	case state.Held:
-		i.logger.Warn("provider is left alone for a while; its events wait", "reason", state.Reason, "next_try", state.Until)
-	default:
-		i.logger.Info("provider answers again; its events flow")
 	}
 }
 
@@ -156,8 +143,8 @@ func (i *intake) failed(what string, err error, have int) int {
 }
 
 // tell lets operators see the hold in kvit.destination, whichever process they ask.
-func (i *intake) tell(state gateState) {
-	ctx, cancel := context.WithTimeout(context.Background(), groupTimeout)
+func (i *intake) tell(state delivery.GateState) {
+	ctx, cancel := context.WithTimeout(context.Background(), group.Timeout)
 	defer cancel()
 	var err error
 	if state.Held {

@@ -1,5 +1,6 @@
 // Package jobs does kvit's work as River jobs, one file a kind: it delivers events, marks orders
-// that the ERP has, erases what is due and tidies up. Job rows hold ids alone, and errors in kvit's
+// that the ERP has, erases what is due and tidies up. It translates between River and the rooms: how events
+// are delivered and orders erased stands in delivery and erasure. Job rows hold ids alone, and errors in kvit's
 // own wording: operators read them, and erasure does not reach them.
 package jobs
 
@@ -10,24 +11,11 @@ import (
 	"errors"
 	"log/slog"
 	"runtime/debug"
-	"strings"
-	"time"
 
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
 
-	"kvit/destination"
-)
-
-// Outcomes of a delivery, the closed list that receipts use.
-const (
-	Delivered  = "delivered"
-	Withheld   = "withheld"   // no consent
-	Rejected   = "rejected"   // can never be accepted
-	Expired    = "expired"    // older than the destination takes
-	Superseded = "superseded" // a later state of the same thing was delivered before
-	Failed     = "failed"     // tried for as long as configured
-	Erased     = "erased"     // its data was due before it could be delivered
+	"kvit/group"
 )
 
 // errArgs answers a job whose args somebody wrote by hand. It does not repeat them.
@@ -61,13 +49,13 @@ func (h cancelUnknown) HandlePanic(context.Context, *rivertype.JobRow, any, stri
 	return nil
 }
 
-// catch turns a panic into errPanic. The log gets the place, not the value.
+// catch turns a panic into group.ErrPanic. The log gets the place, not the value.
 func catch(logger *slog.Logger, jobID int64, err *error) {
 	if recover() == nil {
 		return
 	}
 	logger.Error("job panicked", "job_id", jobID, "stack", string(debug.Stack()))
-	*err = errPanic
+	*err = group.ErrPanic
 }
 
 // rescued is the text of the error that River notes when it rescues the job of a crashed process.
@@ -83,47 +71,4 @@ func failures(job *rivertype.JobRow) int {
 		}
 	}
 	return n
-}
-
-// firstAttempt is when the job was first worked on.
-func firstAttempt(job *rivertype.JobRow) time.Time {
-	first := time.Now()
-	if job.AttemptedAt != nil {
-		first = *job.AttemptedAt
-	}
-	if len(job.Errors) > 0 && job.Errors[0].At.Before(first) {
-		first = job.Errors[0].At
-	}
-	return first
-}
-
-// notTaken ends the text of an attempt's error where the provider has certainly not counted the event.
-const notTaken = "; not taken"
-
-// attemptText is the error of an attempt as the job row keeps it.
-func attemptText(cause *destination.Error) string {
-	if mayHaveArrived(cause.Kind) {
-		return cause.Error() + "; may have arrived"
-	}
-	return cause.Error() + notTaken
-}
-
-// firstUnclear is when the provider may first have counted the event. A crash is such a time: nobody
-// knows how far the process had come.
-func firstUnclear(job *rivertype.JobRow) (time.Time, bool) {
-	for _, e := range job.Errors {
-		if !strings.HasSuffix(e.Error, notTaken) {
-			return e.At, true
-		}
-	}
-	return time.Time{}, false
-}
-
-// snoozes counts how often the job was put back without an attempt, as River notes it.
-func snoozes(job *rivertype.JobRow) int {
-	var metadata struct {
-		Snoozes int `json:"snoozes"`
-	}
-	_ = json.Unmarshal(job.Metadata, &metadata) // what is not there counts as none
-	return metadata.Snoozes
 }

@@ -9,7 +9,9 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
+	"kvit/delivery"
 	"kvit/erp"
+	"kvit/group"
 	"kvit/store"
 )
 
@@ -33,7 +35,7 @@ func (a *MarkArgs) UnmarshalJSON(data []byte) error {
 // markWorker marks the orders that evidence is about, those of all waiting jobs together.
 type markWorker struct {
 	river.WorkerDefaults[MarkArgs]
-	marks  *group[int64, struct{}]
+	marks  *group.Group[int64, struct{}]
 	logger *slog.Logger
 }
 
@@ -42,7 +44,7 @@ const markMax = 500
 
 func newMarkWorker(db store.DB, orders *store.Orders, logger *slog.Logger) *markWorker {
 	return &markWorker{
-		marks: newGroup(markMax, func(ctx context.Context, ids []int64) ([]struct{}, error) {
+		marks: group.New(markMax, func(ctx context.Context, ids []int64) ([]struct{}, error) {
 			return make([]struct{}, len(ids)), markOrders(ctx, db, orders, ids)
 		}),
 		logger: logger,
@@ -56,7 +58,7 @@ func (w *markWorker) Work(ctx context.Context, job *river.Job[MarkArgs]) (err er
 		return river.JobCancel(errArgs)
 	}
 	if _, err := w.marks.Do(ctx, job.Args.ReceiptID); err != nil {
-		if errors.Is(err, errPanic) || ctx.Err() != nil {
+		if errors.Is(err, group.ErrPanic) || ctx.Err() != nil {
 			return err
 		}
 		w.logger.Error("orders could not be marked", "receipt_id", job.Args.ReceiptID, "problem", store.Describe(err))
@@ -68,7 +70,7 @@ func (w *markWorker) Work(ctx context.Context, job *river.Job[MarkArgs]) (err er
 // NextRetry backs off, at most 30 minutes: what keeps orders from being marked is the shop's
 // database, and somebody is mending it.
 func (w *markWorker) NextRetry(job *river.Job[MarkArgs]) time.Time {
-	return time.Now().Add(min(backoff(failures(job.JobRow)), 30*time.Minute))
+	return time.Now().Add(min(delivery.Backoff(failures(job.JobRow)), 30*time.Minute))
 }
 
 // markOrders judges receipts and marks their orders in one transaction. A receipt that has been

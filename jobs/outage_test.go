@@ -11,9 +11,9 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
 
+	"kvit/delivery"
 	"kvit/destination"
 	"kvit/store"
 	"kvit/store/storetest"
@@ -22,7 +22,7 @@ import (
 // outage is a client whose one destination, crm, can be down.
 type outage struct {
 	pool     *pgxpool.Pool
-	metrics  *Metrics
+	metrics  *prometheus.Registry
 	failing  atomic.Pointer[destination.Error]
 	requests atomic.Int64
 	mu       sync.Mutex
@@ -35,9 +35,9 @@ type outage struct {
 // disliked is the key of an event that is always turned away.
 const disliked = "order_paid:disliked"
 
-func newOutage(t testing.TB, lane Lane, others ...Lane) *outage {
+func newOutage(t testing.TB, lane delivery.Settings, others ...delivery.Settings) *outage {
 	t.Helper()
-	o := &outage{pool: storetest.DB(t), metrics: NewMetrics(prometheus.NewRegistry()), seen: map[string]int{}}
+	o := &outage{pool: storetest.DB(t), metrics: prometheus.NewRegistry(), seen: map[string]int{}}
 	known := []store.Destination{{Name: "crm", Kind: "webhook", Enabled: true, EventNames: destination.Names}}
 	for _, other := range others {
 		known = append(known, store.Destination{Name: other.Name, Kind: "webhook", Enabled: true, EventNames: destination.Names})
@@ -50,10 +50,10 @@ func newOutage(t testing.TB, lane Lane, others ...Lane) *outage {
 		create trigger count_update after update on kvit.river_job for each row execute function public.count_update()`)
 	require.NoError(t, err)
 	lane.Name, lane.RetryFor = "crm", 100*time.Hour
-	lane.Destination = &provider{send: o.send, traits: destination.Traits{Events: destination.Names}}
+	lane.Destination = &provider{send: o.send}
 	client, err := NewClient(Options{
 		Pool: o.pool, Timeout: 10 * time.Second, Notify: true, Lanes: append(others, lane),
-		Metrics: o.metrics, Logger: slog.New(slog.DiscardHandler),
+		Metrics: delivery.NewMetrics(o.metrics), Logger: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(t, err)
 	require.NoError(t, client.Start(context.WithoutCancel(t.Context())))
@@ -112,6 +112,21 @@ func (o *outage) held(t testing.TB) int {
 	return o.query(t, `select count(held_until) from kvit.destination`)
 }
 
+// breaker is the gauge of crm.
+func (o *outage) breaker(t testing.TB) float64 {
+	t.Helper()
+	families, err := o.metrics.Gather()
+	require.NoError(t, err)
+	for _, f := range families {
+		if f.GetName() == "kvit_breaker_open" {
+			require.Len(t, f.GetMetric(), 1)
+			return f.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
+	t.Fatal("no such gauge")
+	return 0
+}
+
 // TestAnOutageIsSatOut lets 3,000 events meet a provider that is down: few requests, few writes, and
 // when it returns every event arrives.
 func TestAnOutageIsSatOut(t *testing.T) {
@@ -125,11 +140,11 @@ func TestAnOutageIsSatOut(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			const events = 3000
-			o := newOutage(t, Lane{Concurrency: 4, firstHold: 200 * time.Millisecond, longestHold: 400 * time.Millisecond})
+			o := newOutage(t, delivery.Settings{Concurrency: 4, FirstHold: 200 * time.Millisecond, LongestHold: 400 * time.Millisecond})
 			o.failing.Store(down)
 			o.insert(t, events)
 			require.Eventually(t, func() bool { return o.held(t) == 1 }, waitFor, tick)
-			require.InDelta(t, 1, testutil.ToFloat64(o.metrics.breakerOpen.WithLabelValues("crm")), 0)
+			require.InDelta(t, 1, o.breaker(t), 0)
 			before := o.requests.Load()
 			require.Eventually(t, func() bool { return o.requests.Load() > before+5 }, waitFor, tick, "it probes")
 			window := 128 // of a concurrency of 4
@@ -145,7 +160,7 @@ func TestAnOutageIsSatOut(t *testing.T) {
 			}, waitFor, 10*tick)
 			require.Len(t, o.seen, events)
 			require.Zero(t, o.held(t))
-			require.Zero(t, testutil.ToFloat64(o.metrics.breakerOpen.WithLabelValues("crm")))
+			require.Zero(t, o.breaker(t))
 		})
 	}
 }
@@ -154,15 +169,12 @@ func TestAnOutageIsSatOut(t *testing.T) {
 // one is healthy. Each event has its receipt at both in the end.
 func TestWhatExpiredDuringAnOutageSaysSo(t *testing.T) {
 	t.Parallel()
-	healthy := &provider{
-		send:   func(context.Context, destination.Event) (int, error) { return 200, nil },
-		traits: destination.Traits{Events: destination.Names},
-	}
+	healthy := &provider{send: func(context.Context, destination.Event) (int, error) { return 200, nil }}
 	const early, late, deadline = 400, 100, 3 * time.Second
-	o := newOutage(t, Lane{
-		Concurrency: 4, firstHold: 100 * time.Millisecond, longestHold: 500 * time.Millisecond,
+	o := newOutage(t, delivery.Settings{
+		Concurrency: 4, FirstHold: 100 * time.Millisecond, LongestHold: 500 * time.Millisecond,
 		MaxAge: 10*time.Second + deadline, // an attempt's time counts, too
-	}, Lane{Name: "healthy", Destination: healthy, Concurrency: 4, RetryFor: time.Hour})
+	}, delivery.Settings{Name: "healthy", Destination: healthy, Concurrency: 4, RetryFor: time.Hour})
 	o.failing.Store(&destination.Error{Kind: destination.Unreachable, Reason: "connection refused"})
 	o.insert(t, early)
 	require.Eventually(t, func() bool {
@@ -193,7 +205,7 @@ func TestWhatExpiredDuringAnOutageSaysSo(t *testing.T) {
 func TestAllIsFetchedAgainAfterAnOutage(t *testing.T) {
 	t.Parallel()
 	const together = probeJobs + 4
-	o := newOutage(t, Lane{Concurrency: together, firstHold: 50 * time.Millisecond, longestHold: 50 * time.Millisecond})
+	o := newOutage(t, delivery.Settings{Concurrency: together, FirstHold: 50 * time.Millisecond, LongestHold: 50 * time.Millisecond})
 	o.failing.Store(&destination.Error{Kind: destination.Unauthorized, Code: 401, Reason: "wrong credentials"})
 	o.insert(t, 1)
 	require.Eventually(t, func() bool { return o.held(t) == 1 }, waitFor, tick)
@@ -213,7 +225,7 @@ func TestAllIsFetchedAgainAfterAnOutage(t *testing.T) {
 // removing the queue. What comes afterwards must be fetched.
 func TestAHoldThatIsOverBeforeTheQueueIsGone(t *testing.T) {
 	t.Parallel()
-	o := newOutage(t, Lane{Concurrency: 4, firstHold: time.Millisecond, longestHold: time.Millisecond})
+	o := newOutage(t, delivery.Settings{Concurrency: 4, FirstHold: time.Millisecond, LongestHold: time.Millisecond})
 	short, long := o.block("search"), o.block("page_viewed")
 	for _, name := range []string{"search", "page_viewed"} {
 		_, err := o.pool.Exec(t.Context(), `insert into kvit.tracking_event (event_key, name) values ($1, $1)`, name)
@@ -274,7 +286,7 @@ func (o *outage) attend(ctx context.Context) {
 // firewall does that dislikes its text.
 func TestAnEventTurnedAwayDoesNotStopTheOthers(t *testing.T) {
 	t.Parallel()
-	o := newOutage(t, Lane{Concurrency: 4, firstHold: 50 * time.Millisecond, longestHold: 50 * time.Millisecond})
+	o := newOutage(t, delivery.Settings{Concurrency: 4, FirstHold: 50 * time.Millisecond, LongestHold: 50 * time.Millisecond})
 	insertEvent(t, o.pool, disliked)
 	o.insert(t, 200)
 	require.Eventually(t, func() bool { return o.query(t, `select count(*) from kvit.delivery`) == 200 }, waitFor, tick)
@@ -284,7 +296,7 @@ func TestAnEventTurnedAwayDoesNotStopTheOthers(t *testing.T) {
 func TestTheRateIsKeptWithoutSnoozes(t *testing.T) {
 	t.Parallel()
 	const events = 300 // more than can go out while a job is patient
-	o := newOutage(t, Lane{Concurrency: 16, Rate: 50})
+	o := newOutage(t, delivery.Settings{Concurrency: 16, Rate: 50})
 	start := time.Now()
 	o.insert(t, events)
 	require.Eventually(t, func() bool { return o.query(t, `select count(*) from kvit.delivery`) == events }, waitFor, tick)
@@ -300,7 +312,7 @@ func TestTheRateIsKeptWithoutSnoozes(t *testing.T) {
 func BenchmarkOutage(b *testing.B) {
 	const speed = 60
 	for b.Loop() {
-		o := newOutage(b, Lane{Concurrency: 16, firstHold: firstHold / speed, longestHold: longestHold / speed})
+		o := newOutage(b, delivery.Settings{Concurrency: 16, FirstHold: delivery.FirstHold / speed, LongestHold: delivery.LongestHold / speed})
 		o.failing.Store(&destination.Error{Kind: destination.Unreachable, Reason: "connection refused"})
 		o.insert(b, 100_000)
 		time.Sleep(time.Hour / speed)

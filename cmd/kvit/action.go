@@ -13,17 +13,13 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"kvit/config"
+	"kvit/delivery"
 	"kvit/store"
 )
-
-// manyEvents is how many events an action may touch without being asked why and whether. It is also
-// the size of one step.
-const manyEvents = 1000
 
 // actionOptions are what replay, backfill and cancel have in common.
 type actionOptions struct {
@@ -44,87 +40,75 @@ func (o *actionOptions) register(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&o.asJSON, "json", false, "print JSON, and do not ask")
 }
 
-// action is one of replay, backfill and cancel, ready to run.
-type action struct {
-	actionOptions
-	name      string // as the audit has it
-	done      string // past participle, as in "12 events sent again"
-	selection any
-	maxAge    time.Duration // older events will expire; 0: none
-	named     int           // events that were asked for by id; 0: none
-	preview   func(ctx context.Context) ([]store.Group, error)
-	step      func(ctx context.Context, s store.Step) (store.Stepped, error)
+// audit says who acts. The operator's own name is better than that of the database user, which all share.
+func (a *app) audit(o actionOptions) delivery.Audit {
+	return delivery.Audit{Operator: cmp.Or(o.operator, a.getenv("SUDO_USER"), a.getenv("USER")), Reason: o.reason}
 }
 
-// actionReport is what an action prints.
-type actionReport struct {
-	Action      string        `json:"action"`
-	Destination string        `json:"destination"`
-	DryRun      bool          `json:"dry_run"`
-	Selected    int64         `json:"selected"`
-	TooOld      int64         `json:"too_old"` // of Selected: they will expire
-	Skipped     int64         `json:"skipped"`
-	NotFound    int64         `json:"not_found"` // of the events named
-	Groups      []store.Group `json:"groups"`
-	ID          int64         `json:"id"` // of the row in kvit.delivery_action; 0: nothing was done
-	Done        int64         `json:"done"`
-}
-
-func newActionReport(act action, groups []store.Group) actionReport {
-	r := actionReport{Action: act.name, Destination: act.destination, DryRun: act.dryRun, Groups: append([]store.Group{}, groups...)}
-	for _, g := range groups {
-		if g.Skipped != "" {
-			r.Skipped += g.Events
-			continue
-		}
-		r.Selected += g.Events
-		r.TooOld += g.TooOld
+// act shows what an action would do, asks if that is much, and does it. done is what becomes of the events,
+// as in "12 events sent again".
+func (a *app) act(ctx context.Context, in io.Reader, o actionOptions, act delivery.Action, done string) error {
+	if o.destination == "" {
+		return fmt.Errorf("%w: --destination must be given", errUsage)
 	}
-	r.NotFound = max(int64(act.named)-r.Selected-r.Skipped, 0)
-	return r
-}
-
-// act shows what an action would do, asks if that is much, and does it.
-func (a *app) act(ctx context.Context, in io.Reader, pool *pgxpool.Pool, act action) error {
-	groups, err := act.preview(ctx)
+	cfg, pool, _, err := a.open(ctx)
 	if err != nil {
 		return err
 	}
-	report := newActionReport(act, groups)
-	if !act.asJSON {
-		if err := report.print(a.stdout, act); err != nil {
+	defer pool.Close()
+	if act.Sends {
+		if act.MaxAge, err = maxAge(cfg, o.destination); err != nil {
 			return err
 		}
 	}
-	if !act.dryRun && report.Selected > 0 {
-		if err := a.agree(ctx, in, act, report.Selected); err != nil {
+	report, err := act.Preview(ctx, pool)
+	if errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("%w: no destination is called %q; `kvit run` makes a new one known when it starts", errUsage, o.destination)
+	}
+	if err != nil {
+		return err
+	}
+	report.DryRun = o.dryRun
+	if !o.asJSON {
+		if err := printPreview(a.stdout, report, act.MaxAge, done); err != nil {
 			return err
 		}
-		err = a.run(ctx, pool, act, &report)
 	}
-	if act.asJSON {
+	if !o.dryRun && report.Selected > 0 {
+		if err := a.agree(ctx, in, o, report.Selected); err != nil {
+			return err
+		}
+		err = act.Do(ctx, pool, &report, func() { a.progress(report) })
+	}
+	if o.asJSON {
 		return errors.Join(err, printJSON(a.stdout, report))
 	}
 	if err == nil && report.ID != 0 {
-		fmt.Fprintf(a.stdout, "%d events %s (action %d)\n", report.Done, act.done, report.ID)
+		fmt.Fprintf(a.stdout, "%d events %s (action %d)\n", report.Done, done, report.ID)
 	}
 	return err
 }
 
+func (a *app) progress(r delivery.Report) {
+	if isTerminal(a.stderr) {
+		fmt.Fprintf(a.stderr, "\r%d of %d ", r.Done, r.Selected)
+	}
+}
+
 // agree returns an error unless the operator wants so many events to be touched.
-func (a *app) agree(ctx context.Context, in io.Reader, act action, events int64) error {
-	if events <= manyEvents {
+func (a *app) agree(ctx context.Context, in io.Reader, o actionOptions, events int64) error {
+	if events <= delivery.ManyEvents {
 		return nil
 	}
-	if act.reason == "" {
-		return fmt.Errorf("%w: %d events are more than %d: say why with --reason", errUsage, events, manyEvents)
+	if o.reason == "" {
+		return fmt.Errorf("%w: %d events are more than %d: say why with --reason", errUsage, events, delivery.ManyEvents)
 	}
-	if act.yes {
+	if o.yes {
 		return nil
 	}
 	terminal, ok := in.(*os.File)
-	if !ok || act.asJSON || !term.IsTerminal(int(terminal.Fd())) {
-		return fmt.Errorf("%w: %d events are more than %d: confirm with --yes", errUsage, events, manyEvents)
+	if !ok || o.asJSON || !term.IsTerminal(int(terminal.Fd())) {
+		return fmt.Errorf("%w: %d events are more than %d: confirm with --yes", errUsage, events, delivery.ManyEvents)
 	}
 	return ask(ctx, in, a.stderr, events)
 }
@@ -149,37 +133,10 @@ func ask(ctx context.Context, in io.Reader, out io.Writer, events int64) error {
 	}
 }
 
-// run does the action step by step. What is done stays done if it is interrupted.
-func (a *app) run(ctx context.Context, pool *pgxpool.Pool, act action, report *actionReport) error {
-	operator := cmp.Or(act.operator, a.getenv("SUDO_USER"), a.getenv("USER"))
-	id, err := store.BeginAction(ctx, pool, store.Action{
-		Action: act.name, Destination: act.destination, Operator: operator, Reason: act.reason, Selection: act.selection,
-	})
-	if err != nil {
-		return err
-	}
-	report.ID = id
-	step := store.Step{Action: id, Limit: manyEvents}
-	for {
-		done, err := act.step(ctx, step)
-		if err != nil {
-			return fmt.Errorf("stopped after %d of %d events, run it again for the others: %w", report.Done, report.Selected, err)
-		}
-		report.Done += int64(done.Events)
-		if done.Events < step.Limit {
-			return nil
-		}
-		step.After = done.Last
-		if isTerminal(a.stderr) {
-			fmt.Fprintf(a.stderr, "\r%d of %d ", report.Done, report.Selected)
-		}
-	}
-}
-
 // maxGroups bounds the preview at a terminal; JSON has all.
 const maxGroups = 30
 
-func (r actionReport) print(w io.Writer, act action) error {
+func printPreview(w io.Writer, r delivery.Report, maxAge time.Duration, done string) error {
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	if len(r.Groups) > 0 {
 		fmt.Fprintln(t, "EVENTS\tOF\tOLDEST\tNEWEST\tNOTE")
@@ -197,13 +154,13 @@ func (r actionReport) print(w io.Writer, act action) error {
 		fmt.Fprintf(w, "%d of the events named are not among these: nothing of them at %s fits\n", r.NotFound, r.Destination)
 	}
 	if r.TooOld > 0 {
-		fmt.Fprintf(w, "warning: %d events occurred more than %s ago, which is more than %s takes: they will end as expired\n", r.TooOld, act.maxAge, r.Destination)
+		fmt.Fprintf(w, "warning: %d events occurred more than %s ago, which is more than %s takes: they will end as expired\n", r.TooOld, maxAge, r.Destination)
 	}
 	would := "to be"
-	if act.dryRun {
+	if r.DryRun {
 		would = "would be"
 	}
-	fmt.Fprintf(w, "%s: %d events %s %s, %d skipped\n", r.Destination, r.Selected, would, act.done, r.Skipped)
+	fmt.Fprintf(w, "%s: %d events %s %s, %d skipped\n", r.Destination, r.Selected, would, done, r.Skipped)
 	return nil
 }
 
@@ -225,34 +182,6 @@ func moment(t *time.Time) string {
 	return t.UTC().Format(time.DateTime)
 }
 
-// target finds the destination of an action.
-func target(ctx context.Context, pool *pgxpool.Pool, name string) (store.Target, error) {
-	if name == "" {
-		return store.Target{}, fmt.Errorf("%w: --destination must be given", errUsage)
-	}
-	found, err := store.ReadTarget(ctx, pool, name)
-	if errors.Is(err, store.ErrNotFound) {
-		return store.Target{}, fmt.Errorf("%w: no destination is called %q; `kvit run` makes a new one known when it starts", errUsage, name)
-	}
-	return found, err
-}
-
-// served is target for actions that send: nobody would work on their jobs if the destination is off.
-func served(ctx context.Context, pool *pgxpool.Pool, name string) error {
-	found, err := target(ctx, pool, name)
-	switch {
-	case err != nil:
-		return err
-	case found.Removed:
-		return fmt.Errorf("%s is no longer in the configuration, so that nothing would be sent; `kvit cancel` ends what still waits for it", name)
-	case found.Gone:
-		return fmt.Errorf("%s is disabled because its receiver answered 410 Gone; mend that and run `kvit resume %s` first", name, name)
-	case !found.Enabled:
-		return fmt.Errorf("%s is switched off; set enabled: true and restart kvit run first", name)
-	}
-	return nil
-}
-
 // maxAge is the age beyond which events expire at a destination; 0: they do not.
 func maxAge(cfg config.Config, name string) (time.Duration, error) {
 	for _, d := range cfg.Destinations {
@@ -266,14 +195,6 @@ func maxAge(cfg config.Config, name string) (time.Duration, error) {
 		return laneOf(d, adapter).MaxAge, nil
 	}
 	return 0, nil
-}
-
-// tooOldBefore is when events occurred that are just too old; the year 1 if none is.
-func tooOldBefore(now time.Time, maxAge time.Duration) time.Time {
-	if maxAge == 0 {
-		return time.Time{}
-	}
-	return now.Add(-maxAge)
 }
 
 // parseMoment reads the time that a flag gives: RFC 3339, a day in UTC, or how long ago it is. A day

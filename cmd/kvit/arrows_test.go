@@ -20,9 +20,10 @@ const module = "kvit/"
 // be listed, so that a new one is a decision.
 var arrows = map[string][]string{
 	"bench":          {"cmd/*", "config", "destination", "destination/*", "destination/*/*", "jobs", "migrations", "store", "store/*"},
-	"cmd/kvit":       {"cmd/kvit/demo", "config", "destination", "destination/*", "erp/*", "erasure", "erasure/*", "jobs", "migrations", "store", "web"},
+	"cmd/kvit":       {"cmd/kvit/demo", "config", "delivery", "destination", "destination/*", "erp/*", "erasure", "erasure/*", "jobs", "migrations", "shop", "shop/*", "store", "web"},
 	"cmd/kvit/demo":  {"config", "destination/*/*", "store/localpg"},
 	"config":         {},
+	"delivery":       {"config", "destination", "group", "store"}, // config for a duration in a reason
 	"destination":    {"config"},
 	"destination/*":  {"config", "destination"},
 	"erasure":        {"config", "destination", "erasure/*", "store"},
@@ -30,8 +31,11 @@ var arrows = map[string][]string{
 	"erasure/proof":  {},
 	"erp":            {},
 	"erp/*":          {"erp"},
-	"jobs":           {"config", "destination", "erasure", "erp", "store"},
+	"group":          {"store"},
+	"jobs":           {"delivery", "erasure", "erp", "group", "store"},
 	"migrations":     {},
+	"shop":           {},
+	"shop/*":         {"shop"},
 	"store":          {},
 	"store/localpg":  {},
 	"web":            {"jobs", "store"},
@@ -94,6 +98,7 @@ func TestArrowsSeeMistakes(t *testing.T) {
 	t.Parallel()
 	for room, other := range map[string]string{
 		"store":              "jobs",
+		"delivery":           "destination/spread",
 		"jobs":               "destination/spread",
 		"web":                "config",
 		"destination/spread": "destination/webhook",

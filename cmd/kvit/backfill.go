@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"kvit/delivery"
 	"kvit/store"
 )
 
@@ -35,32 +36,11 @@ job there. It prints what it has selected first, and --dry-run stops there. Time
 }
 
 func (a *app) backfill(ctx context.Context, in io.Reader, o actionOptions, from, until string) error {
-	now := time.Now()
-	selection, err := backfillSelection(o.destination, from, until, now)
+	selection, err := backfillSelection(o.destination, from, until, time.Now())
 	if err != nil {
 		return err
 	}
-	cfg, pool, _, err := a.open(ctx)
-	if err != nil {
-		return err
-	}
-	defer pool.Close()
-	if err := served(ctx, pool, o.destination); err != nil {
-		return err
-	}
-	maxAge, err := maxAge(cfg, o.destination)
-	if err != nil {
-		return err
-	}
-	return a.act(ctx, in, pool, action{
-		actionOptions: o, name: "backfill", done: "queued", selection: selection, maxAge: maxAge,
-		preview: func(ctx context.Context) ([]store.Group, error) {
-			return store.PreviewBackfill(ctx, pool, selection, tooOldBefore(now, maxAge))
-		},
-		step: func(ctx context.Context, s store.Step) (store.Stepped, error) {
-			return store.BackfillStep(ctx, pool, selection, s)
-		},
-	})
+	return a.act(ctx, in, o, delivery.Backfill(selection, a.audit(o)), "queued")
 }
 
 func backfillSelection(destination, from, until string, now time.Time) (store.Backfill, error) {

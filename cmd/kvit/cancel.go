@@ -1,11 +1,9 @@
 package main
 
 import (
-	"context"
-	"io"
-
 	"github.com/spf13/cobra"
 
+	"kvit/delivery"
 	"kvit/store"
 )
 
@@ -24,29 +22,11 @@ prints what it has selected first, and --dry-run stops there.`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			selection.Destination, selection.Events = o.destination, unique(selection.Events)
-			return a.cancel(cmd.Context(), cmd.InOrStdin(), o, selection)
+			return a.act(cmd.Context(), cmd.InOrStdin(), o, delivery.Cancel(selection, a.audit(o)), "cancelled")
 		},
 	}
 	o.register(cmd)
 	cmd.Flags().Int64SliceVar(&selection.Events, "event", nil, "event_id, as kvit.delivery_status has it; may be repeated")
 	cmd.Flags().StringVar(&selection.OrderRef, "order", "", "the shop's reference of an order")
 	return cmd
-}
-
-func (a *app) cancel(ctx context.Context, in io.Reader, o actionOptions, selection store.Cancel) error {
-	_, pool, _, err := a.open(ctx)
-	if err != nil {
-		return err
-	}
-	defer pool.Close()
-	if _, err := target(ctx, pool, o.destination); err != nil {
-		return err
-	}
-	return a.act(ctx, in, pool, action{
-		actionOptions: o, name: "cancel", done: "cancelled", selection: selection, named: len(selection.Events),
-		preview: func(ctx context.Context) ([]store.Group, error) { return store.PreviewCancel(ctx, pool, selection) },
-		step: func(ctx context.Context, s store.Step) (store.Stepped, error) {
-			return store.CancelStep(ctx, pool, selection, s)
-		},
-	})
 }

@@ -2,17 +2,15 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"kvit/destination"
+	"kvit/delivery"
 	"kvit/destination/spread/spreadtest"
 	"kvit/destination/webhook/webhooktest"
 	"kvit/store/storetest"
@@ -112,7 +110,7 @@ func TestSendTest(t *testing.T) {
 	require.Equal(t, webhooktest.Counts{Requests: 1, Counted: 1}, receiver.Counts())
 	require.Zero(t, fake.Counts().Requests)
 
-	var report testReport
+	var report delivery.Trial
 	require.NoError(t, json.Unmarshal([]byte(k.mustCall("check", "--send-test", "spread", "--json")), &report))
 	require.Equal(t, []any{"spread", "cart_updated", 200, "delivered", false}, []any{report.Destination, report.Event, report.Code, report.Outcome, report.Marked})
 	require.Equal(t, 1, fake.Counts().Carts)
@@ -132,25 +130,9 @@ func TestSendTestThatFails(t *testing.T) {
 	}
 }
 
-// tester is a destination that can mark tests.
-type tester struct{ destination.Destination }
-
-func (tester) Send(context.Context, destination.Event) (int, error) { panic("not marked") }
-func (tester) SendTest(_ context.Context, event destination.Event) (int, error) {
-	if event.Name == "order_paid" {
-		return 400, &destination.Error{Kind: destination.Rejected, Code: 400, Reason: "no"}
-	}
-	return 202, nil
-}
-
-func TestSendTestIsMarkedWhereThereIsAMark(t *testing.T) {
+func TestATrialAsItIsPrinted(t *testing.T) {
 	t.Parallel()
-	event := destination.TestEvent("page_viewed", time.Now())
-	r := trySend(t.Context(), tester{}, "ads", event)
-	require.Equal(t, testReport{Destination: "ads", Event: "page_viewed", EventKey: event.Key, Marked: true, Code: 202, Outcome: "delivered"}, r)
 	var out bytes.Buffer
-	r.print(&out)
+	printTrial(&out, delivery.Trial{Destination: "ads", Event: "page_viewed", Marked: true, Code: 202, Outcome: "delivered"})
 	require.Contains(t, out.String(), "was told that it is a test")
-	r = trySend(t.Context(), tester{}, "ads", destination.TestEvent("order_paid", time.Now()))
-	require.Equal(t, []any{"rejected", "no", 400}, []any{r.Outcome, r.Problem, r.Code})
 }

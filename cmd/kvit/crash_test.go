@@ -17,9 +17,9 @@ import (
 	"kvit/store/storetest"
 )
 
-// shop inserts events, in a transaction each, until it is told to stop, and gives their number.
+// keepSelling inserts events, in a transaction each, until it is told to stop, and gives their number.
 // What Postgres did not take, it inserts again, as a shop's customer would try again.
-func shop(ctx context.Context, pool *pgxpool.Pool, pause time.Duration) <-chan int {
+func keepSelling(ctx context.Context, pool *pgxpool.Pool, pause time.Duration) <-chan int {
 	sold := make(chan int, 1)
 	go func() {
 		ticker := time.NewTicker(pause)
@@ -89,7 +89,7 @@ func TestKilledAgainAndAgain(t *testing.T) {
 	pool := k.pool()
 
 	ctx, stop := context.WithCancel(t.Context())
-	sold := shop(ctx, pool, 2*time.Millisecond)
+	sold := keepSelling(ctx, pool, 2*time.Millisecond)
 	random := rand.New(rand.NewPCG(7, 7))
 	for kills := range 8 {
 		process := k.start()
@@ -124,7 +124,7 @@ func TestPostgresStoppedAndStarted(t *testing.T) {
 	pool := k.pool()
 
 	ctx, stop := context.WithCancel(t.Context())
-	sold := shop(ctx, pool, 5*time.Millisecond)
+	sold := keepSelling(ctx, pool, 5*time.Millisecond)
 	k.start()
 	k.waitReady()
 	for round := range 3 {

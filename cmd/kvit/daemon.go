@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"kvit/config"
+	"kvit/delivery"
 	"kvit/erasure"
 	"kvit/erasure/policy"
 	"kvit/jobs"
@@ -123,8 +124,7 @@ func (d *daemon) newClient() (*river.Client[pgx.Tx], error) {
 	}
 	registry := newRegistry(d.cfg, d.pool, d.logger)
 	d.registry = registry
-	metrics := jobs.NewMetrics(registry)
-	eraser, err := newEraser(d.cfg, d.pool, metrics, d.logger)
+	eraser, err := newEraser(d.cfg, d.pool, erasure.NewMetrics(registry), d.logger)
 	if err != nil {
 		return nil, err
 	}
@@ -135,7 +135,7 @@ func (d *daemon) newClient() (*river.Client[pgx.Tx], error) {
 	}, d.logger))
 	return jobs.NewClient(jobs.Options{
 		Pool: d.pool, Lanes: built.lanes, Timeout: d.cfg.Delivery.Timeout, Notify: d.cfg.Database.Notify,
-		Orders: shopOrders(d.cfg), Eraser: eraser, Metrics: metrics, Logger: d.logger,
+		Orders: shopOrders(d.cfg), Eraser: eraser, Metrics: delivery.NewMetrics(registry), Logger: d.logger,
 	})
 }
 

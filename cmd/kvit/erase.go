@@ -18,7 +18,6 @@ import (
 	"kvit/config"
 	"kvit/erasure"
 	"kvit/erasure/policy"
-	"kvit/jobs"
 	"kvit/store"
 )
 
@@ -172,7 +171,7 @@ func (a *app) openEraser(ctx context.Context) (config.Config, *pgxpool.Pool, *er
 }
 
 // newEraser makes the eraser of the configuration. metrics may be nil.
-func newEraser(cfg config.Config, pool *pgxpool.Pool, metrics *jobs.Metrics, logger *slog.Logger) (*erasure.Eraser, error) {
+func newEraser(cfg config.Config, pool *pgxpool.Pool, metrics *erasure.Metrics, logger *slog.Logger) (*erasure.Eraser, error) {
 	schedule, err := cron.ParseStandard("CRON_TZ=" + cfg.Retention.TimeZone + " " + cfg.Retention.Schedule)
 	if err != nil {
 		return nil, fmt.Errorf("read retention.schedule: %w", err)

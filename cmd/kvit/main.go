@@ -90,6 +90,7 @@ imported it, and erases the order's personal data when it is due, with proof.`,
 		a.cancelCommand(),
 		a.policyCommand(),
 		a.subjectCommand(),
+		a.initCommand(),
 	)
 	return root
 }

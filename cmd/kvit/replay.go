@@ -10,15 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"kvit/jobs"
+	"kvit/delivery"
 	"kvit/store"
-)
-
-// replayable are the outcomes that a replay takes without being told more; those in delicate only
-// event by event, and with a reason.
-var (
-	replayable = []string{jobs.Failed, jobs.Rejected, jobs.Expired, jobs.Withheld}
-	delicate   = []string{jobs.Delivered, jobs.Superseded}
 )
 
 // replayOptions are the flags of kvit replay.
@@ -53,7 +46,7 @@ Every replay is noted in kvit.delivery_action, with the receipts it took back in
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.replay(cmd.Context(), cmd.InOrStdin(), o) },
 	}
 	o.register(cmd)
-	cmd.Flags().StringArrayVar(&o.outcomes, "outcome", nil, "outcome to send again, may be repeated: "+strings.Join(append(slices.Clone(replayable), delicate...), ", "))
+	cmd.Flags().StringArrayVar(&o.outcomes, "outcome", nil, "outcome to send again, may be repeated: "+strings.Join(delivery.ReplayableOutcomes(), ", "))
 	cmd.Flags().StringVar(&o.since, "since", "", "deliveries that ended at or after this time")
 	cmd.Flags().StringVar(&o.until, "until", "", "deliveries that ended before this time; a day counts in full")
 	cmd.Flags().Int64SliceVar(&o.events, "event", nil, "event_id, as kvit.delivery_status has it; may be repeated")
@@ -63,79 +56,30 @@ Every replay is noted in kvit.delivery_action, with the receipts it took back in
 }
 
 func (a *app) replay(ctx context.Context, in io.Reader, o replayOptions) error {
-	now := time.Now()
-	selection, err := o.selection(now)
+	selection, err := o.selection(time.Now())
 	if err != nil {
 		return err
 	}
-	cfg, pool, _, err := a.open(ctx)
+	act, err := delivery.Replay(selection, a.audit(o.actionOptions))
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errUsage, err)
 	}
-	defer pool.Close()
-	if err := served(ctx, pool, o.destination); err != nil {
-		return err
-	}
-	maxAge, err := maxAge(cfg, o.destination)
-	if err != nil {
-		return err
-	}
-	return a.act(ctx, in, pool, action{
-		actionOptions: o.actionOptions, name: "replay", done: "sent again", selection: selection,
-		maxAge: maxAge, named: len(selection.Events),
-		preview: func(ctx context.Context) ([]store.Group, error) {
-			return store.PreviewReplay(ctx, pool, selection, tooOldBefore(now, maxAge))
-		},
-		step: func(ctx context.Context, s store.Step) (store.Stepped, error) {
-			return store.ReplayStep(ctx, pool, selection, s)
-		},
-	})
+	return a.act(ctx, in, o.actionOptions, act, "sent again")
 }
 
-// selection checks the flags.
 func (o replayOptions) selection(now time.Time) (store.Replay, error) {
-	none := store.Replay{}
-	if err := o.check(); err != nil {
-		return none, err
-	}
 	since, err := parseMoment("since", o.since, now, false)
 	if err != nil {
-		return none, err
+		return store.Replay{}, err
 	}
 	until, err := parseMoment("until", o.until, now, true)
 	if err != nil {
-		return none, err
+		return store.Replay{}, err
 	}
 	return store.Replay{
-		Destination: o.destination, Outcomes: o.outcomesOrDefault(), Since: since, Until: until,
+		Destination: o.destination, Outcomes: o.outcomes, Since: since, Until: until,
 		Events: unique(o.events), OrderRef: o.order, IncludeUnclear: o.includeUnclear,
 	}, nil
-}
-
-func (o replayOptions) outcomesOrDefault() []string {
-	switch {
-	case len(o.outcomes) > 0:
-		return o.outcomes
-	case len(o.events) > 0 || o.order != "":
-		return replayable
-	default:
-		return []string{jobs.Failed}
-	}
-}
-
-func (o replayOptions) check() error {
-	for _, outcome := range o.outcomes {
-		switch {
-		case slices.Contains(replayable, outcome):
-		case outcome == jobs.Erased:
-			return fmt.Errorf("%w: what is erased cannot be sent again, its data is gone", errUsage)
-		case !slices.Contains(delicate, outcome):
-			return fmt.Errorf("%w: --outcome must be %s", errUsage, strings.Join(append(slices.Clone(replayable), delicate...), ", "))
-		case len(o.events) == 0 || o.reason == "":
-			return fmt.Errorf("%w: %s deliveries are sent again only by --event, and with a --reason", errUsage, outcome)
-		}
-	}
-	return nil
 }
 
 // unique sorts ids and drops repeats; none stays nil.

@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
+	"kvit/delivery"
 	"kvit/destination/webhook/webhooktest"
 	"kvit/store"
 	"kvit/store/storetest"
@@ -30,9 +31,9 @@ func viewed(t *testing.T, pool *pgxpool.Pool, from, to int) {
 	require.NoError(t, err)
 }
 
-func reportOf(t *testing.T, output string) actionReport {
+func reportOf(t *testing.T, output string) delivery.Report {
 	t.Helper()
-	var r actionReport
+	var r delivery.Report
 	require.NoError(t, json.Unmarshal([]byte(output), &r), output)
 	return r
 }

@@ -2,26 +2,15 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"time"
 
 	"kvit/config"
+	"kvit/delivery"
 	"kvit/destination"
 )
-
-// testReport is what `kvit check --send-test` prints.
-type testReport struct {
-	Destination string `json:"destination"`
-	Event       string `json:"event"`     // name
-	EventKey    string `json:"event_key"` // to look for at the provider
-	Marked      bool   `json:"marked"`    // the provider was told that it is a test
-	Code        int    `json:"code"`      // HTTP status; 0: no answer
-	Outcome     string `json:"outcome"`   // delivered, or what kind of failure it was
-	Problem     string `json:"problem"`   // empty: none
-}
 
 // sendTest sends one event past the queue: nothing of it is stored.
 func (a *app) sendTest(ctx context.Context, name string, asJSON bool) error {
@@ -48,54 +37,35 @@ func (a *app) sendTest(ctx context.Context, name string, asJSON bool) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, cfg.Delivery.Timeout)
 	defer cancel()
-	return a.reportTest(trySend(ctx, adapter, name, event), asJSON)
+	return a.reportTest(delivery.Try(ctx, adapter, name, event), asJSON)
 }
 
-func trySend(ctx context.Context, adapter destination.Destination, name string, event destination.Event) testReport {
-	r := testReport{Destination: name, Event: event.Name, EventKey: event.Key, Outcome: "delivered"}
-	send := adapter.Send
-	if tester, ok := adapter.(destination.Tester); ok {
-		r.Marked, send = true, tester.SendTest
-	}
-	code, err := send(ctx, event)
-	r.Code = code
-	if err == nil {
-		return r
-	}
-	r.Outcome, r.Problem = "error", "internal error"
-	var sendError *destination.Error
-	if errors.As(err, &sendError) {
-		r.Outcome, r.Problem = sendError.Kind.String(), sendError.Reason
-	}
-	return r
-}
-
-func (a *app) reportTest(r testReport, asJSON bool) error {
+func (a *app) reportTest(t delivery.Trial, asJSON bool) error {
 	if asJSON {
-		if err := printJSON(a.stdout, r); err != nil {
+		if err := printJSON(a.stdout, t); err != nil {
 			return err
 		}
 	} else {
-		r.print(a.stdout)
+		printTrial(a.stdout, t)
 	}
-	if r.Problem != "" {
+	if t.Problem != "" {
 		return errReported
 	}
 	return nil
 }
 
-func (r testReport) print(w io.Writer) {
-	fmt.Fprintf(w, "%s: sent %s, event key %s\n", r.Destination, r.Event, r.EventKey)
+func printTrial(w io.Writer, t delivery.Trial) {
+	fmt.Fprintf(w, "%s: sent %s, event key %s\n", t.Destination, t.Event, t.EventKey)
 	answer := "no answer"
-	if r.Code != 0 {
-		answer = fmt.Sprintf("HTTP %d", r.Code)
+	if t.Code != 0 {
+		answer = fmt.Sprintf("HTTP %d", t.Code)
 	}
-	if r.Problem != "" {
-		fmt.Fprintf(w, "%s: %s: %s\n", r.Outcome, answer, r.Problem)
+	if t.Problem != "" {
+		fmt.Fprintf(w, "%s: %s: %s\n", t.Outcome, answer, t.Problem)
 		return
 	}
-	fmt.Fprintf(w, "%s: %s\n", r.Outcome, answer)
-	if r.Marked {
+	fmt.Fprintf(w, "%s: %s\n", t.Outcome, answer)
+	if t.Marked {
 		fmt.Fprintln(w, "The provider was told that it is a test; docs/destinations says what it does with one.")
 		return
 	}

@@ -12,8 +12,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"kvit/config"
+	"kvit/delivery"
 	"kvit/destination"
-	"kvit/jobs"
 	"kvit/store"
 	"kvit/web"
 )
@@ -21,7 +21,7 @@ import (
 // destinations is the configured destinations in the forms that the rooms want.
 type destinations struct {
 	rows  []store.Destination // all, for the trigger
-	lanes []jobs.Lane         // those that are enabled
+	lanes []delivery.Settings // those that are enabled
 }
 
 // buildDestinations makes an adapter of each configured destination.
@@ -52,9 +52,9 @@ func eventsOf(d config.Destination, adapter destination.Destination) []string {
 	})
 }
 
-func laneOf(d config.Destination, adapter destination.Destination) jobs.Lane {
+func laneOf(d config.Destination, adapter destination.Destination) delivery.Settings {
 	traits := adapter.Traits()
-	lane := jobs.Lane{
+	lane := delivery.Settings{
 		Name: d.Name, Destination: adapter, Purpose: d.Consent, Concurrency: d.Concurrency, Rate: d.Rate,
 		RetryFor: d.RetryFor, MaxAge: traits.MaxAge, Window: traits.Window, RetryUnclear: d.RetryUnclear,
 		Batch: traits.Batch,

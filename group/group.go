@@ -1,4 +1,5 @@
-package jobs
+// Package group is group commit: what many jobs want of the database goes there in few round trips.
+package group
 
 import (
 	"context"
@@ -10,16 +11,16 @@ import (
 	"kvit/store"
 )
 
-// groupTimeout bounds one round trip, together with its repeats while the database is away. It is
+// Timeout bounds one round trip, together with its repeats while the database is away. It is
 // shorter than a job's timeout, so that the job can still say what happened.
-const groupTimeout = 15 * time.Second
+const Timeout = 15 * time.Second
 
-// errPanic stands for a panic: value and stack may hold personal data, and River would store both.
-var errPanic = errors.New("internal error: the attempt panicked, see the log")
+// ErrPanic stands for a panic: value and stack may hold personal data, and River would store both.
+var ErrPanic = errors.New("internal error: the attempt panicked, see the log")
 
-// group is group commit: calls that come while a round trip is under way go together in the next
+// Group serves calls together: those that come while a round trip is under way go together in the next
 // one. Nothing waits on a timer, so a lone call is served at once and a crowd is served together.
-type group[In, Out any] struct {
+type Group[In, Out any] struct {
 	// run serves many inputs with one round trip; its outputs are in the order of the inputs.
 	run func(ctx context.Context, inputs []In) ([]Out, error)
 	max int // inputs a round trip
@@ -39,12 +40,14 @@ type answer[Out any] struct {
 	err    error
 }
 
-func newGroup[In, Out any](maxInputs int, run func(context.Context, []In) ([]Out, error)) *group[In, Out] {
-	return &group[In, Out]{run: run, max: maxInputs}
+// New returns a group whose round trips run makes, each with up to maxInputs inputs. It gives an output
+// for each input, in their order.
+func New[In, Out any](maxInputs int, run func(context.Context, []In) ([]Out, error)) *Group[In, Out] {
+	return &Group[In, Out]{run: run, max: maxInputs}
 }
 
 // Do returns the output for one input. It gives up when ctx ends, though the round trip goes on.
-func (g *group[In, Out]) Do(ctx context.Context, input In) (Out, error) {
+func (g *Group[In, Out]) Do(ctx context.Context, input In) (Out, error) {
 	c := call[In, Out]{input: input, answer: make(chan answer[Out], 1)}
 	g.mu.Lock()
 	g.waiting = append(g.waiting, c)
@@ -64,7 +67,7 @@ func (g *group[In, Out]) Do(ctx context.Context, input In) (Out, error) {
 }
 
 // serve makes round trips until nobody waits.
-func (g *group[In, Out]) serve() {
+func (g *Group[In, Out]) serve() {
 	for {
 		g.mu.Lock()
 		n := min(len(g.waiting), g.max)
@@ -82,12 +85,12 @@ func (g *group[In, Out]) serve() {
 }
 
 // roundTrip has a context of its own: a caller that gives up must not fail the others.
-func (g *group[In, Out]) roundTrip(batch []call[In, Out]) {
+func (g *Group[In, Out]) roundTrip(batch []call[In, Out]) {
 	inputs := make([]In, len(batch))
 	for i, c := range batch {
 		inputs[i] = c.input
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), groupTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), Timeout)
 	defer cancel()
 	outputs, err := g.persist(ctx, inputs)
 	for i, c := range batch {
@@ -101,10 +104,10 @@ func (g *group[In, Out]) roundTrip(batch []call[In, Out]) {
 
 // persist repeats the round trip while the database cannot be reached, a restart for instance:
 // an event that has been sent must not be sent again only because its receipt came a second early.
-func (g *group[In, Out]) persist(ctx context.Context, inputs []In) ([]Out, error) {
+func (g *Group[In, Out]) persist(ctx context.Context, inputs []In) ([]Out, error) {
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, time.Second) {
 		outputs, err := g.protect(ctx, inputs)
-		if err == nil || errors.Is(err, errPanic) || !store.IsConnection(err) {
+		if err == nil || errors.Is(err, ErrPanic) || !store.IsConnection(err) {
 			return outputs, err
 		}
 		select {
@@ -116,15 +119,15 @@ func (g *group[In, Out]) persist(ctx context.Context, inputs []In) ([]Out, error
 }
 
 // protect turns a panic into an error: it would otherwise end the process, and all calls with it.
-func (g *group[In, Out]) protect(ctx context.Context, inputs []In) (outputs []Out, err error) {
+func (g *Group[In, Out]) protect(ctx context.Context, inputs []In) (outputs []Out, err error) {
 	defer func() {
 		if recover() != nil {
-			err = errPanic
+			err = ErrPanic
 		}
 	}()
 	outputs, err = g.run(ctx, inputs)
 	if err == nil && len(outputs) != len(inputs) {
-		return nil, fmt.Errorf("%w: group of %d got %d answers", errPanic, len(inputs), len(outputs))
+		return nil, fmt.Errorf("%w: group of %d got %d answers", ErrPanic, len(inputs), len(outputs))
 	}
 	return outputs, err
 }

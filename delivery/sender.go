@@ -1,4 +1,4 @@
-package jobs
+package delivery
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"kvit/destination"
+	"kvit/group"
 )
 
 // sender gathers the events that wait for a destination into requests. It makes up to concurrency of
@@ -31,7 +32,7 @@ type sender struct {
 	most    int // events a request for now
 }
 
-func newSender(l *lane, patience time.Duration) *sender {
+func newSender(l *Lane, patience time.Duration) *sender {
 	s := &sender{
 		request: l.request, limits: l.Batch, concurrency: l.Concurrency, patience: patience, gate: l.gate, logger: l.logger,
 	}
@@ -219,7 +220,7 @@ func (s *sender) carry(letters []*letter) {
 		s.logger.Error("destination panicked", "stack", string(debug.Stack()))
 		for _, l := range letters {
 			select {
-			case l.answer <- reply{err: errPanic}:
+			case l.answer <- reply{err: group.ErrPanic}:
 			default: // it has its answer
 			}
 		}

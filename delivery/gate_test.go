@@ -1,4 +1,4 @@
-package jobs
+package delivery
 
 import (
 	"testing"
@@ -10,10 +10,10 @@ import (
 )
 
 // watch is a gate with what it told.
-func watch(perSecond float64) (*gate, *[]gateState) {
-	var told []gateState
-	g := newGate(perSecond, func(s gateState) { told = append(told, s) })
-	g.first, g.last = firstHold, longestHold
+func watch(perSecond float64) (*gate, *[]GateState) {
+	var told []GateState
+	g := newGate(perSecond, func(s GateState) { told = append(told, s) })
+	g.first, g.last = FirstHold, LongestHold
 	return g, &told
 }
 
@@ -48,7 +48,7 @@ func TestGateHoldsAfterFailuresInARow(t *testing.T) {
 		}
 		requireOpen(t, g)
 		g.report(refusal(kind))
-		requireHeld(t, g, firstHold/2, 2*firstHold)
+		requireHeld(t, g, FirstHold/2, 2*FirstHold)
 		require.Len(t, *told, 1)
 		require.False(t, (*told)[0].Alarm)
 	}
@@ -58,7 +58,7 @@ func TestGateHoldsAtOnceAndAlarmsWhenCredentialsAreRefused(t *testing.T) {
 	t.Parallel()
 	g, told := watch(0)
 	g.report(refusal(destination.Unauthorized))
-	requireHeld(t, g, firstHold/2, 2*firstHold)
+	requireHeld(t, g, FirstHold/2, 2*FirstHold)
 	require.True(t, (*told)[0].Alarm)
 }
 
@@ -88,10 +88,10 @@ func TestGateHoldsLongerEachTimeAndForgetsWithTheFirstSuccess(t *testing.T) {
 		}
 		wait, probing := g.heldFor()
 		require.True(t, probing)
-		require.GreaterOrEqual(t, wait, min(last, longestHold*7/10))
+		require.GreaterOrEqual(t, wait, min(last, LongestHold*7/10))
 		last = wait
 	}
-	require.Less(t, last, longestHold*13/10)
+	require.Less(t, last, LongestHold*13/10)
 	require.Len(t, *told, 8, "one change each time")
 	over()
 	wait, probing := g.heldFor()
@@ -104,7 +104,7 @@ func TestGateHoldsLongerEachTimeAndForgetsWithTheFirstSuccess(t *testing.T) {
 	for range tripAfter - 1 {
 		g.report(refusal(destination.Unreachable))
 	}
-	requireHeld(t, g, firstHold/2, 2*firstHold)
+	requireHeld(t, g, FirstHold/2, 2*FirstHold)
 }
 
 func TestPaceSpacesRequestsEvenly(t *testing.T) {

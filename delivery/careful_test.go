@@ -1,4 +1,4 @@
-package jobs
+package delivery
 
 import (
 	"context"
@@ -14,7 +14,7 @@ import (
 func newCarefulBench(t *testing.T) *bench {
 	b := newBench(t)
 	b.lane.Destination.(*provider).traits.CountedAgain = []string{"page_viewed", destination.AnyCustom}
-	lane := newLane(b.lane.Lane, b.tx, 4*time.Second, b.lane.metrics, b.lane.logger)
+	lane := NewLane(b.lane.Settings, b.tx, 4*time.Second, b.lane.metrics, b.lane.logger)
 	lane.disable = b.lane.disable
 	b.lane = lane
 	return b
@@ -45,10 +45,10 @@ func TestAnUnclearAnswerEndsWhatWouldBeCountedAgain(t *testing.T) {
 			b := newCarefulBench(t)
 			b.answer = lost
 			id := b.event(name, nil)
-			requireCancelled(t, b.work(t.Context(), id), "no answer within the timeout")
+			requireGivenUp(t, b.work(t.Context(), id), "no answer within the timeout")
 			require.Equal(t, "failed: no answer within the timeout, and the provider would count a repeat again (on_ambiguous: stop)", b.receipt(id))
 			require.True(t, b.unclear(id))
-			require.NoError(t, b.work(t.Context(), id))
+			requireDone(t, b.work(t.Context(), id))
 			require.Len(t, b.sent, 1)
 			require.Zero(t, b.begun())
 		})
@@ -62,7 +62,7 @@ func TestAnUnclearAnswerIsRetriedWhereItDoesNotMatter(t *testing.T) {
 		b := newCarefulBench(t)
 		b.answer = lost
 		id := b.event("order_paid", nil)
-		require.EqualError(t, b.work(t.Context(), id), "no answer within the timeout; may have arrived")
+		requireTriedAgain(t, b.work(t.Context(), id), "no answer within the timeout; may have arrived")
 		require.Zero(t, b.begun(), "no round trip for what may be sent twice")
 	})
 	t.Run("TheOperatorWantsIt", func(t *testing.T) {
@@ -71,9 +71,9 @@ func TestAnUnclearAnswerIsRetriedWhereItDoesNotMatter(t *testing.T) {
 		b.lane.RetryUnclear = true
 		b.answer = lost
 		id := b.event("page_viewed", nil)
-		require.EqualError(t, b.work(t.Context(), id), "no answer within the timeout; may have arrived")
+		requireTriedAgain(t, b.work(t.Context(), id), "no answer within the timeout; may have arrived")
 		b.answer = nil
-		require.NoError(t, b.work(t.Context(), id, time.Now()))
+		requireDone(t, b.work(t.Context(), id, time.Now()))
 		require.Equal(t, "delivered", b.receipt(id))
 	})
 }
@@ -84,11 +84,11 @@ func TestWhatWasNotTakenIsSentAgain(t *testing.T) {
 	id := b.event("page_viewed", nil)
 	for range 3 {
 		b.answer = refused
-		require.EqualError(t, b.work(t.Context(), id), "connection refused; not taken")
+		requireTriedAgain(t, b.work(t.Context(), id), "connection refused; not taken")
 		require.Zero(t, b.begun())
 	}
 	b.answer = nil
-	require.NoError(t, b.work(t.Context(), id))
+	requireDone(t, b.work(t.Context(), id))
 	require.Equal(t, "delivered", b.receipt(id))
 	require.Zero(t, b.begun())
 }
@@ -105,9 +105,9 @@ func TestACrashInBetweenIsAnUnclearAnswer(t *testing.T) {
 		return 0, lost
 	}
 	id := b.event("page_viewed", nil)
-	require.ErrorIs(t, b.work(ctx, id), context.Canceled)
+	requireStopped(t, b.work(ctx, id))
 	require.Equal(t, 1, b.begun())
-	requireCancelled(t, b.work(t.Context(), id), "interrupted at an earlier attempt")
+	requireGivenUp(t, b.work(t.Context(), id), "interrupted at an earlier attempt")
 	require.Len(t, b.sent, 1)
 	require.True(t, b.unclear(id))
 	require.Zero(t, b.begun())
@@ -124,7 +124,7 @@ func TestRetriesEndWhenARepeatIsNoLongerRecognised(t *testing.T) {
 	t.Run("MayHaveArrived", func(t *testing.T) {
 		t.Parallel()
 		b, id := setup(t)
-		require.NoError(t, b.work(t.Context(), id, old))
+		requireDone(t, b.work(t.Context(), id, old))
 		require.Equal(t, "expired: may have arrived more than 2d ago, a repeat would not be recognised (repeats_known_for)", b.receipt(id))
 		require.True(t, b.unclear(id))
 		require.Empty(t, b.sent)
@@ -132,14 +132,14 @@ func TestRetriesEndWhenARepeatIsNoLongerRecognised(t *testing.T) {
 	t.Run("StillRecognised", func(t *testing.T) {
 		t.Parallel()
 		b, id := setup(t)
-		require.NoError(t, b.work(t.Context(), id, time.Now().Add(-47*time.Hour)))
+		requireDone(t, b.work(t.Context(), id, time.Now().Add(-47*time.Hour)))
 		require.Equal(t, "delivered", b.receipt(id))
 	})
 	t.Run("NeverArrived", func(t *testing.T) {
 		t.Parallel()
 		b, id := setup(t)
 		b.attemptText = "connection refused; not taken"
-		require.NoError(t, b.work(t.Context(), id, old))
+		requireDone(t, b.work(t.Context(), id, old))
 		require.Equal(t, "delivered", b.receipt(id))
 	})
 }
@@ -152,7 +152,7 @@ func TestAgeCountsToTheEndOfTheAttempt(t *testing.T) {
 	b.lane.timeout = 30 * time.Second
 	for age, want := range map[string]string{"23 hours 59 minutes 45 seconds": "expired: occurred more than 1d ago (max_age)", "23 hours 59 minutes": "delivered"} {
 		id := b.event("order_paid", map[string]string{"occurred_at": "now() - interval '" + age + "'"})
-		require.NoError(t, b.work(t.Context(), id))
+		requireDone(t, b.work(t.Context(), id))
 		require.Equal(t, want, b.receipt(id))
 	}
 }

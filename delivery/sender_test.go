@@ -1,4 +1,4 @@
-package jobs
+package delivery
 
 import (
 	"bytes"
@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"kvit/destination"
+	"kvit/group"
 )
 
 // shelf is a Batcher that keeps what it was given, and answers as the test says. An event is encoded
@@ -55,16 +56,16 @@ func (s *shelf) SendBatch(_ context.Context, items []destination.Encoded) ([]des
 }
 
 // newShelf returns a lane whose requests go to the shelf.
-func newShelf(t *testing.T, s *shelf) *lane {
+func newShelf(t *testing.T, s *shelf) *Lane {
 	t.Helper()
-	l := newLane(Lane{
+	l := NewLane(Settings{
 		Name: "ads", Destination: s, Concurrency: 1, RetryFor: time.Hour, Batch: s.traits.Batch,
 	}, nil, 30*time.Second, NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
 	return l
 }
 
 // sendAll sends letters that all wait before the first request begins, and returns their replies.
-func sendAll(t *testing.T, l *lane, keys ...string) map[string]reply {
+func sendAll(t *testing.T, l *Lane, keys ...string) map[string]reply {
 	t.Helper()
 	var mu sync.Mutex
 	replies := map[string]reply{}
@@ -244,7 +245,7 @@ func TestHalvingGoesOnWhenTheTimeIsOver(t *testing.T) {
 	require.Greater(t, rounds, 1)
 }
 
-func sendAllWith(ctx context.Context, t *testing.T, l *lane, keys []string) map[string]reply {
+func sendAllWith(ctx context.Context, t *testing.T, l *Lane, keys []string) map[string]reply {
 	t.Helper()
 	replies := map[string]reply{}
 	letters := make([]*letter, len(keys))
@@ -269,7 +270,7 @@ func TestAHeldDestinationGetsNoRequest(t *testing.T) {
 	l.gate.report(refusal(destination.Unauthorized))
 	for _, r := range sendAll(t, l, numbered("a/%d", 20)...) {
 		require.Equal(t, held, r.fate)
-		require.Greater(t, r.wait, firstHold/2)
+		require.Greater(t, r.wait, FirstHold/2)
 	}
 	require.Empty(t, s.batches)
 }
@@ -308,7 +309,7 @@ func TestAPanicOfTheAdapterHarmsNobodyElse(t *testing.T) {
 	l.sender.logger = slog.New(slog.NewTextHandler(&log, nil))
 	s.answer = func([]string) ([]destination.Result, *destination.Error) { panic(marker) }
 	for _, r := range sendAll(t, l, numbered("a/%d", 5)...) {
-		require.ErrorIs(t, r.err, errPanic)
+		require.ErrorIs(t, r.err, group.ErrPanic)
 	}
 	require.NotContains(t, log.String(), marker)
 	s.answer = nil

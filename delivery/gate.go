@@ -1,4 +1,4 @@
-package jobs
+package delivery
 
 import (
 	"context"
@@ -17,7 +17,7 @@ import (
 // the three causes apart, and to be told of, so that nothing is even fetched meanwhile.
 type gate struct {
 	limiter     *rate.Limiter // nil: no limit
-	changed     func(gateState)
+	changed     func(GateState)
 	first, last time.Duration // holds, from the first to the longest
 
 	mu       sync.Mutex
@@ -27,8 +27,8 @@ type gate struct {
 	reason   string // empty: requests flow
 }
 
-// gateState is what others have to know about a gate.
-type gateState struct {
+// GateState is what others have to know about a gate.
+type GateState struct {
 	Held   bool
 	Until  time.Time // of the hold; then one request probes
 	Reason string
@@ -38,12 +38,13 @@ type gateState struct {
 const (
 	// tripAfter failures in a row hold the destination: a provider that fails now and then still works.
 	tripAfter = 5
-	firstHold = 10 * time.Second
-	// longestHold bounds how long after a provider's return its events begin to flow.
-	longestHold = 5 * time.Minute
+	// FirstHold is how long a provider is left alone at first; each further hold is twice as long.
+	FirstHold = 10 * time.Second
+	// LongestHold bounds how long after a provider's return its events begin to flow.
+	LongestHold = 5 * time.Minute
 )
 
-func newGate(perSecond float64, changed func(gateState)) *gate {
+func newGate(perSecond float64, changed func(GateState)) *gate {
 	g := &gate{changed: changed}
 	if perSecond > 0 {
 		// A burst of 1 spaces requests evenly, so that no second ever has more than its share.
@@ -83,7 +84,7 @@ func (g *gate) report(failed *destination.Error) {
 	}
 }
 
-func (g *gate) judge(failed *destination.Error, now time.Time) (gateState, bool) {
+func (g *gate) judge(failed *destination.Error, now time.Time) (GateState, bool) {
 	if failed == nil || failed.Kind == destination.Rejected {
 		return g.open(now)
 	}
@@ -100,35 +101,35 @@ func (g *gate) judge(failed *destination.Error, now time.Time) (gateState, bool)
 	if g.failures >= tripAfter || g.reason != "" {
 		return g.trip(now, failed)
 	}
-	return gateState{}, false
+	return GateState{}, false
 }
 
 // open lets requests flow, unless a hold has begun since the answered request was made.
-func (g *gate) open(now time.Time) (gateState, bool) {
+func (g *gate) open(now time.Time) (GateState, bool) {
 	if now.Before(g.until) {
-		return gateState{}, false
+		return GateState{}, false
 	}
 	held := g.reason != ""
 	g.failures, g.trips, g.until, g.reason = 0, 0, time.Time{}, ""
-	return gateState{}, held
+	return GateState{}, held
 }
 
 // trip holds, twice as long as the time before. Requests that were under way when it did so say
 // nothing new.
-func (g *gate) trip(now time.Time, cause *destination.Error) (gateState, bool) {
+func (g *gate) trip(now time.Time, cause *destination.Error) (GateState, bool) {
 	if now.Before(g.until) {
-		return gateState{}, false
+		return GateState{}, false
 	}
 	wait := min(g.first<<min(g.trips, 10), g.last)
 	g.trips++
 	return g.hold(now, jitter(wait), cause)
 }
 
-func (g *gate) hold(now time.Time, wait time.Duration, cause *destination.Error) (gateState, bool) {
+func (g *gate) hold(now time.Time, wait time.Duration, cause *destination.Error) (GateState, bool) {
 	until := now.Add(wait)
 	if until.Before(g.until) {
-		return gateState{}, false
+		return GateState{}, false
 	}
 	g.until, g.reason = until, cause.Error()
-	return gateState{Held: true, Until: until, Reason: g.reason, Alarm: cause.Kind == destination.Unauthorized}, true
+	return GateState{Held: true, Until: until, Reason: g.reason, Alarm: cause.Kind == destination.Unauthorized}, true
 }

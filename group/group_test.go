@@ -1,14 +1,20 @@
-package jobs
+package group
 
 import (
 	"context"
 	"errors"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
+)
+
+const (
+	waitFor = 30 * time.Second
+	tick    = 20 * time.Millisecond
 )
 
 // While one round trip is under way, everything that comes waits together for the next one.
@@ -17,7 +23,7 @@ func TestGroupServesACrowdTogether(t *testing.T) {
 	var sizes []int
 	var mu sync.Mutex
 	entered, release := make(chan struct{}, 10), make(chan struct{})
-	g := newGroup(100, func(_ context.Context, inputs []int) ([]int, error) {
+	g := New(100, func(_ context.Context, inputs []int) ([]int, error) {
 		mu.Lock()
 		sizes = append(sizes, len(inputs))
 		mu.Unlock()
@@ -58,7 +64,7 @@ func TestGroupKeepsToItsMaximum(t *testing.T) {
 	t.Parallel()
 	var largest int
 	var mu sync.Mutex
-	g := newGroup(7, func(_ context.Context, inputs []int) ([]int, error) {
+	g := New(7, func(_ context.Context, inputs []int) ([]int, error) {
 		mu.Lock()
 		largest = max(largest, len(inputs))
 		mu.Unlock()
@@ -75,7 +81,7 @@ func TestGroupKeepsToItsMaximum(t *testing.T) {
 func TestGroupRepeatsWhileTheDatabaseIsAway(t *testing.T) {
 	t.Parallel()
 	tries := 0
-	g := newGroup(10, func(_ context.Context, inputs []int) ([]int, error) {
+	g := New(10, func(_ context.Context, inputs []int) ([]int, error) {
 		if tries++; tries < 3 {
 			return nil, &pgconn.PgError{Code: "57P01"}
 		}
@@ -89,7 +95,7 @@ func TestGroupRepeatsWhileTheDatabaseIsAway(t *testing.T) {
 func TestGroupDoesNotRepeatAStatementThatIsWrong(t *testing.T) {
 	t.Parallel()
 	tries := 0
-	g := newGroup(10, func(context.Context, []int) ([]int, error) {
+	g := New(10, func(context.Context, []int) ([]int, error) {
 		tries++
 		return nil, &pgconn.PgError{Code: "42703"}
 	})
@@ -100,7 +106,7 @@ func TestGroupDoesNotRepeatAStatementThatIsWrong(t *testing.T) {
 
 func TestGroupSurvivesAPanicAndAShortAnswer(t *testing.T) {
 	t.Parallel()
-	g := newGroup(10, func(_ context.Context, inputs []int) ([]int, error) {
+	g := New(10, func(_ context.Context, inputs []int) ([]int, error) {
 		if inputs[0] == 0 {
 			panic("jane@example.com")
 		}
@@ -108,7 +114,7 @@ func TestGroupSurvivesAPanicAndAShortAnswer(t *testing.T) {
 	})
 	for n := range 2 {
 		_, err := g.Do(t.Context(), n)
-		require.ErrorIs(t, err, errPanic)
+		require.ErrorIs(t, err, ErrPanic)
 		require.NotContains(t, err.Error(), "jane")
 	}
 }
@@ -117,7 +123,7 @@ func TestGroupCallerCanGiveUp(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
 	t.Cleanup(func() { close(release) })
-	g := newGroup(10, func(_ context.Context, inputs []int) ([]int, error) {
+	g := New(10, func(_ context.Context, inputs []int) ([]int, error) {
 		<-release
 		return inputs, nil
 	})

@@ -1,4 +1,4 @@
-package jobs
+package delivery
 
 import (
 	"context"
@@ -9,11 +9,12 @@ import (
 	"time"
 
 	"kvit/destination"
+	"kvit/group"
 	"kvit/store"
 )
 
 // request makes a request with the letters, and answers each of them.
-func (l *lane) request(ctx context.Context, letters []*letter) {
+func (l *Lane) request(ctx context.Context, letters []*letter) {
 	letters = l.begin(ctx, letters)
 	switch {
 	case len(letters) == 0:
@@ -24,7 +25,7 @@ func (l *lane) request(ctx context.Context, letters []*letter) {
 	}
 }
 
-func (l *lane) requestOne(ctx context.Context, letters []*letter) {
+func (l *Lane) requestOne(ctx context.Context, letters []*letter) {
 	start := time.Now()
 	code, err := l.Destination.Send(ctx, letters[0].event)
 	failed := l.asError(err)
@@ -34,7 +35,7 @@ func (l *lane) requestOne(ctx context.Context, letters []*letter) {
 }
 
 // requestBatch lets every letter have its own outcome.
-func (l *lane) requestBatch(ctx context.Context, letters []*letter) {
+func (l *Lane) requestBatch(ctx context.Context, letters []*letter) {
 	items := make([]destination.Encoded, len(letters))
 	for i, letter := range letters {
 		items[i] = letter.encoded
@@ -59,7 +60,7 @@ func (l *lane) requestBatch(ctx context.Context, letters []*letter) {
 
 // divide sends the halves of a batch that was refused for one event's sake, until that event stands
 // alone. Where the attempts' time does not last for that, it goes on in smaller batches later.
-func (l *lane) divide(ctx context.Context, letters []*letter) {
+func (l *Lane) divide(ctx context.Context, letters []*letter) {
 	middle := len(letters) / 2
 	for _, half := range [][]*letter{letters[:middle], letters[middle:]} {
 		if l.timeFor(half) && l.gate.pace(ctx) {
@@ -75,7 +76,7 @@ func (l *lane) divide(ctx context.Context, letters []*letter) {
 }
 
 // timeFor tells whether the jobs' time lasts for one more request.
-func (l *lane) timeFor(letters []*letter) bool {
+func (l *Lane) timeFor(letters []*letter) bool {
 	for _, letter := range letters {
 		if deadline, ok := letter.ctx.Deadline(); ok && time.Until(deadline) < l.timeout/2 {
 			return false
@@ -87,7 +88,7 @@ func (l *lane) timeFor(letters []*letter) bool {
 // begin notes the attempts at those events of which the provider would count a repeat again, and
 // answers those that were noted before: a process crashed between request and receipt, and nobody
 // knows whether the event arrived.
-func (l *lane) begin(ctx context.Context, letters []*letter) []*letter {
+func (l *Lane) begin(ctx context.Context, letters []*letter) []*letter {
 	careful := carefulIDs(letters)
 	if len(careful) == 0 {
 		return letters
@@ -121,7 +122,7 @@ func carefulIDs(letters []*letter) []int64 {
 
 // answer tells each letter its result. What was certainly not taken is no longer an attempt that has
 // begun; that is noted first, for the job may be back at once.
-func (l *lane) answer(letters []*letter, results []destination.Result) {
+func (l *Lane) answer(letters []*letter, results []destination.Result) {
 	var untaken []*letter
 	for i, result := range results {
 		if result.Err != nil && !mayHaveArrived(result.Err.Kind) {
@@ -140,12 +141,12 @@ func (l *lane) answer(letters []*letter, results []destination.Result) {
 
 // release takes back what begin has noted. If that fails the events are not sent again, which is
 // the safe side of what on_ambiguous: stop asks for.
-func (l *lane) release(letters []*letter) {
+func (l *Lane) release(letters []*letter) {
 	careful := carefulIDs(letters)
 	if len(careful) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), groupTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), group.Timeout)
 	defer cancel()
 	if err := store.EndAttempts(ctx, l.db, l.Name, careful); err != nil {
 		l.logger.Error("attempts could not be taken back: their events will not be sent again", "count", len(careful), "problem", store.Describe(err))
@@ -164,7 +165,7 @@ func mayHaveArrived(kind destination.Kind) bool {
 
 // asError is the error as the contract has it; another one is a mistake in the adapter, and its text
 // is not used.
-func (l *lane) asError(err error) *destination.Error {
+func (l *Lane) asError(err error) *destination.Error {
 	var failed *destination.Error
 	if err == nil || errors.As(err, &failed) {
 		return failed

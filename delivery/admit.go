@@ -1,11 +1,10 @@
-package jobs
+package delivery
 
 import (
 	"fmt"
 	"slices"
 	"time"
 
-	"github.com/riverqueue/river/rivertype"
 	"github.com/tidwall/gjson"
 
 	"kvit/config"
@@ -15,10 +14,9 @@ import (
 
 // admit decides whether the event may be sent at all. It returns the event, or how its delivery
 // ends without a request.
-func (l *lane) admit(job *rivertype.JobRow, stored *store.Event, now time.Time) (destination.Event, *ending) {
+func (l *Lane) admit(a Attempt, stored *store.Event, now time.Time) (destination.Event, *ending) {
 	refuse := func(outcome, reason string) (destination.Event, *ending) {
-		_, unclear := firstUnclear(job)
-		return destination.Event{}, &ending{Outcome: outcome, Reason: reason, Unclear: unclear && outcome == Expired}
+		return destination.Event{}, &ending{Outcome: outcome, Reason: reason, Unclear: a.unclear() && outcome == Expired}
 	}
 	consent := accepted(stored.Consent)
 	switch {
@@ -31,7 +29,7 @@ func (l *lane) admit(job *rivertype.JobRow, stored *store.Event, now time.Time) 
 	case stored.TooLarge:
 		return refuse(Rejected, fmt.Sprintf("payload: is larger than %d bytes", destination.MaxPayload))
 	}
-	if reason := l.deadline(job, stored, now); reason != "" {
+	if reason := l.deadline(a, stored, now); reason != "" {
 		return refuse(Expired, reason)
 	}
 	payload, invalid := destination.ParsePayload(stored.Name, stored.Payload)
@@ -50,12 +48,11 @@ func (l *lane) admit(job *rivertype.JobRow, stored *store.Event, now time.Time) 
 
 // deadline says which limit the event has passed, if any. The age counts as if the request were made
 // at the end of the attempt: one event that is too old by then can spoil a whole batch.
-func (l *lane) deadline(job *rivertype.JobRow, stored *store.Event, now time.Time) string {
+func (l *Lane) deadline(a Attempt, stored *store.Event, now time.Time) string {
 	if l.MaxAge > 0 && now.Add(l.timeout).Sub(stored.OccurredAt) > l.MaxAge {
 		return fmt.Sprintf("occurred more than %s ago (max_age)", config.FormatDuration(l.MaxAge))
 	}
-	first, unclear := firstUnclear(job)
-	if l.Window > 0 && unclear && now.Add(l.timeout).Sub(first) > l.Window {
+	if l.Window > 0 && a.unclear() && now.Add(l.timeout).Sub(a.Unclear) > l.Window {
 		return fmt.Sprintf("may have arrived more than %s ago, a repeat would not be recognised (repeats_known_for)", config.FormatDuration(l.Window))
 	}
 	return ""

@@ -1,4 +1,4 @@
-package jobs
+package delivery
 
 import (
 	"time"
@@ -7,19 +7,18 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
-// Metrics count what the jobs do. Labels are names from the configuration and closed lists, never
+// Metrics count deliveries. Labels are names from the configuration and closed lists, never
 // anything from an event.
 type Metrics struct {
-	deliveries   *prometheus.CounterVec
-	attempts     *prometheus.CounterVec
-	latency      *prometheus.HistogramVec
-	requests     *prometheus.HistogramVec
-	events       *prometheus.HistogramVec
-	breakerOpen  *prometheus.GaugeVec
-	ordersErased prometheus.Counter
+	deliveries  *prometheus.CounterVec
+	attempts    *prometheus.CounterVec
+	latency     *prometheus.HistogramVec
+	requests    *prometheus.HistogramVec
+	events      *prometheus.HistogramVec
+	breakerOpen *prometheus.GaugeVec
 }
 
-// NewMetrics registers the metrics of the jobs.
+// NewMetrics registers the metrics of deliveries.
 func NewMetrics(r prometheus.Registerer) *Metrics {
 	f := promauto.With(r)
 	return &Metrics{
@@ -44,9 +43,6 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		breakerOpen: f.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "kvit_breaker_open", Help: "1 while this process leaves the destination alone, because it is down, asks to slow down or refuses the credentials.",
 		}, []string{"destination"}),
-		ordersErased: f.NewCounter(prometheus.CounterOpts{
-			Name: "kvit_orders_erased_total", Help: "Orders whose personal data this process has erased.",
-		}),
 	}
 }
 
@@ -67,9 +63,4 @@ func (m *Metrics) held(destination string, held bool) {
 func (m *Metrics) settled(destination, outcome string, receivedAt time.Time) {
 	m.deliveries.WithLabelValues(destination, outcome).Inc()
 	m.latency.WithLabelValues(destination).Observe(time.Since(receivedAt).Seconds())
-}
-
-// OrdersErased counts orders whose personal data is gone.
-func (m *Metrics) OrdersErased(n int) {
-	m.ordersErased.Add(float64(n))
 }

@@ -1,0 +1,123 @@
+package delivery
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"kvit/store"
+)
+
+// ManyEvents is how many events an action may touch without the audit saying why. It is also the size of
+// one step.
+const ManyEvents = 1000
+
+// Action is what an operator does to the deliveries of one destination: a Replay, a Backfill or a Cancel.
+// It is previewed first; kvit.delivery_action keeps what was done.
+type Action struct {
+	Audit
+	Name        string // as the audit has it
+	Destination string
+	Sends       bool          // makes jobs; nobody would work on them if the destination is off
+	MaxAge      time.Duration // events that occurred longer ago will expire; 0: none will
+
+	selection any // as the audit has it
+	named     int // events that were asked for by id; 0: none
+	preview   func(ctx context.Context, db store.DB, tooOldBefore time.Time) ([]store.Group, error)
+	step      func(ctx context.Context, db store.DB, s store.Step) (store.Stepped, error)
+}
+
+// Audit is who does something, and why. It holds no personal data of the shop's customers.
+type Audit struct {
+	Operator string // empty: the database user
+	Reason   string // empty: none
+}
+
+// Report is what an action would touch, and what it has done.
+type Report struct {
+	Action      string        `json:"action"`
+	Destination string        `json:"destination"`
+	DryRun      bool          `json:"dry_run"`
+	Selected    int64         `json:"selected"`
+	TooOld      int64         `json:"too_old"` // of Selected: they will expire
+	Skipped     int64         `json:"skipped"`
+	NotFound    int64         `json:"not_found"` // of the events named
+	Groups      []store.Group `json:"groups"`
+	ID          int64         `json:"id"` // of the row in kvit.delivery_action; 0: nothing was done
+	Done        int64         `json:"done"`
+}
+
+// Preview counts what the action would touch. It matches store.ErrNotFound if kvit has never run with
+// the destination.
+func (a Action) Preview(ctx context.Context, db store.DB) (Report, error) {
+	target, err := store.ReadTarget(ctx, db, a.Destination)
+	if err != nil {
+		return Report{}, err
+	}
+	if a.Sends {
+		if err := served(a.Destination, target); err != nil {
+			return Report{}, err
+		}
+	}
+	var tooOldBefore time.Time // the year 1: no event is
+	if a.MaxAge > 0 {
+		tooOldBefore = time.Now().Add(-a.MaxAge)
+	}
+	groups, err := a.preview(ctx, db, tooOldBefore)
+	if err != nil {
+		return Report{}, err
+	}
+	return a.report(groups), nil
+}
+
+func (a Action) report(groups []store.Group) Report {
+	r := Report{Action: a.Name, Destination: a.Destination, Groups: append([]store.Group{}, groups...)}
+	for _, g := range groups {
+		if g.Skipped != "" {
+			r.Skipped += g.Events
+			continue
+		}
+		r.Selected += g.Events
+		r.TooOld += g.TooOld
+	}
+	r.NotFound = max(int64(a.named)-r.Selected-r.Skipped, 0)
+	return r
+}
+
+// served returns an error unless somebody works on the destination's jobs.
+func served(name string, target store.Target) error {
+	switch {
+	case target.Removed:
+		return fmt.Errorf("%s is no longer in the configuration, so that nothing would be sent; `kvit cancel` ends what still waits for it", name)
+	case target.Gone:
+		return fmt.Errorf("%s is disabled because its receiver answered 410 Gone; mend that and run `kvit resume %s` first", name, name)
+	case !target.Enabled:
+		return fmt.Errorf("%s is switched off; set enabled: true and restart kvit run first", name)
+	}
+	return nil
+}
+
+// Do does the action step by step and counts in the report of its preview. What is done stays done if it is
+// interrupted. progress is told after each step that is not the last.
+func (a Action) Do(ctx context.Context, db store.DB, r *Report, progress func()) error {
+	id, err := store.BeginAction(ctx, db, store.Action{
+		Action: a.Name, Destination: a.Destination, Operator: a.Operator, Reason: a.Reason, Selection: a.selection,
+	})
+	if err != nil {
+		return err
+	}
+	r.ID = id
+	step := store.Step{Action: id, Limit: ManyEvents}
+	for {
+		done, err := a.step(ctx, db, step)
+		if err != nil {
+			return fmt.Errorf("stopped after %d of %d events, run it again for the others: %w", r.Done, r.Selected, err)
+		}
+		r.Done += int64(done.Events)
+		if done.Events < step.Limit {
+			return nil
+		}
+		step.After = done.Last
+		progress()
+	}
+}
