@@ -367,3 +367,19 @@ func TestLoadWithout(t *testing.T) {
 	_, err = LoadWithout(path, withDatabase, testKinds, "retention")
 	require.EqualError(t, err, path+":2: log.level: must be debug, info, warn or error\n"+path+":3: retentoin: is not a known key: did you mean \"retention\"?")
 }
+
+// Without columns of its own for them, kvit keeps the marks.
+func TestOrdersWithoutMarks(t *testing.T) {
+	t.Parallel()
+	cfg, err := Parse("kvit.yaml", []byte(`
+database: {url: "${DATABASE_URL}"}
+shop:
+  orders: {table: orders, ref: a, placed_at: b, time_zone: Europe/Copenhagen}
+retention:
+  policy:
+    - {table: orders, rows: keep}
+`), withDatabase, testKinds)
+	require.NoError(t, err)
+	require.Equal(t, Orders{Table: "public.orders", Ref: "a", PlacedAt: "b", AwaitingImport: "true", TimeZone: "Europe/Copenhagen"}, cfg.Shop.Orders)
+	require.True(t, cfg.Retention.Policy[0].KeepRows)
+}

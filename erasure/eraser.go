@@ -114,6 +114,9 @@ func (e *Eraser) RunConfirmed(ctx context.Context) (Report, error) {
 // orders that are due locked. The brake does not stop it; the report tells whether it would stop a run.
 func (e *Eraser) DryRun(ctx context.Context) (Report, error) {
 	r := e.newRun(time.Time{})
+	if err := r.recognise(ctx); err != nil {
+		return r.report, err
+	}
 	err := r.undone(ctx, func(pgx.Tx) error { return r.everything(ctx) })
 	return r.report, err
 }
@@ -141,6 +144,7 @@ func (e *Eraser) policy() policy.Policy {
 		Orders: policy.OrdersTable{
 			Name: o.Table, Ref: o.Ref, PlacedAt: o.PlacedAt,
 			ImportedAt: o.ImportedAt, ERPNumber: o.ERPNumber, ErasedAt: o.ErasedAt, Email: o.Email,
+			TimeZone: o.TimeZone, Since: o.SinceColumns(),
 		},
 	}
 }

@@ -42,6 +42,7 @@ var (
 	tasksOpen      = describe("kvit_erasure_tasks_open", "Destinations that somebody has to tell of a person's request to be forgotten.")
 	oldestTask     = describe("kvit_oldest_erasure_task_seconds", "Age of the oldest such task.")
 	policyProblems = describe("kvit_policy_problems", "Tables and columns that the column policy does not fit. What they hold is not erased.")
+	shopMisfit     = describe("kvit_shop_misfit", "Places where the shop's orders table does not fit shop.orders. While there is one, no order is marked or erased.")
 	lastErasure    = describe("kvit_erasure_last_success_timestamp", "When an erasure last ran to its end without a problem, as Unix time.")
 )
 
@@ -122,6 +123,14 @@ func (g *Gauges) shop(ctx context.Context) ([]prometheus.Metric, error) {
 	metrics = append(metrics, gauge(tasksOpen, float64(open)), gauge(oldestTask, age(oldest)))
 	if g.orders == nil {
 		return metrics, nil
+	}
+	misfits, err := store.ShopMisfits(ctx, g.db, *g.orders)
+	if err != nil {
+		return metrics, err
+	}
+	metrics = append(metrics, gauge(shopMisfit, float64(len(misfits))))
+	if len(misfits) > 0 {
+		return metrics, nil // nothing can be said about the orders
 	}
 	status, err := store.ReadOrdersStatus(ctx, g.db, *g.orders, g.grace)
 	if err != nil {

@@ -22,7 +22,8 @@ import (
 type status struct {
 	Destinations []store.DestinationStatus `json:"destinations"`
 	Outcomes     []store.OutcomeCount      `json:"outcomes"`
-	Orders       *store.OrdersStatus       `json:"orders"` // null: shop.orders is not configured
+	Orders       *store.OrdersStatus       `json:"orders"`       // null: shop.orders is not configured, or does not fit
+	ShopMisfits  []string                  `json:"shop_misfits"` // where the orders table does not fit; no order is marked or erased
 	LastErasure  *time.Time                `json:"last_erasure"`
 	Braked       int                       `json:"braked"` // orders, or carts of one rule, that were due when the brake stopped the last run; 0: it did not
 	Carts        []erasure.CartsStatus     `json:"carts"`
@@ -77,15 +78,28 @@ func readStatus(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) (sta
 	if s.OpenTasks, s.OldestTask, err = store.TaskBacklog(ctx, pool); err != nil {
 		return s, err
 	}
-	if orders := shopOrders(cfg); orders != nil {
-		o, err := store.ReadOrdersStatus(ctx, pool, *orders, overdueGrace)
-		if err != nil {
-			return s, err
-		}
-		s.Orders = &o
+	if err = s.readOrders(ctx, cfg, pool); err != nil {
+		return s, err
 	}
 	err = s.readErasure(ctx, cfg, pool)
 	return s, err
+}
+
+// readOrders says nothing of orders that it cannot read, but why.
+func (s *status) readOrders(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) error {
+	s.ShopMisfits = []string{}
+	orders := shopOrders(cfg)
+	if orders == nil {
+		return nil
+	}
+	misfits, err := store.ShopMisfits(ctx, pool, *orders)
+	if err != nil || len(misfits) > 0 {
+		s.ShopMisfits = misfits
+		return err
+	}
+	o, err := store.ReadOrdersStatus(ctx, pool, *orders, overdueGrace)
+	s.Orders = &o
+	return err
 }
 
 // readErasure asks what kvit alone knows, and not its tables.
@@ -126,6 +140,9 @@ func (s status) print(w io.Writer, now time.Time) error {
 		fmt.Fprintf(t, "erasures due\t%d\n", s.Orders.ErasuresDue)
 		fmt.Fprintf(t, "erasures overdue\t%d\n", s.Orders.ErasuresOverdue)
 		fmt.Fprintf(t, "held\t%d\n", s.Orders.ErasuresHeld)
+	}
+	for _, m := range s.ShopMisfits {
+		fmt.Fprintf(t, "SHOP DOES NOT FIT\t%s\n", m)
 	}
 	for _, c := range s.Carts {
 		fmt.Fprintf(t, "carts of %s\t%d due\t%d overdue\n", c.Rule, c.Due, c.Overdue)
