@@ -1,0 +1,176 @@
+package erasure
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"net/url"
+
+	"kvit/erasure/policy"
+	"kvit/store"
+)
+
+const (
+	shortest       = 5  // characters of a value
+	fewestDigits   = 6  // of a value that has no letters
+	fewestJoined   = 8  // digits that are looked for without the blanks between them
+	longestValue   = 80 // characters that are looked for of a longer one
+	sharedEmail    = 3  // other orders with the same e-mail address: a person has several, a shop's own has many
+	valuesPerOrder = 20
+)
+
+// rank is how well a value tells whose it is.
+type rank int
+
+const (
+	common rank = iota // of many people: not looked for
+	weak               // a single word such as a surname: it tells in company of another one
+	strong
+)
+
+var (
+	emailShape = regexp.MustCompile(`^[^\s@]+@[^\s@]+\.[^\s@]+$`)
+	phoneShape = regexp.MustCompile(`^[+(]?[0-9][0-9 ()./+-]*$`)
+	dateShape  = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ].*)?$`)
+	uuidShape  = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
+	linkShape  = regexp.MustCompile(`^[a-z][a-z0-9+.-]*://`)
+)
+
+// fillers stand where somebody had nothing to say.
+var fillers = []string{"erased", "deleted", "anonymous", "anonymised", "anonymized", "redacted", "unknown", "undefined", "n/a", "none", "false"}
+
+// rankOf is the rule for one value, as far as it goes without looking at other orders.
+func rankOf(v store.OldValue) rank {
+	text := strings.TrimSpace(v.Text)
+	name := policy.Tells(v.Path[strings.LastIndex(v.Path, ".")+1:])
+	isEmail, isPhone := emailShape.MatchString(text), phoneShape.MatchString(text)
+	switch {
+	case !v.Erased || name == policy.TellsSomething:
+		return common
+	case (!v.Named || v.Number) && name != policy.TellsWhoSomeone && !isEmail:
+		return common // the number of a product, the name of a campaign
+	case utf8.RuneCountInString(text) < shortest, slices.Contains(fillers, strings.ToLower(text)), strings.ContainsRune(text, 0):
+		return common
+	case dateShape.MatchString(text), uuidShape.MatchString(text), linkShape.MatchString(text):
+		return common
+	case isEmail:
+		return strong
+	case isPhone && len(digitsOf(text)) < fewestDigits:
+		return common
+	case isPhone || len(strings.Fields(text)) > 1:
+		return strong
+	case strings.ContainsFunc(text, unicode.IsDigit) && strings.ContainsFunc(text, unicode.IsLetter):
+		return strong
+	}
+	return weak
+}
+
+// chooseValues picks of the values of many orders those that tell of one of refs.
+func chooseValues(values []store.OldValue, refs []string, placeholders []string) []store.SearchValue {
+	kept := map[string]bool{}
+	orders := map[string]map[string]bool{} // by value: that have it
+	for _, v := range values {
+		text := folded(v.Text)
+		if !v.Erased {
+			kept[text] = true
+		}
+		if orders[text] == nil {
+			orders[text] = map[string]bool{}
+		}
+		orders[text][v.Ref] = true
+	}
+	for _, text := range placeholders {
+		kept[folded(text)] = true
+	}
+	var chosen []store.SearchValue
+	taken := map[string]bool{}
+	count := map[string]int{}
+	for _, wanted := range []rank{strong, weak} {
+		for _, v := range values {
+			owner, text := slices.Index(refs, v.Ref), folded(v.Text)
+			key := v.Ref + "\x00" + text
+			allowed := 1
+			if emailShape.MatchString(text) {
+				allowed += sharedEmail
+			}
+			if owner < 0 || taken[key] || kept[text] || len(orders[text]) > allowed || rankOf(v) != wanted || count[v.Ref] == valuesPerOrder {
+				continue
+			}
+			taken[key] = true
+			count[v.Ref]++
+			chosen = append(chosen, store.SearchValue{Owner: owner, Forms: formsOf(v.Text), Weak: wanted == weak})
+		}
+	}
+	return chosen
+}
+
+// folded is what two writings of a value have in common.
+func folded(text string) string { return strings.ToLower(strings.TrimSpace(text)) }
+
+// formsOf are the ways in which a value may be written down: as it is, inside of JSON, with what is not ASCII
+// escaped or not, inside of a composite, of an address on the web, and a telephone number without its blanks.
+func formsOf(text string) []string {
+	text = firstLine(strings.TrimSpace(text))
+	quoted := strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text)
+	ascii := asciiJSON(text)
+	forms := []string{
+		text, quoted, ascii, strings.ReplaceAll(ascii, "/", `\/`),
+		strings.NewReplacer(`\`, `\\`, `"`, `""`).Replace(text),
+	}
+	switch {
+	case emailShape.MatchString(text):
+		forms = append(forms, url.QueryEscape(text))
+	case phoneShape.MatchString(text):
+		if digits := digitsOf(text); len(digits) >= fewestJoined {
+			forms = append(forms, digits)
+		}
+	}
+	var different []string
+	for _, f := range forms {
+		if !slices.Contains(different, f) {
+			different = append(different, f)
+		}
+	}
+	return different
+}
+
+// firstLine is enough of a long text.
+func firstLine(text string) string {
+	text, _, _ = strings.Cut(text, "\n")
+	text = strings.TrimSpace(text)
+	if utf8.RuneCountInString(text) > longestValue {
+		text = string([]rune(text)[:longestValue])
+	}
+	return text
+}
+
+// asciiJSON is the inside of a JSON string as many programs write it: é as \u00e9.
+func asciiJSON(text string) string {
+	encoded, _ := json.Marshal(text) // a string always encodes
+	var b strings.Builder
+	for _, r := range strings.NewReplacer(`\u003c`, "<", `\u003e`, ">", `\u0026`, "&").Replace(string(encoded[1 : len(encoded)-1])) {
+		if r < utf8.RuneSelf {
+			b.WriteRune(r)
+			continue
+		}
+		for _, unit := range utf16.Encode([]rune{r}) {
+			fmt.Fprintf(&b, `\u%04x`, unit)
+		}
+	}
+	return b.String()
+}
+
+func digitsOf(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < '0' || r > '9' {
+			return -1
+		}
+		return r
+	}, text)
+}
