@@ -21,7 +21,7 @@ const (
 	fewestDigits   = 6  // of a value that has no letters
 	fewestJoined   = 8  // digits that are looked for without the blanks between them
 	longestValue   = 80 // characters that are looked for of a longer one
-	sharedEmail    = 3  // other orders with the same e-mail address: a person has several, a shop's own has many
+	sharedEmail    = 4  // orders of one e-mail address, if few are compared: a person has several
 	valuesPerOrder = 20
 )
 
@@ -71,35 +71,70 @@ func rankOf(v store.OldValue) rank {
 	return weak
 }
 
-// chooseValues picks of the values of many orders those that tell of one of refs.
-func chooseValues(values []store.OldValue, refs []string, placeholders []string) []store.SearchValue {
-	kept := map[string]bool{}
-	orders := map[string]map[string]bool{} // by value: that have it
+// occurrences are where the values of many orders stand.
+type occurrences struct {
+	kept   map[string]bool            // values that stay
+	orders map[string]map[string]bool // by value: orders that have it
+	emails map[string][]string        // by order
+	all    map[string]bool            // orders
+}
+
+func occurrencesOf(values []store.OldValue, placeholders []string) occurrences {
+	o := occurrences{kept: map[string]bool{}, orders: map[string]map[string]bool{}, emails: map[string][]string{}, all: map[string]bool{}}
+	for _, text := range placeholders {
+		o.kept[folded(text)] = true
+	}
 	for _, v := range values {
 		text := folded(v.Text)
 		if !v.Erased {
-			kept[text] = true
+			o.kept[text] = true
+			continue
 		}
-		if orders[text] == nil {
-			orders[text] = map[string]bool{}
+		if o.orders[text] == nil {
+			o.orders[text] = map[string]bool{}
 		}
-		orders[text][v.Ref] = true
+		o.orders[text][v.Ref], o.all[v.Ref] = true, true
+		if emailShape.MatchString(text) {
+			o.emails[v.Ref] = append(o.emails[v.Ref], text)
+		}
 	}
-	for _, text := range placeholders {
-		kept[folded(text)] = true
+	return o
+}
+
+// distinctive tells whether no other person has the value, as far as one can see. Orders with the same e-mail
+// address are one person's, but for an address that many have: the shop's own.
+func (o occurrences) distinctive(ref, text string) bool {
+	if o.kept[text] {
+		return false
 	}
+	if emailShape.MatchString(text) {
+		return len(o.orders[text]) <= max(sharedEmail, len(o.all)/2)
+	}
+	for other := range o.orders[text] {
+		if other != ref && !o.samePerson(ref, other) {
+			return false
+		}
+	}
+	return true
+}
+
+func (o occurrences) samePerson(a, b string) bool {
+	return slices.ContainsFunc(o.emails[a], func(email string) bool {
+		return slices.Contains(o.emails[b], email) && o.distinctive(a, email)
+	})
+}
+
+// chooseValues picks of the values of many orders those that tell of one of refs: the best first.
+func chooseValues(values []store.OldValue, refs []string, placeholders []string) []store.SearchValue {
+	known := occurrencesOf(values, placeholders)
 	var chosen []store.SearchValue
-	taken := map[string]bool{}
-	count := map[string]int{}
+	taken := map[string]bool{} // by order and value
+	count := map[string]int{}  // by order
 	for _, wanted := range []rank{strong, weak} {
 		for _, v := range values {
-			owner, text := slices.Index(refs, v.Ref), folded(v.Text)
-			key := v.Ref + "\x00" + text
-			allowed := 1
-			if emailShape.MatchString(text) {
-				allowed += sharedEmail
-			}
-			if owner < 0 || taken[key] || kept[text] || len(orders[text]) > allowed || rankOf(v) != wanted || count[v.Ref] == valuesPerOrder {
+			text := folded(v.Text)
+			owner, key := slices.Index(refs, v.Ref), v.Ref+"\x00"+text
+			if owner < 0 || taken[key] || count[v.Ref] == valuesPerOrder || rankOf(v) != wanted || !known.distinctive(v.Ref, text) {
 				continue
 			}
 			taken[key] = true

@@ -212,7 +212,7 @@ func (j residueJudge) scope(table string) store.SearchScope {
 // What a copy is, in words for an operator.
 const (
 	copyInView     = "a materialized view: refresh it after each erasure, or leave the column out of it"
-	copyGoverned   = "rows that the policy's match does not find, or a column that it writes to again"
+	copyGoverned   = "in rows that the policy's match does not find, or something writes it there again"
 	copyInKvit     = "kvit's own"
 	copyElsewhere  = "a table that retention.policy does not name: name it, with rows: keep if it is meant to stay"
 	keptRows       = "rows: keep"

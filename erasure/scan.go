@@ -101,5 +101,5 @@ func (t *trial) eraseOne(ctx context.Context, tx pgx.Tx, ref string) error {
 
 // Advise words a copy for an operator.
 func (c Copy) Advise() policy.Problem {
-	return policy.Problem{Table: c.Table, Column: c.Column, Problem: c.Table + "." + c.Column + " holds values of erased orders: " + c.Reason}
+	return policy.Problem{Table: c.Table, Column: c.Column, Problem: "keeps values of an erased order: it is " + c.Reason}
 }
