@@ -38,8 +38,8 @@ type Copy struct {
 	Orders int    `json:"orders"` // that it was found of
 	Reason string `json:"reason"` // what it is, or why it is meant
 
-	refs []string // of the orders, in the order of looking
-	keys []string // of the rows
+	byRef map[string]int64 // rows by order
+	keys  []string         // of the rows
 }
 
 // look is what to look for: values of orders, in memory alone.
@@ -175,15 +175,13 @@ func (r *ResidueReport) note(j residueJudge, place store.SearchPlace, hit store.
 	}
 	i := slices.IndexFunc(*list, func(c Copy) bool { return c.Table == place.Table && c.Column == hit.Column && c.Reason == reason })
 	if i < 0 {
-		*list = append(*list, Copy{Table: place.Table, Column: hit.Column, Reason: reason})
+		*list = append(*list, Copy{Table: place.Table, Column: hit.Column, Reason: reason, byRef: map[string]int64{}})
 		i = len(*list) - 1
 	}
 	c := &(*list)[i]
 	c.Rows += hit.Rows
-	if ref := j.refs[hit.Owner]; !slices.Contains(c.refs, ref) {
-		c.refs = append(c.refs, ref)
-		c.Orders++
-	}
+	c.byRef[j.refs[hit.Owner]] += hit.Rows
+	c.Orders = len(c.byRef)
 	c.keys = append(c.keys, hit.Keys...)
 }
 
