@@ -103,3 +103,6 @@ func (t *trial) eraseOne(ctx context.Context, tx pgx.Tx, ref string) error {
 func (c Copy) Advise() policy.Problem {
 	return policy.Problem{Table: c.Table, Column: c.Column, Problem: "keeps values of an erased order: it is " + c.Reason}
 }
+
+// Meant tells whether the policy itself keeps the copy, as opposed to rows that go another time.
+func (c Copy) Meant() bool { return c.Reason == keptRows || c.Reason == keptColumn }

@@ -229,6 +229,7 @@ func checkRetention(ctx context.Context, cfg config.Config, pool *pgxpool.Pool, 
 		findings = append(findings, policyFinding(cfg, p, false))
 	}
 	findings = append(findings, tryErasure(ctx, cfg, eraser)...)
+	findings = append(findings, checkResidue(ctx, cfg, pool, eraser)...)
 	if cfg.Retention.EraseAfterImport < 24*time.Hour {
 		findings = append(findings, finding{Key: "retention.erase_after_import", Advice: true, Problem: "is less than a day: an import that was a mistake can hardly be noticed in time"})
 	}
