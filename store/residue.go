@@ -359,11 +359,10 @@ func searchCondition(values []SearchValue, args *arguments) string {
 	var conditions []string
 	weak := map[int][]string{} // by owner
 	for _, v := range values {
-		var has []string
-		for _, form := range v.Forms {
-			has = append(has, `strpos(l.line, lower(`+args.add(form)+`::text)) > 0`)
+		if v.Weak && lonely(values, v.Owner) {
+			continue
 		}
-		condition := strings.Join(has, " or ")
+		condition := v.condition(args)
 		if !v.Weak {
 			conditions = append(conditions, condition)
 			continue
@@ -374,6 +373,26 @@ func searchCondition(values []SearchValue, args *arguments) string {
 		weak[v.Owner] = append(weak[v.Owner], condition)
 	}
 	return strings.Join(conditions, " or ")
+}
+
+// condition is true of the text "l.line" if it has the value in one of its forms.
+func (v SearchValue) condition(args *arguments) string {
+	has := make([]string, len(v.Forms))
+	for i, form := range v.Forms {
+		has[i] = `strpos(l.line, lower(` + args.add(form) + `::text)) > 0`
+	}
+	return strings.Join(has, " or ")
+}
+
+// lonely tells whether an owner has no two weak values.
+func lonely(values []SearchValue, owner int) bool {
+	n := 0
+	for _, v := range values {
+		if v.Weak && v.Owner == owner {
+			n++
+		}
+	}
+	return n < 2
 }
 
 // held is a condition over the row t: it belongs to something that is not erased.
