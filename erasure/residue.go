@@ -133,7 +133,7 @@ func (l look) owners() map[int]bool {
 // belong to other orders. progress may be nil; it is told the places that are done, of how many.
 func (e *Eraser) search(ctx context.Context, db store.DB, shop store.Orders, l look, until time.Time, progress func(done, total int)) (ResidueReport, error) {
 	r := ResidueReport{
-		Orders: len(l.owners()), Values: len(l.values), Unsearched: slices.Clone(l.unread),
+		Orders: len(l.owners()), Values: len(l.values), Unsearched: append([]store.Unsearched{}, l.unread...),
 		Found: []Copy{}, Kept: []Copy{},
 	}
 	places, barred, err := store.SearchPlaces(ctx, db)
@@ -201,8 +201,10 @@ func (e *Eraser) judgeOf(shop store.Orders, l look) residueJudge {
 // scope tells rows that belong to other orders.
 func (j residueJudge) scope(table string) store.SearchScope {
 	s := store.SearchScope{Orders: &j.shop, Refs: j.refs}
-	if i := slices.IndexFunc(j.erasures, func(e store.TableErasure) bool { return e.Table == table }); i >= 0 {
-		s.Erasure = &j.erasures[i]
+	for _, e := range j.erasures {
+		if e.Table == table {
+			s.Erasures = append(s.Erasures, e)
+		}
 	}
 	return s
 }

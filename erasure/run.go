@@ -22,6 +22,7 @@ type eraseRun struct {
 	size      batchSize
 	lookout   lookout
 	look      look // for copies of what was erased
+	wanted    int  // orders of which to look for some
 	report    Report
 	misfit    []policy.Problem // that the last batch found
 	shop      store.Orders     // Eraser.Orders as the last batch found the table
@@ -36,6 +37,7 @@ func (r *eraseRun) do(ctx context.Context) (Report, error) {
 		if err != nil {
 			return failure("start erasure", err)
 		}
+		r.wanted = r.Residue.Orders
 		err = r.everything(ctx)
 		r.residues(ctx, id)
 		if noteErr := r.note(ctx, id, err); err == nil {

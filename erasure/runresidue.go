@@ -15,9 +15,8 @@ import (
 
 // remember collects, before a batch is erased, what to look for afterwards: of a few orders of the run.
 func (r *eraseRun) remember(ctx context.Context, tx pgx.Tx, plan erasePlan, refs []string) (look, error) {
-	wanted := min(r.Residue.Orders-len(r.look.refs), len(refs))
-	inBatches := r.lookout.tx != nil // else nothing is committed, or a replay erases what was looked for before
-	if r.report.DryRun || plan.waiting || !inBatches || wanted <= 0 {
+	wanted := min(r.wanted-len(r.look.refs), len(refs))
+	if plan.waiting || wanted <= 0 {
 		return look{}, nil
 	}
 	mixed := slices.Clone(refs)
@@ -41,7 +40,7 @@ func (l *look) add(more look) {
 // residues looks for copies when all is erased and committed. What goes wrong with it undoes nothing and is no
 // problem of the run: the log tells, and no certificate claims that anybody has looked.
 func (r *eraseRun) residues(ctx context.Context, runID int64) {
-	if r.Residue.Orders == 0 || r.Orders == nil {
+	if r.wanted == 0 || r.Orders == nil {
 		return
 	}
 	if len(r.look.values) > 0 {
