@@ -54,7 +54,7 @@ type look struct {
 const comparedOrders = 30
 
 // lookFor collects the distinctive values of orders that are about to be erased. What cannot be read is no error:
-// the erasure goes on, and the report says it. Of others the values are compared; more orders are found if they are few.
+// the erasure goes on, and the report says it. others are orders that the values are compared with.
 func (e *Eraser) lookFor(ctx context.Context, tx pgx.Tx, shop store.Orders, erasures []store.TableErasure, refs, others []string) (look, error) {
 	l := look{refs: refs, erasures: erasures}
 	var values []store.OldValue
@@ -71,16 +71,8 @@ func (e *Eraser) lookFor(ctx context.Context, tx pgx.Tx, shop store.Orders, eras
 		values = append(values, found...)
 		return err
 	}
-	others = others[:min(len(others), comparedOrders)]
-	err := read(shop.Table, func(tx pgx.Tx) ([]store.OldValue, error) {
-		more, err := store.SampleRefs(ctx, tx, shop, slices.Concat(refs, others), comparedOrders-len(others))
-		others = slices.Concat(others, more)
-		return nil, err
-	})
-	if err != nil {
-		return l, err
-	}
-	all := slices.Concat(refs, others)
+	others = slices.DeleteFunc(slices.Clone(others), func(ref string) bool { return slices.Contains(refs, ref) })
+	all := slices.Concat(refs, others[:min(len(others), comparedOrders)])
 	for _, erasure := range erasures {
 		erasure.Keys = nil
 		err := read(erasure.Table, func(tx pgx.Tx) ([]store.OldValue, error) { return store.OldValues(ctx, tx, shop, erasure, all) })
@@ -88,7 +80,7 @@ func (e *Eraser) lookFor(ctx context.Context, tx pgx.Tx, shop store.Orders, eras
 			return l, err
 		}
 	}
-	err = read(eventTable, func(tx pgx.Tx) ([]store.OldValue, error) { return store.OldEventValues(ctx, tx, all) })
+	err := read(eventTable, func(tx pgx.Tx) ([]store.OldValue, error) { return store.OldEventValues(ctx, tx, all) })
 	if err != nil {
 		return l, err
 	}
@@ -213,7 +205,7 @@ func (j residueJudge) scope(table string) store.SearchScope {
 const (
 	copyInView     = "a materialized view: refresh it after each erasure, or leave the column out of it"
 	copyGoverned   = "in rows that the policy's match does not find, or something writes it there again"
-	copyInKvit     = "kvit's own"
+	copyInKvit     = "a table of kvit's own: the shop must keep personal data out of event_key, name and order_ref, and operators out of reasons and notes"
 	copyElsewhere  = "a table that retention.policy does not name: name it, with rows: keep if it is meant to stay"
 	keptRows       = "rows: keep"
 	keptColumn     = "the column is kept"

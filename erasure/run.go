@@ -22,7 +22,7 @@ type eraseRun struct {
 	size      batchSize
 	lookout   lookout
 	look      look // for copies of what was erased
-	wanted    int  // orders of which to look for some
+	sampling  sampling
 	report    Report
 	misfit    []policy.Problem // that the last batch found
 	shop      store.Orders     // Eraser.Orders as the last batch found the table
@@ -37,7 +37,7 @@ func (r *eraseRun) do(ctx context.Context) (Report, error) {
 		if err != nil {
 			return failure("start erasure", err)
 		}
-		r.wanted = r.Residue.Orders
+		r.startSampling(ctx)
 		err = r.everything(ctx)
 		r.residues(ctx, id)
 		if noteErr := r.note(ctx, id, err); err == nil {

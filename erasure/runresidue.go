@@ -13,15 +13,33 @@ import (
 	"kvit/store"
 )
 
+// sampling is whose values a run collects. The zero value collects none.
+type sampling struct {
+	orders int      // so many
+	others []string // that their values are compared with
+}
+
+// startSampling finds orders to compare with before any row is locked: it may read much of the table.
+func (r *eraseRun) startSampling(ctx context.Context) {
+	if r.Residue.Orders == 0 || r.Orders == nil {
+		return
+	}
+	others, err := store.SampleRefs(ctx, r.DB, *r.Orders, nil, comparedOrders)
+	if err != nil {
+		return // the run itself finds out what is wrong with the orders, and looks for nothing
+	}
+	r.sampling = sampling{orders: r.Residue.Orders, others: others}
+}
+
 // remember collects, before a batch is erased, what to look for afterwards: of a few orders of the run.
 func (r *eraseRun) remember(ctx context.Context, tx pgx.Tx, plan erasePlan, refs []string) (look, error) {
-	wanted := min(r.wanted-len(r.look.refs), len(refs))
+	wanted := min(r.sampling.orders-len(r.look.refs), len(refs))
 	if plan.waiting || wanted <= 0 {
 		return look{}, nil
 	}
 	mixed := slices.Clone(refs)
 	rand.Shuffle(len(mixed), func(i, j int) { mixed[i], mixed[j] = mixed[j], mixed[i] })
-	return r.lookFor(ctx, tx, r.shop, slices.Clone(plan.erasures), mixed[:wanted], mixed[wanted:])
+	return r.lookFor(ctx, tx, r.shop, slices.Clone(plan.erasures), mixed[:wanted], slices.Concat(mixed[wanted:], r.sampling.others))
 }
 
 // add is called when a batch is committed.
@@ -40,7 +58,7 @@ func (l *look) add(more look) {
 // residues looks for copies when all is erased and committed. What goes wrong with it undoes nothing and is no
 // problem of the run: the log tells, and no certificate claims that anybody has looked.
 func (r *eraseRun) residues(ctx context.Context, runID int64) {
-	if r.wanted == 0 || r.Orders == nil {
+	if r.sampling.orders == 0 {
 		return
 	}
 	if len(r.look.values) > 0 {

@@ -46,7 +46,11 @@ func (e *Eraser) Scan(ctx context.Context, o ScanOptions) (ResidueReport, error)
 	if err != nil || len(refs) == 0 {
 		return empty, err
 	}
-	l, err := e.lookFor(ctx, tx, shop, t.erasures, refs, nil)
+	others, err := store.SampleRefs(ctx, tx, shop, refs, comparedOrders)
+	if err != nil {
+		return empty, err
+	}
+	l, err := e.lookFor(ctx, tx, shop, t.erasures, refs, others)
 	if err != nil {
 		return empty, err
 	}
