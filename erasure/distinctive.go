@@ -1,6 +1,7 @@
 package erasure
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"regexp"
@@ -17,12 +18,13 @@ import (
 )
 
 const (
-	shortest       = 5  // characters of a value
-	fewestDigits   = 6  // of a value that has no letters
-	fewestJoined   = 8  // digits that are looked for without the blanks between them
-	longestValue   = 80 // characters that are looked for of a longer one
-	sharedEmail    = 4  // orders of one e-mail address, if few are compared: a person has several
-	valuesPerOrder = 20
+	shortest     = 5  // characters of a value
+	fewestDigits = 6  // of a value that has no letters
+	fewestJoined = 8  // digits that are looked for without the blanks between them
+	longestValue = 80 // characters that are looked for of a longer one
+	sharedEmail  = 4  // orders of one e-mail address, if few are compared: a person has several
+	mostStrong   = 8  // values of an order: each is a look at every row of the database
+	mostWeak     = 4
 )
 
 // rank is how well a value tells whose it is.
@@ -124,25 +126,64 @@ func (o occurrences) samePerson(a, b string) bool {
 	})
 }
 
-// chooseValues picks of the values of many orders those that tell of one of refs: the best first.
+// candidate is a value that may be looked for.
+type candidate struct {
+	text string
+	rank rank
+}
+
+// chooseValues picks of the values of many orders those that tell of one of refs.
 func chooseValues(values []store.OldValue, refs []string, placeholders []string) []store.SearchValue {
 	known := occurrencesOf(values, placeholders)
+	candidates := map[string][]candidate{} // by order
+	for _, v := range values {
+		if !slices.Contains(refs, v.Ref) || !known.distinctive(v.Ref, folded(v.Text)) {
+			continue
+		}
+		if r := rankOf(v); r != common {
+			candidates[v.Ref] = append(candidates[v.Ref], candidate{strings.TrimSpace(v.Text), r})
+		}
+	}
 	var chosen []store.SearchValue
-	taken := map[string]bool{} // by order and value
-	count := map[string]int{}  // by order
-	for _, wanted := range []rank{strong, weak} {
-		for _, v := range values {
-			text := folded(v.Text)
-			owner, key := slices.Index(refs, v.Ref), v.Ref+"\x00"+text
-			if owner < 0 || taken[key] || count[v.Ref] == valuesPerOrder || rankOf(v) != wanted || !known.distinctive(v.Ref, text) {
-				continue
-			}
-			taken[key] = true
-			count[v.Ref]++
-			chosen = append(chosen, store.SearchValue{Owner: owner, Forms: formsOf(v.Text), Weak: wanted == weak})
+	for owner, ref := range refs {
+		for _, c := range best(candidates[ref]) {
+			chosen = append(chosen, store.SearchValue{Owner: owner, Forms: formsOf(c.text), Weak: c.rank == weak})
 		}
 	}
 	return chosen
+}
+
+// best are the few that the time is spent on: e-mail addresses and telephone numbers before others, and the short
+// before the long, since where "For Jane Example" stands, "Jane Example" does.
+func best(candidates []candidate) []candidate {
+	slices.SortStableFunc(candidates, func(a, b candidate) int {
+		return cmp.Or(a.order()-b.order(), len(a.text)-len(b.text))
+	})
+	var list []candidate
+	count := map[rank]int{}
+	for _, c := range candidates {
+		within := func(other candidate) bool {
+			return other.rank >= c.rank && strings.Contains(folded(c.text), folded(other.text))
+		}
+		if slices.ContainsFunc(list, within) || count[c.rank] == map[rank]int{strong: mostStrong, weak: mostWeak}[c.rank] {
+			continue
+		}
+		count[c.rank]++
+		list = append(list, c)
+	}
+	return list
+}
+
+func (c candidate) order() int {
+	switch {
+	case c.rank == weak:
+		return 3
+	case emailShape.MatchString(c.text):
+		return 0
+	case phoneShape.MatchString(c.text):
+		return 1
+	}
+	return 2
 }
 
 // folded is what two writings of a value have in common.

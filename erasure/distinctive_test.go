@@ -60,6 +60,7 @@ func TestChooseValues(t *testing.T) {
 	kept.Erased = false
 	values := []store.OldValue{
 		value("E1", "customer_name", "Theodora Abelsgård"), value("E1", "email", "t@abelsgaard.example"), value("E1", "recipient", "THEODORA ABELSGÅRD"),
+		value("E1", "engraving", "For Theodora Abelsgård"), value("E1", "last_name", "Abelsgård"), value("E1", "first_name", "Theodora"),
 		value("E1", "street", "Main Road 1"), value("E1", "company", "Shop Ltd. Odense"), value("E1", "note", "please ring"),
 		value("E2", "customer_name", "Theodora Abelsgård"), value("E2", "email", "T@abelsgaard.example"),
 		value("E3", "street", "Main Road 1"), kept,
@@ -69,8 +70,8 @@ func TestChooseValues(t *testing.T) {
 		require.Zero(t, v.Owner)
 		texts = append(texts, v.Forms[0])
 	}
-	require.Equal(t, []string{"Theodora Abelsgård", "t@abelsgaard.example"}, texts,
-		"once, though another order of the same person has it; not what another person has, what stays, or the placeholder")
+	require.Equal(t, []string{"t@abelsgaard.example", "Theodora Abelsgård", "Theodora", "Abelsgård"}, texts,
+		"once, though another order of the same person has it; not what another person has, what stays, the placeholder, or what holds another value")
 }
 
 func TestFormsOfValues(t *testing.T) {
