@@ -15,8 +15,8 @@ import (
 )
 
 // BenchmarkResidue looks for the values of 3 orders among 1,000,000 and 20 tables, 7,500,000 rows beside kvit's own:
-// with `kvit policy scan`, from its start to its end, as long as it takes and with 5 seconds. A copy of 100 characters
-// stands in the largest of them.
+// with `kvit policy scan`, from its start to its end, with the 60 seconds that a run has, and with 5. What it has no time
+// for are the largest tables. A copy of 100 characters stands in one of them.
 func BenchmarkResidue(b *testing.B) {
 	server, err := localpg.Start(b.Context(), localpg.Options{Settings: map[string]string{"fsync": "off"}})
 	require.NoError(b, err)
@@ -35,14 +35,15 @@ func BenchmarkResidue(b *testing.B) {
 	var bytes float64
 	require.NoError(b, conn.QueryRow(b.Context(), `select sum(pg_table_size(oid)) from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'`).Scan(&bytes))
 	for b.Loop() {
-		whole, report := scan(b, binary, server.URL("shop"), 10*time.Minute)
-		require.Empty(b, report.Unsearched)
-		require.Len(b, report.Found, 1)
+		whole, report := scan(b, binary, server.URL("shop"), time.Minute)
+		require.Less(b, whole, 75*time.Second, "the budget is kept")
+		require.True(b, len(report.Found) == 1 || len(report.Unsearched) > 0, "it is found, or said not to be searched")
 		short, cut := scan(b, binary, server.URL("shop"), 5*time.Second)
 		require.Less(b, short, 20*time.Second, "the budget is kept")
 		b.ReportMetric(bytes/1e6, "MB")
 		b.ReportMetric(float64(report.Values), "values")
-		b.ReportMetric(whole.Seconds(), "whole_s")
+		b.ReportMetric(whole.Seconds(), "of_60s_s")
+		b.ReportMetric(float64(len(report.Unsearched)), "unsearched_in_60s")
 		b.ReportMetric(short.Seconds(), "of_5s_s")
 		b.ReportMetric(float64(len(cut.Unsearched)), "unsearched_in_5s")
 	}
