@@ -47,7 +47,7 @@ func (e *Eraser) OrderFindings(ctx context.Context, shop store.Orders) []Finding
 	if err != nil {
 		return append(findings, Finding{Key: "retention.policy", Problem: store.Describe(err)})
 	}
-	return slices.Concat(findings, policyFindings(problems, false), e.trialFindings(ctx), haste(shop),
+	return slices.Concat(findings, policyFindings(problems, false), e.trialFindings(ctx), e.residueFindings(ctx), haste(shop),
 		e.replicaFindings(ctx), e.dueIndexFindings(ctx, shop), e.indexFindings(ctx))
 }
 

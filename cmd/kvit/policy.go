@@ -17,10 +17,10 @@ import (
 
 func (a *app) policyCommand() *cobra.Command {
 	cmd := group(&cobra.Command{
-		Use: "policy draft", Short: "Propose a column policy",
-		Example: "  kvit policy draft > policy.yaml",
+		Use: "policy draft | scan", Short: "Propose a column policy, or look for what it forgets",
+		Example: "  kvit policy draft > policy.yaml\n  kvit policy scan",
 	})
-	cmd.AddCommand(a.policyDraftCommand())
+	cmd.AddCommand(a.policyDraftCommand(), a.policyScanCommand())
 	return cmd
 }
 
