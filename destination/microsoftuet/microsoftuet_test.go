@@ -292,7 +292,7 @@ func TestNewNamesTheWrongOption(t *testing.T) {
 func TestPartialAnswer(t *testing.T) {
 	t.Parallel()
 	m, server := setup(t, nil)
-	server.Refuse("search:1")
+	server.FailFor("search:1")
 	results, failed := m.SendBatch(t.Context(), destinationtest.Items(t, m, "search", 3))
 	require.Nil(t, failed)
 	require.Equal(t, []destination.Result{
@@ -392,7 +392,7 @@ func TestRefusedAloneNamesTheField(t *testing.T) {
 	m, server := setup(t, nil)
 	_, err := m.Send(t.Context(), destinationtest.EventWith(t, "search", `{"client": {"ip": "192.0.2.7", "user_agent": "x"}}`))
 	require.EqualError(t, err, "Microsoft does not accept the event's em (HTTP 400)")
-	require.Equal(t, []string{"userData.em or another identifier is required", "no event was taken"}, server.Problems())
+	require.Equal(t, []string{"userData.em or another identifier is required", "no event was taken"}, server.Refusals())
 }
 
 func TestRepeatsAreCountedOnce(t *testing.T) {
@@ -496,7 +496,7 @@ func FuzzEncode(f *testing.F) {
 		req.Header.Set("Authorization", "Bearer "+token)
 		req.Header.Set("Content-Type", "application/json")
 		server.ServeHTTP(answer, req)
-		require.Empty(t, server.Problems()) // hashes only where hashes belong, among much else
+		require.Empty(t, server.Refusals()) // hashes only where hashes belong, among much else
 		user := gjson.GetBytes(item.Body, "userData")
 		for _, secret := range []string{payload.Customer.Email, payload.Customer.Phone} {
 			require.False(t, secret != "" && (user.Get("em").String() == secret || user.Get("ph").String() == secret))

@@ -273,7 +273,7 @@ func TestNewNamesTheWrongOption(t *testing.T) {
 func TestPartialAnswer(t *testing.T) {
 	t.Parallel()
 	p, server := setup(t, nil)
-	server.Refuse("search:1")
+	server.FailFor("search:1")
 	results, failed := p.SendBatch(t.Context(), destinationtest.Items(t, p, "search", 3))
 	require.Nil(t, failed)
 	require.Equal(t, []destination.Result{
@@ -423,7 +423,7 @@ func TestProve(t *testing.T) {
 		_, err := newPinterest(t, destinationtest.Serve(t, server), change).Prove(t.Context())
 		require.EqualError(t, err, want)
 	}
-	server.Refuse("kvit:check")
+	server.FailFor("kvit:check")
 	_, err = p.Prove(t.Context())
 	require.EqualError(t, err, "Pinterest could not process the event (HTTP 422)")
 }
@@ -487,7 +487,7 @@ func FuzzEncode(f *testing.F) {
 		req.Header.Set("Authorization", "Bearer "+token)
 		req.Header.Set("Content-Type", "application/json")
 		server.ServeHTTP(answer, req)
-		require.Empty(t, server.Problems()) // hashes only where hashes belong, among much else
+		require.Empty(t, server.Refusals()) // hashes only where hashes belong, among much else
 		if customer := payload.Customer; customer != nil {
 			user := gjson.GetBytes(item.Body, "user_data").Raw
 			for _, secret := range []string{customer.Email, customer.Phone} {

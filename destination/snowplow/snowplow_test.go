@@ -43,7 +43,7 @@ func sent(t *testing.T, options snowplow.Options, event destination.Event) snowp
 	s, server := setup(t, options, snowplowtest.Options{})
 	_, err := s.Send(t.Context(), event)
 	require.NoError(t, err)
-	require.Empty(t, server.Failures())
+	require.Empty(t, server.Refusals())
 	got, ok := server.Event(destination.UUID(event.Key).String())
 	require.True(t, ok)
 	return got
@@ -71,7 +71,7 @@ func TestConformance(t *testing.T) {
 					Statuses: map[int]destination.Kind{404: destination.Misconfigured, 405: destination.Misconfigured},
 				})
 			})
-			require.Empty(t, server.Failures(), "the pipeline would have put these aside")
+			require.Empty(t, server.Refusals(), "the pipeline would have put these aside")
 			require.Positive(t, server.Counts().Events)
 			require.Zero(t, server.Counts().Refused)
 		})
@@ -379,7 +379,7 @@ func TestFakeIsStrict(t *testing.T) {
 			server.ServeHTTP(recorded, req)
 			require.Equal(t, 200, recorded.Code)
 			good := strings.HasPrefix(name, "Good")
-			require.Equal(t, good, server.Counts().Events == 1, server.Failures())
+			require.Equal(t, good, server.Counts().Events == 1, server.Refusals())
 			require.Equal(t, good, server.Counts().Failed == 0)
 		})
 	}
@@ -411,7 +411,7 @@ func FuzzEncode(f *testing.F) {
 			strings.NewReader(`{"schema":"iglu:com.snowplowanalytics.snowplow/payload_data/jsonschema/1-0-4","data":[`+string(item.Body)+`]}`))
 		req.Header.Set("Content-Type", "application/json")
 		server.ServeHTTP(httptest.NewRecorder(), req)
-		require.Equal(t, snowplowtest.Counts{Requests: 1, Events: 1}, server.Counts(), server.Failures())
+		require.Equal(t, snowplowtest.Counts{Requests: 1, Events: 1}, server.Counts(), server.Refusals())
 		if payload.Customer != nil && payload.Customer.Email == "jane.doe@example.com" && strings.Count(string(raw), "jane.doe@") == 1 {
 			require.NotContains(t, string(item.Body), "jane.doe@")
 		}
