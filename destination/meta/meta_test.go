@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -91,18 +89,13 @@ func TestWhereTheTokenGoes(t *testing.T) {
 		"":           {"/v25.0/1234567890/events", `{"access_token":"EXAMPLETOKEN","data":[`},
 		meta.InQuery: {"/v25.0/1234567890/events?access_token=EXAMPLETOKEN", `{"data":[`},
 	} {
-		var address, body string
-		url := destinationtest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-			sent, _ := io.ReadAll(req.Body)
-			address, body = req.RequestURI, string(sent)
-			_, _ = io.WriteString(w, `{"events_received": 1}`)
-		}))
+		url, last := destinationtest.Recording(t, 200, `{"events_received": 1}`)
 		options := options()
 		options.TokenIn = tokenIn
 		destinationtest.Deliver(t, at(t, url, options), destinationtest.Event(t, "order_paid"))
-		require.Equal(t, want.address, address)
-		require.True(t, strings.HasPrefix(body, want.body))
-		require.True(t, json.Valid([]byte(body)))
+		require.Equal(t, want.address, last().Path)
+		require.True(t, strings.HasPrefix(last().Body, want.body))
+		require.True(t, json.Valid([]byte(last().Body)))
 	}
 }
 

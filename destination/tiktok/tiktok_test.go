@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -68,15 +66,9 @@ func TestConformance(t *testing.T) {
 
 func TestOrderPaid(t *testing.T) {
 	t.Parallel()
-	var body string
-	var header http.Header
-	url := destinationtest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		sent, _ := io.ReadAll(req.Body)
-		body, header = string(sent), req.Header
-		_, _ = io.WriteString(w, `{"code": 0, "message": "OK"}`)
-	}))
+	url, last := destinationtest.Recording(t, 200, `{"code": 0, "message": "OK"}`)
 	destinationtest.Deliver(t, at(t, url, options()), destinationtest.EventWith(t, "order_paid", janes))
-	require.Equal(t, token, header.Get("Access-Token"))
+	require.Equal(t, token, last().Header.Get("Access-Token"))
 	require.Equal(t, `{"event_source":"web","event_source_id":"CABC123","data":[{`+
 		`"event":"Purchase","event_time":1741083330,"event_id":"order_paid:E100042",`+
 		`"user":{"email":["86e0b9e56c17cc4d12387e1949b85053fbe73bc3ce5a1188713a9d300cc6133d"],`+
@@ -84,7 +76,7 @@ func TestOrderPaid(t *testing.T) {
 		`"ip":"198.51.100.7","user_agent":"Mozilla/5.0"},`+
 		`"properties":{"currency":"DKK","value":749.00,"order_id":"E100042","content_type":"product",`+
 		`"contents":[{"content_id":"SKU-9","price":299.00,"quantity":1}]},`+
-		`"page":{"url":"https://shop.example.com/receipt?a=1&b=2"},"limited_data_use":false}]}`, body)
+		`"page":{"url":"https://shop.example.com/receipt?a=1&b=2"},"limited_data_use":false}]}`, last().Body)
 }
 
 func TestNames(t *testing.T) {
