@@ -4,12 +4,12 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/tidwall/gjson"
 
 	"kvit/destination"
+	"kvit/destination/destinationtest"
 )
 
 func FuzzCall(f *testing.F) {
@@ -20,12 +20,8 @@ func FuzzCall(f *testing.F) {
 	f.Add("search", "", []byte(`{"client": {"klaviyo_id": "k"}, "search": {"term": "\ud800"}}`))
 	s, err := newSettings(Options{APIKey: "a", ListID: "b"})
 	require.NoError(f, err)
-	f.Fuzz(func(t *testing.T, name, ref string, raw []byte) {
-		payload, rejected := destination.ParsePayload(name, raw)
-		if rejected != nil {
-			return
-		}
-		call, rejected := s.call(destination.Event{Key: "k", Name: name, OrderRef: ref, OccurredAt: time.Unix(1741083330, 0), Payload: payload, Raw: raw})
+	destinationtest.FuzzEvents(f, func(t *testing.T, event destination.Event) {
+		call, rejected := s.call(event)
 		if rejected != nil {
 			require.Equal(t, destination.Rejected, rejected.Kind)
 			return
