@@ -47,7 +47,11 @@ func (e *Eraser) OrderFindings(ctx context.Context, shop store.Orders) []Finding
 	if err != nil {
 		return append(findings, Finding{Key: "retention.policy", Problem: store.Describe(err)})
 	}
-	return slices.Concat(findings, policyFindings(problems, false), e.trialFindings(ctx), e.residueFindings(ctx), haste(shop),
+	trial := e.trialFindings(ctx)
+	if !slices.ContainsFunc(trial, func(f Finding) bool { return !f.Advice }) {
+		trial = append(trial, e.residueFindings(ctx)...) // what cannot be erased cannot leave copies either
+	}
+	return slices.Concat(findings, policyFindings(problems, false), trial, haste(shop),
 		e.replicaFindings(ctx), e.dueIndexFindings(ctx, shop), e.indexFindings(ctx))
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -415,15 +416,31 @@ func (s SearchScope) held(ctx context.Context, tx pgx.Tx, table string) (argumen
 	}
 	var ways []string
 	for _, e := range s.Erasures {
+		e.Guards = e.everyPath()
 		statement := eraseStatement{orders: *s.Orders, erasure: e, refType: refType, args: args}
 		if statement.ofOrders() {
 			ways = append(ways, s.Orders.sql(`{t.erased_at} is null and not coalesce(t.`+statement.refs()+`, false)`))
 		} else {
-			ways = append(ways, s.Orders.sql(statement.needed()))
+			ways = append(ways, s.Orders.sql(statement.needed()), s.Orders.sql(statement.spared()))
 		}
 		args = statement.args
 	}
 	return args, "(" + strings.Join(ways, " or ") + ")", nil
+}
+
+// spared tells whether the policy means the row t to stay although an order leads to it: by a condition, as that of a
+// customer who has an account.
+func (s *eraseStatement) spared() string {
+	path := slices.Clone(s.erasure.Path)
+	conditional := false
+	for i, l := range path {
+		conditional = conditional || l.When != ""
+		path[i].When = ""
+	}
+	if !conditional {
+		return "false"
+	}
+	return s.otherOrder([][]Link{path}, "true") + " and not " + s.otherOrder([][]Link{s.erasure.Path}, "true")
 }
 
 // ofOrders tells whether the table is the orders table itself.
