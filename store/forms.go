@@ -107,3 +107,9 @@ func formsQuery(source string, columns []string, parse bool) string {
 		from sample, lateral (values ` + strings.Join(parts, ", ") + `) v (name, value)
 		group by v.name`
 }
+
+// HasForm tells whether ColumnForms can say something of the column: a text or a document that
+// kvit's role may read.
+func (c TableColumn) HasForm() bool {
+	return !c.NoSelect && !c.HiddenRows && (c.Family == "S" || c.Base == "json" || c.Base == "jsonb")
+}
