@@ -116,9 +116,7 @@ func (m DraftMatch) MarshalJSON() ([]byte, error) {
 func DraftPolicy(source DraftSource) Draft {
 	d := newDrafter(source)
 	d.walk()
-	for _, name := range d.Tables {
-		d.findWays(name)
-	}
+	d.findWays()
 	draft := d.draft()
 	for d.complete(&draft) {
 		draft = d.draft()
@@ -156,9 +154,10 @@ func (d *drafter) isUnseen(t *draftTable) bool {
 }
 
 const (
-	cartWhy   = "cart content, by its name: write delete or keep, or the columns below instead"
-	personWhy = "a person may be in it for more than orders: write delete or keep, or the columns below instead"
-	guessWhy  = "by its name, no foreign key says so: write delete or keep, or the columns below instead"
+	cartWhy   = "cart content, by its name"
+	personWhy = "a person may be in it for more than orders"
+	guessWhy  = "by its name, no foreign key says so"
+	decideWhy = ": write delete or keep, or the columns below instead"
 )
 
 func (d *drafter) table(t *draftTable, p *place) DraftTable {
@@ -194,33 +193,38 @@ func (t *DraftTable) setWays(p *place) {
 
 // setRows decides whether the columns of a table do, or its rows are better judged as a whole.
 func (d *drafter) setRows(t *draftTable, p *place, draft *DraftTable) {
+	var why string
 	switch {
 	case len(draft.Columns) == 0:
 		draft.Rows, draft.RowsWhy = reviewWord, "it has no columns"
+		return
 	case p.guess:
-		draft.Rows, draft.RowsWhy = reviewWord, guessWhy
+		why = guessWhy
 	case p.person || d.throughPerson(p):
-		draft.Rows, draft.RowsWhy = reviewWord, personWhy
+		why = personWhy
 	case holdsCart(t.short()):
-		draft.Rows, draft.RowsWhy = reviewWord, cartWhy
-	case p.asked:
-	case !d.isPersonal(t):
-		d.setDullRows(draft)
+		why = cartWhy
+	}
+	switch {
+	case !p.asked && !d.isPersonal(t):
+		d.setDullRows(draft, why)
+	case why != "":
+		draft.Rows, draft.RowsWhy = reviewWord, why+decideWhy
 	}
 }
 
-// setDullRows is for a table of which no column looks personal.
-func (d *drafter) setDullRows(draft *DraftTable) {
+// setDullRows is for a table of which no column looks personal: they are not worth a line each.
+func (d *drafter) setDullRows(draft *DraftTable, why string) {
 	var open []string
 	for _, c := range draft.Columns {
-		if c.Strategy == review {
+		if c.Strategy.Word != string(Keep) {
 			open = append(open, plain(c.Name))
 		}
 	}
 	draft.Columns = []DraftColumn{}
 	draft.Rows, draft.RowsWhy = string(Keep), "other rows are found through it, and nothing in it looks personal"
 	if len(open) > 0 {
-		draft.Rows, draft.RowsWhy = reviewWord, "nothing in it looks personal: keep, unless there is something in "+strings.Join(open, ", ")
+		draft.Rows, draft.RowsWhy = reviewWord, joinWhy(why, "nothing in it looks personal: keep, unless there is something in "+strings.Join(open, ", "))
 	}
 }
 

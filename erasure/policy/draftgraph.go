@@ -43,14 +43,16 @@ type draftKey struct {
 
 // place is how a table belongs to the orders.
 type place struct {
-	depth  int
-	ways   []DraftWay
-	why    string
-	person bool // its rows are about a person, who may be there for more than the orders
-	guess  bool // names alone tie it to the orders
-	asked  bool // somebody named it
-	kept   bool // nothing in it is personal
-	apart  bool // its rows are not told apart by order
+	depth   int
+	ways    []DraftWay
+	steps   []draftStep // of ways, where keys make them
+	why     string
+	person  bool // its rows are about a person, who may be there for more than the orders
+	account bool // it is a table of persons by its name, or found through one
+	guess   bool // names alone tie it to the orders
+	asked   bool // somebody named it
+	kept    bool // nothing in it is personal
+	apart   bool // its rows are not told apart by order
 }
 
 func newDrafter(source DraftSource) *drafter {
@@ -124,7 +126,7 @@ func (d *drafter) guessKeys() []draftKey {
 			if len(others) != 1 || others[0] == t {
 				continue
 			}
-			if id, ok := others[0].soleKey(); ok && id.Base == c.Base {
+			if id, ok := others[0].soleKey(); ok && comparableTypes(id.DatabaseColumn, c.DatabaseColumn) {
 				keys = append(keys, draftKey{guess: true, ForeignKey: ForeignKey{
 					Table: name, Columns: []string{c.Name}, References: others[0].name, Keys: []string{id.Name},
 				}})
@@ -184,7 +186,7 @@ func (d *drafter) governed() []string {
 // the orders' first.
 func (d *drafter) spread(open []string, guesses bool) {
 	for len(open) > 0 {
-		i := max(slices.IndexFunc(open, func(name string) bool { return !d.placed[name].person }), 0)
+		i := max(slices.IndexFunc(open, func(name string) bool { return !d.placed[name].account }), 0)
 		name := open[i]
 		open = slices.Delete(open, i, i+1)
 		for _, key := range d.keys {
@@ -212,7 +214,7 @@ func (d *drafter) goOn(open []string, name string) []string {
 
 func (d *drafter) placeChild(parent string, key draftKey) {
 	t, above := d.tables[key.Table], d.placed[parent]
-	p := &place{depth: above.depth + 1, person: above.person, guess: above.guess || key.guess}
+	p := &place{depth: above.depth + 1, person: above.person, account: above.account, guess: above.guess || key.guess}
 	switch {
 	case isStaff(t.short()):
 		p.apart, p.why = true, staffWhy
@@ -227,16 +229,14 @@ func (d *drafter) placeChild(parent string, key draftKey) {
 
 func (d *drafter) placeReferred(from string, key draftKey) {
 	t, above := d.tables[key.References], d.placed[from]
-	p := &place{depth: above.depth + 1, person: d.isOfPerson(t), guess: above.guess || key.guess}
+	p := &place{depth: above.depth + 1, person: d.isOfPerson(t), account: isAccount(t.short()), guess: above.guess || key.guess}
 	switch {
 	case isStaff(t.short()):
 		p.apart, p.why = true, staffWhy
 	case d.isPersonal(t):
-	case p.guess && !d.leadsBack(t, from):
-		return
-	case d.isJoin(d.tables[from]) && d.leadsBack(t, from):
+	case d.isJoin(d.tables[from]) && d.leadsBack(t, from, p.guess, 1):
 	default:
-		p.kept, p.why = true, plain(from)+" refers to it"
+		return // complete keeps it, if it is not found in another way
 	}
 	if p.guess && p.apart {
 		return
@@ -259,18 +259,24 @@ func (d *drafter) leadsOn(t *draftTable, guesses bool) bool {
 			return false
 		}
 		p := d.placed[other.name]
-		return p == nil && (d.isPersonal(other) || k.Table == t.name && d.isJoin(t) && d.leadsBack(other, t.name)) && !isStaff(other.short())
+		return p == nil && (d.isPersonal(other) || k.Table == t.name && d.isJoin(t) && d.leadsBack(other, t.name, guesses, 1)) && !isStaff(other.short())
 	})
 }
 
-// leadsBack tells whether tables that refer to t, over one more at most, hold something personal, and nobody has
-// found them in another way.
-func (d *drafter) leadsBack(t *draftTable, from string) bool {
+// leadsBack tells whether tables that refer to t, over two more at most, or one that it refers to hold something personal that
+// nobody has found in another way.
+func (d *drafter) leadsBack(t *draftTable, from string, guesses bool, depth int) bool {
 	return slices.ContainsFunc(d.keys, func(k draftKey) bool {
-		if k.References != t.name || k.Table == from || d.placed[k.Table] != nil || isStaff(d.tables[k.Table].short()) {
+		other := k.Table
+		if k.Table == t.name && depth == 1 {
+			other = k.References
+		} else if k.References != t.name {
 			return false
 		}
-		return !k.guess && d.isPersonal(d.tables[k.Table])
+		if other == from || d.placed[other] != nil || k.guess && !guesses || isStaff(d.tables[other].short()) {
+			return false
+		}
+		return d.isPersonal(d.tables[other]) || k.References == t.name && depth < 3 && d.leadsBack(d.tables[other], t.name, guesses, depth+1)
 	})
 }
 
@@ -315,10 +321,14 @@ func (d *drafter) setAside(t *draftTable, because string) {
 func (d *drafter) isPlain(t *draftTable) bool {
 	return len(t.columns) > 0 && !slices.ContainsFunc(t.columns, func(c draftColumn) bool {
 		_, personal := d.meaning(c)
-		_, isKey := keyOf(t, c.Name)
-		guessed := slices.ContainsFunc(d.keys, func(k draftKey) bool { return k.guess && k.Table == t.name && k.Columns[0] == c.Name })
-		return personal || !isKey && !guessed && !c.primaryKey && !strings.Contains("NBDT", c.Family)
+		return !d.isKey(t, c) && c.Name != "id" && (personal || !c.primaryKey && !strings.Contains("NBDT", c.Family))
 	})
+}
+
+// isKey tells whether a column refers to another table, by a foreign key or by its name.
+func (d *drafter) isKey(t *draftTable, c draftColumn) bool {
+	_, isKey := keyOf(t, c.Name)
+	return isKey || slices.ContainsFunc(d.keys, func(k draftKey) bool { return k.guess && k.Table == t.name && k.Columns[0] == c.Name })
 }
 
 // isPersonal tells whether a table has a column that looks personal, or is one of accounts.
@@ -330,7 +340,7 @@ func (d *drafter) isPersonal(t *draftTable) bool {
 func (d *drafter) personalColumns(t *draftTable) []string {
 	var names []string
 	for _, c := range t.columns {
-		if m, ok := d.meaning(c); ok && !m.vague {
+		if m, ok := d.meaning(c); ok && !m.vague && !d.isKey(t, c) {
 			names = append(names, plain(c.Name))
 		}
 	}

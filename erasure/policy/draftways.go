@@ -8,95 +8,151 @@ import (
 	"kvit/store"
 )
 
-// step is a key by which rows of a table are found, seen from them.
+// draftStep is a key by which rows of a table are found, seen from them.
 type draftStep struct {
 	key     draftKey
 	other   string // the table that it leads to
 	forward bool   // the table has the key itself
 }
 
-// findWays gives a table a way for each key that leads nearer to the orders.
-func (d *drafter) findWays(name string) {
+// findWays gives each table a way for each key that leads nearer to the orders, and then those for rows that
+// have no such way.
+func (d *drafter) findWays() {
+	for _, name := range d.governed() {
+		d.findNearest(name)
+	}
+	for _, name := range d.governed() {
+		d.findFurther(name)
+	}
+	for _, name := range d.governed() {
+		d.addCondition(name)
+	}
+}
+
+// findNearest gives a table the ways by keys to the nearest tables.
+func (d *drafter) findNearest(name string) {
 	p := d.placed[name]
-	if p == nil || p.kept || p.apart || name == d.Orders.Name || len(p.ways) > 0 {
+	if name == d.Orders.Name || len(p.ways) > 0 {
 		return
 	}
-	steps := d.stepsOf(name)
-	condition := d.accountCondition(d.tables[name])
-	var first []draftStep
-	var without []string // columns that are empty in rows without a way so far
-	for _, s := range steps {
-		isFirst := len(first) == 0 || d.rank(first[0]) == d.rank(s)
-		if isFirst {
-			first = append(first, s)
-		} else if !d.isNeeded(name, s, first) {
+	p.why = unreachedWhy
+	for i, s := range d.stepsOf(name) {
+		if i > 0 && d.rank(p, s) != d.rank(p, p.steps[0]) {
+			return
+		}
+		p.add(s, d.way(s))
+	}
+}
+
+// findFurther adds ways for rows whose nearest keys are empty, as the entries of a history that belong to a customer
+// instead of an order.
+func (d *drafter) findFurther(name string) {
+	p := d.placed[name]
+	var without []string
+	for _, s := range p.steps {
+		if !s.forward || d.isNotNull(name, s.key.Columns[0]) {
+			return
+		}
+		without = append(without, store.QuoteColumn(s.key.Columns[0])+" is null")
+	}
+	if len(without) == 0 {
+		return
+	}
+	for _, key := range d.keys {
+		s := draftStep{key: key, other: key.References, forward: true}
+		if key.Table != name || key.guess || !d.isGoverned(s.other) || d.isUsed(key) || d.isFoundThrough(s.other, name) {
 			continue
 		}
 		w := d.way(s)
-		if !isFirst && len(without) > 0 {
-			w.When = strings.Join(without, " and ")
-		}
-		if p.person && condition != "" && w.When == "" {
-			w.When, w.Why = condition, joinWhy(w.Why, "guests alone, by that column: rows of accounts stay")
-		}
-		p.ways = append(p.ways, w)
-		if s.forward {
-			for _, column := range s.key.Columns {
-				if isNull := store.QuoteColumn(column) + " is null"; isFirst && !slices.Contains(without, isNull) {
-					without = append(without, isNull)
-				}
-			}
-		}
+		w.When = strings.Join(without, " and ")
+		p.add(s, w)
 	}
-	if len(p.ways) == 0 {
-		p.why = unreachedWhy
+}
+
+func (p *place) add(s draftStep, w DraftWay) {
+	p.steps, p.ways = append(p.steps, s), append(p.ways, w)
+}
+
+// isUsed tells whether a way goes by a key, in either direction.
+func (d *drafter) isUsed(key draftKey) bool {
+	used := func(table string) bool {
+		return slices.ContainsFunc(d.placed[table].steps, func(s draftStep) bool {
+			return s.key.Table == key.Table && s.key.References == key.References && slices.Equal(s.key.Columns, key.Columns)
+		})
+	}
+	return used(key.Table) || used(key.References)
+}
+
+// isFoundThrough tells whether rows of a table are found through another, directly or not.
+func (d *drafter) isFoundThrough(table, other string) bool {
+	return slices.ContainsFunc(d.placed[table].steps, func(s draftStep) bool {
+		return s.other == other || d.isFoundThrough(s.other, other)
+	})
+}
+
+// addCondition leaves accounts out, where a column tells them from guests.
+func (d *drafter) addCondition(name string) {
+	p := d.placed[name]
+	condition := d.accountCondition(d.tables[name], p)
+	if !p.person || condition == "" {
+		return
+	}
+	for i := range p.ways {
+		if p.ways[i].When == "" {
+			p.ways[i].When = condition
+			p.ways[i].Why = joinWhy(p.ways[i].Why, "guests alone, as far as the condition tells: rows of accounts stay")
+		}
 	}
 }
 
 const unreachedWhy = "no foreign key, e-mail address or customer number ties it to the orders: write {column of it: column of the orders table}"
-
-// isNeeded tells whether a further way finds rows that the nearest ones do not. Persons are found by the nearest
-// alone: who is but mentioned somewhere is no order's customer.
-func (d *drafter) isNeeded(name string, s draftStep, first []draftStep) bool {
-	if !s.forward {
-		return !d.placed[name].person && !s.key.guess
-	}
-	return !s.key.guess && !slices.ContainsFunc(first, func(f draftStep) bool {
-		return f.forward && !slices.ContainsFunc(f.key.Columns, func(c string) bool { return !d.isNotNull(name, c) })
-	})
-}
 
 func (d *drafter) isNotNull(table, column string) bool {
 	c, ok := d.Database.column(table, column)
 	return ok && c.NotNull
 }
 
-// rank orders tables: those of orders before those of persons, near before far.
-func (d *drafter) rank(s draftStep) int { return d.rankOf(s.other)*2 + 1 - order(s.forward) }
+// rank orders steps: first to tables of orders, then to those of accounts, near before far. An account is found by
+// the orders or another table of the person, and not by what happens to mention it.
+func (d *drafter) rank(p *place, s draftStep) int {
+	rank := d.rankOf(s.other)
+	if p.account && !s.forward && s.other != d.Orders.Name && !d.placed[s.other].account {
+		rank += 5000
+	}
+	return rank
+}
 
 func (d *drafter) rankOf(table string) int {
 	p := d.placed[table]
-	return p.depth + 1000*order(p.person) + 2000*order(p.guess)
+	return p.depth + 1000*order(p.account) + 2000*order(p.guess)
 }
 
-// stepsOf are the keys that lead to tables nearer to the orders, the nearest first. Of two tables equally near the one that
-// has the key comes after the other, unless that has one, too.
+func (d *drafter) isGoverned(name string) bool {
+	p := d.placed[name]
+	return p != nil && !p.kept && !p.apart
+}
+
+// stepsOf are the keys that lead to tables nearer to the orders, the nearest first. Of two tables equally near, the
+// one that has the key comes after the other, unless that has one, too.
 func (d *drafter) stepsOf(name string) []draftStep {
 	var steps []draftStep
-	rank := d.rankOf(name)
-	leads := func(other string, equally bool) bool {
-		p := d.placed[other]
-		return p != nil && !p.kept && !p.apart && (d.rankOf(other) < rank || equally && d.rankOf(other) == rank && !d.hasKey(other, name))
-	}
+	p, rank := d.placed[name], d.rankOf(name)
 	for _, key := range d.keys {
-		switch {
-		case key.Table == name && leads(key.References, true):
-			steps = append(steps, draftStep{key: key, other: key.References, forward: true})
-		case key.References == name && leads(key.Table, false):
-			steps = append(steps, draftStep{key: key, other: key.Table})
+		forward := key.Table == name
+		other := key.References
+		if !forward {
+			other = key.Table
+		}
+		if !forward && key.References != name || !d.isGoverned(other) {
+			continue
+		}
+		if d.rankOf(other) < rank || forward && d.rankOf(other) == rank && !d.hasKey(other, name) {
+			steps = append(steps, draftStep{key: key, other: other, forward: forward})
 		}
 	}
-	slices.SortStableFunc(steps, func(a, b draftStep) int { return cmp.Compare(d.rank(a), d.rank(b)) })
+	slices.SortStableFunc(steps, func(a, b draftStep) int {
+		return cmp.Or(cmp.Compare(d.rank(p, a), d.rank(p, b)), cmp.Compare(order(b.forward), order(a.forward)))
+	})
 	return steps
 }
 
@@ -138,7 +194,7 @@ func (d *drafter) throughPerson(p *place) bool {
 }
 
 // accountCondition is true of rows of guests, if a column tells; else empty.
-func (d *drafter) accountCondition(t *draftTable) string {
+func (d *drafter) accountCondition(t *draftTable, p *place) string {
 	for _, c := range t.columns {
 		name := strings.Join(wordsOf(c.Name), "")
 		switch {
@@ -146,7 +202,7 @@ func (d *drafter) accountCondition(t *draftTable) string {
 			return store.QuoteColumn(c.Name) + " is not true"
 		case c.Family == "B" && slices.Contains(guestFlags, name):
 			return store.QuoteColumn(c.Name)
-		case !c.NotNull && d.isAccountKey(t, c):
+		case !c.NotNull && d.isAccountKey(t, c) && !slices.ContainsFunc(p.steps, func(s draftStep) bool { return s.forward && s.key.Columns[0] == c.Name }):
 			return store.QuoteColumn(c.Name) + " is null"
 		}
 	}
@@ -182,7 +238,7 @@ func (d *drafter) samePerson(t *draftTable) place {
 			continue
 		}
 		why := same.why + ", by its name; no foreign key says so"
-		return place{depth: 1, person: true, asked: true, ways: []DraftWay{{
+		return place{depth: 1, person: true, account: true, asked: true, ways: []DraftWay{{
 			Match: &DraftMatch{Column: here[0].Name, OtherColumn: there[0].Name}, Why: why,
 		}}}
 	}

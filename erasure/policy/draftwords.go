@@ -31,7 +31,7 @@ type fits struct {
 
 // about are last words of names that tell something about a personal value, but not the value.
 var about = strings.Fields(`id ids status state count verified confirmed sent at rate amount total fee cost price percent
-	tax currency enabled optin optout version type hash format template`)
+	tax currency enabled optin optout version type hash format template code expression`)
 
 // things are what has a name or number without being a person.
 var things = strings.Fields(`product item file status method country currency campaign event shop store brand category template table
@@ -131,6 +131,7 @@ var meanings = []meaning{
 			bemaerkning besked kommentar notat merknad beskjed meddelande notering anmerkung bemerkung notiz nachricht hinweis wunsch remarque
 			commentaire hilsen hilsning gruss gravering gravur gravure`),
 		parts: strings.Fields(`comment kommentar bemaerkning bemarkning bemerkung anmerkung nachricht instruction customernote kundenote`),
+		aside: []string{"error"},
 	},
 	{
 		is: "an address", document: true,
@@ -213,7 +214,7 @@ func holdsCart(table string) bool {
 
 // changeWords are words in the names of columns that tell when a row was made or changed.
 var changeWords = strings.Fields(`created create creation inserted insert added updated update modified changed oprettet opdateret aendret andret
-	opprettet oppdatert endret skapad uppdaterad andrad erstellt angelegt aktualisiert geandert geaendert cree creee modifie modifiee`)
+	opprettet oppdatert endret skapad uppdaterad andrad erstellt angelegt aktualisiert geandert geaendert cree creee modifie modifiee deleted removed slettet raderad geloescht geloscht supprime`)
 
 func tellsChange(column string) bool {
 	return hasAny(wordsOf(column), changeWords)
@@ -247,6 +248,7 @@ var (
 	staffWords = strings.Fields(`administrator administrators admin admins staff employee employees operator operators medarbejder mitarbeiter`)
 	copyWords  = strings.Fields(`log logs job jobs queue audit history message messages mail mails email emails outbox notification notifications webhook
 		webhooks session sessions request requests event events execution executions archive`)
+	rowWords = strings.Fields(`record records entry entries row rows data`)
 )
 
 // isLogin and isAccount take a table's whole name, or its last word behind the shop's prefix: it is no link to one.
@@ -260,7 +262,10 @@ func isCalled(table string, names []string) bool {
 
 func isStaff(table string) bool { return hasAny(wordsOf(table), staffWords) }
 
-func keepsCopies(table string) bool { return hasAny(wordsOf(table), copyWords) }
+func keepsCopies(table string) bool {
+	words := slices.DeleteFunc(wordsOf(table), func(w string) bool { return slices.Contains(rowWords, w) })
+	return len(words) > 0 && slices.Contains(copyWords, words[len(words)-1])
+}
 
 // Columns that tell whether a person has an account.
 var (
