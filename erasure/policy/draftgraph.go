@@ -229,7 +229,7 @@ func (d *drafter) placeChild(parent string, key draftKey) {
 
 func (d *drafter) placeReferred(from string, key draftKey) {
 	t, above := d.tables[key.References], d.placed[from]
-	p := &place{depth: above.depth + 1, person: d.isOfPerson(t), account: isAccount(t.short()), guess: above.guess || key.guess}
+	p := &place{depth: above.depth + 1, person: d.isOfPerson(t), account: above.account || isAccount(t.short()), guess: above.guess || key.guess}
 	switch {
 	case isStaff(t.short()):
 		p.apart, p.why = true, staffWhy

@@ -21,12 +21,34 @@ func (d *drafter) findWays() {
 	for _, name := range d.governed() {
 		d.findNearest(name)
 	}
+	for d.dropLost() {
+	}
 	for _, name := range d.governed() {
 		d.findFurther(name)
 	}
 	for _, name := range d.governed() {
 		d.addCondition(name)
 	}
+}
+
+// dropLost sets a table apart to which no way leads, and with it the ways through it; false if there is none.
+func (d *drafter) dropLost() bool {
+	for _, name := range d.governed() {
+		p := d.placed[name]
+		if len(p.ways) > 0 || p.asked || name == d.Orders.Name {
+			continue
+		}
+		p.apart, p.why = true, "keys lead to it in a circle: keep, or say by match which orders its rows belong to"
+		for _, other := range d.placed {
+			for i := len(other.steps) - 1; i >= 0; i-- {
+				if other.steps[i].other == name {
+					other.steps, other.ways = slices.Delete(other.steps, i, i+1), slices.Delete(other.ways, i, i+1)
+				}
+			}
+		}
+		return true
+	}
+	return false
 }
 
 // findNearest gives a table the ways by keys to the nearest tables.
