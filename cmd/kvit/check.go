@@ -232,7 +232,7 @@ func checkRetention(ctx context.Context, cfg config.Config, pool *pgxpool.Pool, 
 	if cfg.Retention.EraseAfterImport < 24*time.Hour {
 		findings = append(findings, finding{Key: "retention.erase_after_import", Advice: true, Problem: "is less than a day: an import that was a mistake can hardly be noticed in time"})
 	}
-	return slices.Concat(findings, checkReplicas(ctx, cfg, pool), checkDueIndexes(ctx, pool, orders), checkIndexes(ctx, eraser))
+	return slices.Concat(findings, checkReplicas(ctx, cfg, pool), checkDueIndexes(ctx, pool, orders), checkIndexes(ctx, eraser), checkLeaks(ctx, cfg, eraser))
 }
 
 // checkClocks tries the predicates of the configuration one by one.

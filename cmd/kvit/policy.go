@@ -15,10 +15,10 @@ import (
 
 func (a *app) policyCommand() *cobra.Command {
 	cmd := group(&cobra.Command{
-		Use: "policy draft", Short: "Propose a column policy",
-		Example: "  kvit policy draft > policy.yaml",
+		Use: "policy", Short: "Propose a column policy, and the rights that it needs",
+		Example: "  kvit policy draft > policy.yaml\n  kvit policy grants | psql shop",
 	})
-	cmd.AddCommand(a.policyDraftCommand())
+	cmd.AddCommand(a.policyDraftCommand(), a.policyGrantsCommand())
 	return cmd
 }
 
