@@ -47,7 +47,7 @@ func Leaks(ctx context.Context, db DB, tables []string) ([]Leak, error) {
 		    select r.name, w.ev_class
 		    from readers r
 		    join pg_depend d on d.refclassid = 'pg_class'::regclass and d.refobjid = r.oid and d.classid = 'pg_rewrite'::regclass
-		    join pg_rewrite w on w.oid = d.objid and w.ev_class <> r.oid
+		    join pg_rewrite w on w.oid = d.objid and w.ev_class <> r.oid and w.rulename = '_RETURN'
 		), relation (oid, name, kind, part) as (
 		    select c.oid, format('%s.%s', n.nspname, c.relname), c.relkind, c.relispartition
 		    from pg_class c join pg_namespace n on n.oid = c.relnamespace

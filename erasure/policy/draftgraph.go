@@ -160,6 +160,7 @@ func (d *drafter) walk() {
 			continue
 		}
 		p := d.samePerson(d.tables[name])
+		p.person = p.person || d.hasKey(d.Orders.Name, name) // somebody says that it is about the same people
 		d.placed[name] = &p
 		d.spread([]string{name}, false)
 	}

@@ -245,6 +245,8 @@ func joinWhy(a, b string) string {
 	return a + "; " + b
 }
 
+const byName = ", by its name, no foreign key says so"
+
 // samePerson ties a table that somebody named to the orders of the person that its rows are about, unless the
 // catalog says that the two columns name different things.
 func (d *drafter) samePerson(t *draftTable) place {
@@ -254,14 +256,13 @@ func (d *drafter) samePerson(t *draftTable) place {
 		names []string
 		known string
 		why   string
-	}{{customerNames, d.CustomerID, "the same customer"}, {emailNames, d.Orders.Email, sameEmail(d.Orders)}} {
+	}{{customerNames, d.CustomerID, "the same customer" + byName}, {emailNames, d.Orders.Email, sameEmail(d.Orders)}} {
 		here, there := t.likely(same.names, ""), orders.likely(same.names, same.known)
 		if len(here) != 1 || len(there) != 1 || here[0].Family != there[0].Family || !c.mayMatch(t.name, here[0].Name, there[0].Name) {
 			continue
 		}
-		why := same.why + ", by its name; no foreign key says so"
 		return place{depth: 1, person: true, account: true, asked: true, ways: []DraftWay{{
-			Match: &DraftMatch{Column: here[0].Name, OtherColumn: there[0].Name}, Why: why,
+			Match: &DraftMatch{Column: here[0].Name, OtherColumn: there[0].Name}, Why: same.why,
 		}}}
 	}
 	return place{depth: 1, asked: true, why: unreachedWhy}
@@ -275,9 +276,9 @@ func (c *checker) mayMatch(table, column, orderColumn string) bool {
 }
 
 func sameEmail(o OrdersTable) string {
-	const same = "the same e-mail address"
+	const same = "the same e-mail address" + byName
 	if o.Email == "" {
-		return same + " (small and capital letters differ, unless shop.orders.email names the column)"
+		return same + "; small and capital letters differ, unless shop.orders.email names the column"
 	}
 	return same
 }

@@ -60,14 +60,14 @@ var meanings = []meaning{
 			lieferzeit wunschtermin wunschdatum datelivraison datedelivraison`),
 	},
 	{
-		is: "how it is delivered", fits: fits{ids: true}, vague: true, document: true,
+		is: "how it is delivered", fits: fits{ids: true}, vague: true,
 		parts: strings.Fields(`deliverymethod deliverytype deliverymode deliveryoption shippingmethod shippingtype shippingoption
 			leveringsmetode leveringstype leveringsform leveringsmate leveringsmade leveringsmaade fragtmetode fragttype fraktmetode fraktsatt
 			leveranssatt leveransmetod versandart versandmethode lieferart liefermethode modelivraison modedelivraison
 			pickuppoint parcelshop pakkeshop pakkebutik postombud servicepoint pointrelais paketshop`),
 	},
 	{
-		is: "how it is paid", vague: true, document: true,
+		is: "how it is paid", vague: true,
 		parts: strings.Fields(`paymentmethod paymenttype paymentmode paymentmeans paymentoption betalingsmetode betalingstype betalingsform
 			betalingsmate betalingsmade betalingsmaade betalningssatt betalningsmetod zahlungsart zahlungsmethode zahlungsweise
 			modepaiement modedepaiement moyendepaiement`),

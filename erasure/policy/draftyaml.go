@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"strconv"
@@ -13,7 +14,7 @@ func (d Draft) YAML() string {
 	b.WriteString("# A first column policy, made of names, types, keys and the form of values: read every line of it.\n" +
 		"# `kvit check` refuses it as long as the word " + reviewWord + " stands anywhere: a person has to decide.\n")
 	if len(d.Unseen) > 0 {
-		line(&b, "# Not looked into, since kvit may not read them, or they are slow or locked: "+plainList(d.Unseen), "")
+		line(&b, "# Not looked into, since kvit may not read them, or they are slow or locked: "+some(d.Unseen), "")
 	}
 	b.WriteString("retention:\n")
 	if d.hashes() {
@@ -30,6 +31,15 @@ func (d Draft) YAML() string {
 		line(&b, "    - "+plain(kept.Table), kept.Why)
 	}
 	return b.String()
+}
+
+// some lists the first names, and counts the others.
+func some(names []string) string {
+	const most = 10
+	if len(names) <= most {
+		return plainList(names)
+	}
+	return fmt.Sprintf("%s and %d more", plainList(names[:most]), len(names)-most)
 }
 
 func (d Draft) hashes() bool {
