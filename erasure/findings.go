@@ -52,7 +52,7 @@ func (e *Eraser) OrderFindings(ctx context.Context, shop store.Orders) []Finding
 		trial = append(trial, e.residueFindings(ctx)...) // what cannot be erased cannot leave copies either
 	}
 	return slices.Concat(findings, policyFindings(problems, false), trial, haste(shop),
-		e.replicaFindings(ctx), e.dueIndexFindings(ctx, shop), e.indexFindings(ctx))
+		e.replicaFindings(ctx), e.dueIndexFindings(ctx, shop), e.indexFindings(ctx), e.leakFindings(ctx))
 }
 
 // CartFindings is what `kvit check` has to say about the rules of carts.
@@ -198,6 +198,23 @@ func (e *Eraser) dueIndexFindings(ctx context.Context, shop store.Orders) []Find
 				Key: "shop.orders", Advice: true, Problem: "finding due orders reads the whole table; this helps: " + shop.DueIndex(clock),
 			})
 		}
+	}
+	return findings
+}
+
+// leakFindings advise on what may keep copies of erased rows.
+func (e *Eraser) leakFindings(ctx context.Context) []Finding {
+	problems, err := e.Leaks(ctx)
+	if err != nil {
+		return []Finding{{Key: "retention.policy", Problem: store.Describe(err)}}
+	}
+	var findings []Finding
+	for _, p := range problems {
+		if p.Table == "" {
+			findings = append(findings, Finding{Key: "database", Problem: p.Problem, Advice: true})
+			continue
+		}
+		findings = append(findings, policyFindings([]policy.Problem{p}, true)...)
 	}
 	return findings
 }
