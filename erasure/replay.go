@@ -82,8 +82,8 @@ func (r *eraseRun) replay(ctx context.Context, tx pgx.Tx, export Export) error {
 			}
 			return nil
 		}
-		if isCarts(c) || c.Clock == store.ClockShared {
-			return nil // what came back goes at the next run: carts by their own times, rows that were left with their orders
+		if isTable(c) || c.Clock == store.ClockShared {
+			return nil // what came back goes at the next run: rows of rules by their own times, rows that were left with their orders
 		}
 		if chunk = append(chunk, c); len(chunk) < replayOrders {
 			return nil

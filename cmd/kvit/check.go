@@ -188,7 +188,7 @@ func checkDatabase(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) [
 		return append(findings, finding{Key: "database", Problem: store.Describe(err)})
 	}
 	findings = append(findings, anchorFinding(ctx, cfg, pool)...)
-	findings = append(findings, checkCarts(ctx, cfg, pool)...)
+	findings = append(findings, checkTables(ctx, cfg, pool)...)
 	orders := shopOrders(cfg)
 	if orders == nil {
 		return findings

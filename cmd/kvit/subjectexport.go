@@ -44,8 +44,8 @@ func (a *app) subjectExport(ctx context.Context, subject store.Subject, out stri
 	if export.notes, err = policyNotes(ctx, eraser); err != nil {
 		return describe("check the column policy", err)
 	}
-	for _, c := range cfg.Retention.Carts {
-		export.notes = append(export.notes, "retention.carts: nothing ties table "+c.Table+" to a person, so that it was not searched")
+	for _, c := range cfg.Retention.Tables {
+		export.notes = append(export.notes, "retention.tables: nothing ties table "+c.Table+" to a person, so that it was not searched")
 	}
 	write := func(w io.Writer) error {
 		snapshot := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}

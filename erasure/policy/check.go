@@ -50,13 +50,7 @@ func (e *PolicyError) Error() string {
 // It judges by what the catalog says. CHECK constraints, exclusion constraints, domains and triggers
 // show only when they are tried.
 func (p Policy) Check(database Database) []Problem {
-	c := checker{policy: p, database: database, tables: map[string]map[string]DatabaseColumn{}}
-	for _, column := range database.Columns {
-		if c.tables[column.Table] == nil {
-			c.tables[column.Table] = map[string]DatabaseColumn{}
-		}
-		c.tables[column.Table][column.Name] = column
-	}
+	c := newChecker(p, database)
 	c.orders()
 	for _, t := range p.Tables {
 		c.table(t)
@@ -84,6 +78,17 @@ type checker struct {
 	database Database
 	tables   map[string]map[string]DatabaseColumn
 	problems []Problem
+}
+
+func newChecker(p Policy, database Database) checker {
+	c := checker{policy: p, database: database, tables: map[string]map[string]DatabaseColumn{}}
+	for _, column := range database.Columns {
+		if c.tables[column.Table] == nil {
+			c.tables[column.Table] = map[string]DatabaseColumn{}
+		}
+		c.tables[column.Table][column.Name] = column
+	}
+	return c
 }
 
 func (c *checker) add(table, column, format string, args ...any) {
