@@ -42,6 +42,7 @@ func (d dueOrders) erase(ctx context.Context, tx pgx.Tx, w wanted[orderLot]) (or
 // erased counts what a batch has done, and tells of it.
 func (r *eraseRun) erased(orders []store.DueOrder, done batchDone) {
 	r.report.add(orders, done)
+	r.look.add(done.look)
 	if !done.waiting && r.OrdersErased != nil && !r.report.DryRun {
 		r.OrdersErased(len(orders))
 	}
@@ -60,6 +61,7 @@ type batchDone struct {
 	columns map[string]map[string]int64 // values overwritten, by table and column; of a dry run alone
 	shared  map[string]int64            // rows that stay, by order reference
 	waiting bool                        // tables are left, so that the orders are not erased yet
+	look    look                        // what to look for afterwards
 }
 
 // maxSamples is how many references a report names.
@@ -135,6 +137,9 @@ func (r *eraseRun) eraseOrders(ctx context.Context, tx pgx.Tx, due store.Due) ([
 		return orders, done, err
 	}
 	done = batchDone{counts: rowCounts{}, columns: map[string]map[string]int64{}, shared: map[string]int64{}, waiting: plan.waiting}
+	if done.look, err = r.remember(ctx, tx, plan, refsOf(orders)); err != nil {
+		return orders, done, err
+	}
 	if err := r.eraseRows(ctx, tx, plan, refsOf(orders), progress, &done); err != nil {
 		return orders, done, err
 	}

@@ -32,6 +32,7 @@ type Eraser struct {
 	BatchOrders   int           // orders a transaction, at most
 	BatchTime     time.Duration // that a transaction shall take; 0: BatchOrders alone decide
 	Brake         Brake
+	Residue       Residue           // what a run looks for when it has erased
 	MaxReplicaLag time.Duration     // the run waits for replicas that are further behind; 0: for none
 	HashKey       *store.HashKey    // nil: the policy hashes nothing
 	Schedule      cron.Schedule     // nil: only when asked
@@ -75,6 +76,8 @@ type Report struct {
 	Brake *Braking `json:"brake"` // nil: the brake lets the run pass
 
 	Replay *Replayed `json:"replay,omitempty"` // of Eraser.Replay alone
+
+	Residue *ResidueReport `json:"residue,omitempty"` // nil: nothing was looked for
 
 	More bool `json:"more"` // time was up before everything due was done
 }

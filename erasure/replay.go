@@ -82,8 +82,11 @@ func (r *eraseRun) replay(ctx context.Context, tx pgx.Tx, export Export) error {
 			}
 			return nil
 		}
-		if isTable(c) || c.Clock == store.ClockShared {
-			return nil // what came back goes at the next run: rows of rules by their own times, rows that were left with their orders
+		if c.IsSupplement() {
+			return nil // its order has a certificate of its own
+		}
+		if isTable(c) {
+			return nil // rows of rules that came back go at the next run, by their own times
 		}
 		if chunk = append(chunk, c); len(chunk) < replayOrders {
 			return nil

@@ -21,6 +21,8 @@ type eraseRun struct {
 	confirmed bool      // the brake is off
 	size      batchSize
 	lookout   lookout
+	look      look // for copies of what was erased
+	sampling  sampling
 	report    Report
 	misfit    []policy.Problem // that the last batch found
 	shop      store.Orders     // Eraser.Orders as the last batch found the table
@@ -36,7 +38,9 @@ func (r *eraseRun) do(ctx context.Context) (Report, error) {
 			return failure("start erasure", err)
 		}
 		if err = r.recognise(ctx); err == nil {
+			r.startSampling(ctx)
 			err = r.everything(ctx)
+			r.residues(ctx, id)
 		}
 		if noteErr := r.note(ctx, id, err); err == nil {
 			err = noteErr

@@ -428,7 +428,7 @@ func TestCartsStatus(t *testing.T) {
 // An order may be called like a certificate of a rule's rows: that it is alive after a restore says nothing.
 func TestReplayLeavesRulesToTheNextRun(t *testing.T) {
 	t.Parallel()
-	for _, prefix := range []string{"table:", "cart:"} { // the second one is of kvit 0.2
+	for _, prefix := range []string{"table:", "cart:"} { // the second one is what the oldest are called
 		t.Run(prefix, func(t *testing.T) {
 			t.Parallel()
 			s := newCarts(t)

@@ -39,6 +39,41 @@ func TestVendure(t *testing.T) {
 	})
 }
 
+// TestKvitBesideVendure is the whole of it: kvit set up by its own steps, the shop's orders delivered and, 30 days after the
+// ERP had them, erased.
+func TestKvitBesideVendure(t *testing.T) {
+	shops.Enabled(t)
+	t.Parallel()
+	db := storetest.Empty(t)
+	v := shops.StartVendure(t, db)
+	w := beside(t, db)
+	s := shop{Shop: v, db: db, orders: v.Sell(t)}
+	w.requireEvents(s.orders)
+
+	due, alive := s.parting()
+	w.imported(due)
+	w.exec(`update public.job_record set "createdAt" = "createdAt" - interval '15 days' where "isSettled"`)
+	pages := map[string]string{}
+	for _, o := range alive {
+		pages[o.ID] = s.OrderPage(t, o)
+	}
+	t.Log(w.kvit("erase", "--dry-run"))
+	t.Log(w.kvit("erase", "--confirm"))
+	w.kvit("verify")
+	s.requireErased(t, due, alive)
+	for _, o := range alive {
+		require.Equal(t, pages[o.ID], s.OrderPage(t, o), "%s is as before", o)
+	}
+	s.OrderList(t)
+	s.CustomerList(t)
+	for _, o := range due {
+		s.OrderPage(t, o)
+	}
+	s.testLogin(t)
+	v.Restart(t, true)
+	w.kvit("check")
+}
+
 func TestMedusa(t *testing.T) {
 	shops.Enabled(t)
 	t.Parallel()

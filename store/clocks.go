@@ -22,7 +22,6 @@ const (
 	ClockNeverImported = "never_imported" // it never got it
 	ClockRequest       = "request"        // somebody asked for it, and the ERP has the order or another clock is up
 	ClockReplay        = "replay"         // it was erased before, and a backup brought it back
-	ClockShared        = "shared"         // no order: rows that stayed behind with other orders, whose last one is gone
 )
 
 // AllClocks are those that erase by themselves. An order goes by the first of them that is up.

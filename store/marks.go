@@ -45,7 +45,7 @@ func refOf(text, refType string) string {
 // living are the orders that are not erased, as an item for FROM: the orders table is "o". With marks of
 // kvit's own it is driven from these, so that its cost grows with what is left to do and not with the table.
 // marked is a condition over kvit.order_mark that is true of all that are wanted; empty: none. The names
-// that it brings are none that a shop has.
+// that it brings are none that a shop has. The condition is there twice, so that the join can go either way by an index.
 func (o Orders) living(refType, marked string) string {
 	if !o.OwnMarks() {
 		return QuoteTable(o.Table) + " o"
@@ -55,7 +55,7 @@ func (o Orders) living(refType, marked string) string {
 	}
 	return `(select order_ref as kvit_mark_ref, imported_at as kvit_mark_imported_at, ` + refOf("order_ref", refType) + ` as kvit_mark_key
 		from kvit.order_mark where erased_at is null` + marked + `) mark
-		join ` + QuoteTable(o.Table) + ` o on o.` + QuoteColumn(o.Ref) + ` = mark.kvit_mark_key`
+		join ` + QuoteTable(o.Table) + ` o on o.` + QuoteColumn(o.Ref) + ` = mark.kvit_mark_key and mark.kvit_mark_ref = o.` + QuoteColumn(o.Ref) + `::text`
 }
 
 // livingBy are those that a clock may let go, by their marks.

@@ -295,6 +295,9 @@ func (s *eraseStatement) refs() string {
 
 // needed tells whether the row t has an order that is not erased, so that it must stay.
 func (s *eraseStatement) needed() string {
+	if len(s.erasure.Guards) == 0 {
+		return "false"
+	}
 	return s.otherOrder(s.erasure.Guards, `not (`+s.done()+`) and not coalesce(other.`+s.refs()+`, false)`)
 }
 
@@ -312,6 +315,9 @@ func (e TableErasure) otherPaths() [][]Link {
 
 // everyPath are all that lead from a row to an order.
 func (e TableErasure) everyPath() [][]Link {
+	if len(e.Path) == 0 {
+		return nil
+	}
 	known := func(path []Link) bool { return slices.EqualFunc(path, e.Path, Link.Equal) }
 	if slices.ContainsFunc(e.Guards, known) {
 		return e.Guards

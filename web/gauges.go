@@ -37,6 +37,7 @@ var (
 	oldestAwaiting = describe("kvit_oldest_unimported_order_seconds", "Age of the oldest order that the ERP does not have yet.")
 	importsLate    = describe("kvit_orders_import_late", "Orders that the ERP should have had by now (retention.alarm_unimported_after).")
 	braked         = describe("kvit_erasure_braked", "Orders, or rows of one rule, that were due when the brake stopped the last erasure; 0 if it did not.")
+	residue        = describe("kvit_erasure_residue", "Columns in which a search has found values of erased orders, and that are not known to be clean.")
 	overdue        = describe("kvit_erasures_overdue", "Orders whose erasure is overdue.")
 	due            = describe("kvit_erasures_due", "Orders that the next erasure will take.")
 	tasksOpen      = describe("kvit_erasure_tasks_open", "Destinations that somebody has to tell of a person's request to be forgotten.")
@@ -116,6 +117,11 @@ func (g *Gauges) shop(ctx context.Context) ([]prometheus.Metric, error) {
 		return metrics, err
 	}
 	metrics = append(metrics, gauge(braked, float64(stopped)))
+	copies, err := store.CountResidues(ctx, g.db)
+	if err != nil {
+		return metrics, err
+	}
+	metrics = append(metrics, gauge(residue, float64(copies)))
 	open, oldest, err := store.TaskBacklog(ctx, g.db)
 	if err != nil {
 		return metrics, err

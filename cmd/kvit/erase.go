@@ -109,6 +109,9 @@ func printReport(w io.Writer, r erasure.Report) {
 	fmt.Fprintf(w, "locked, skipped   %d\n", r.Skipped)
 	fmt.Fprintf(w, "failed            %d\n", r.Failed)
 	printTables(w, r)
+	if r.Residue != nil {
+		printResidue(w, *r.Residue)
+	}
 	for _, table := range slices.Sorted(maps.Keys(r.Rows)) {
 		fmt.Fprintf(w, "rows of %s: %d\n", table, r.Rows[table])
 	}
@@ -144,6 +147,18 @@ func holdEnd(h store.HeldOrder) string {
 	return "until " + h.ExpiresAt.UTC().Format(time.DateTime)
 }
 
+// moveAnchor moves the anchor for a command that erases: a file that cannot be written does not stop it.
+func (a *app) moveAnchor(ctx context.Context, cfg config.Config, db store.DB) error {
+	err := anchorOf(cfg).Keep(ctx, db)
+	if err == nil || erasure.IsAnchor(err) {
+		return err
+	}
+	fmt.Fprintf(a.stderr, "kvit: warning: the anchor was not moved: %v\n", err)
+	return nil
+}
+
+func anchorOf(cfg config.Config) erasure.AnchorFile { return erasure.AnchorFile(cfg.Retention.Anchor) }
+
 // openEraser is open for commands that erase, or tell what there is to erase.
 func (a *app) openEraser(ctx context.Context) (config.Config, *pgxpool.Pool, *erasure.Eraser, error) {
 	cfg, pool, logger, err := a.open(ctx)
@@ -169,6 +184,7 @@ func newEraser(cfg config.Config, pool *pgxpool.Pool, metrics *erasure.Metrics, 
 		EventsAfter: cfg.Retention.EventsAfter, ReceiptsAfter: cfg.Retention.ReceiptsAfter,
 		BatchOrders: cfg.Retention.BatchOrders, BatchTime: cfg.Retention.BatchTime, MaxReplicaLag: cfg.Retention.MaxReplicaLag,
 		Brake:    erasure.Brake{MaxOrders: cfg.Retention.Brake.MaxOrders, MaxShare: cfg.Retention.Brake.MaxShare},
+		Residue:  erasure.Residue{Orders: cfg.Retention.Residue.Orders, Time: cfg.Retention.Residue.Time},
 		Schedule: schedule, Logger: logger,
 	}
 	// Without a policy nothing of the shop is erased: kvit then only looks after its own events.

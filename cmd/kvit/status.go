@@ -28,6 +28,8 @@ type status struct {
 	Braked       int                       `json:"braked"` // orders, or rows of one rule, that were due when the brake stopped the last run; 0: it did not
 	Tables       []erasure.TableStatus     `json:"tables"`
 
+	Residue []store.ResidueStatus `json:"residue"` // columns that hold values of erased orders
+
 	OpenTasks  int64      `json:"open_tasks"` // destinations that somebody has to tell about a person's request
 	OldestTask *time.Time `json:"oldest_task"`
 
@@ -73,6 +75,9 @@ func readStatus(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) (sta
 		return s, err
 	}
 	if s.Braked, err = store.Braked(ctx, pool); err != nil {
+		return s, err
+	}
+	if s.Residue, err = store.OpenResidues(ctx, pool); err != nil {
 		return s, err
 	}
 	if s.OpenTasks, s.OldestTask, err = store.TaskBacklog(ctx, pool); err != nil {
@@ -155,6 +160,9 @@ func (s status) print(w io.Writer, now time.Time) error {
 		fmt.Fprintf(t, "open tasks\t%d\toldest %s: kvit subject tasks\n", s.OpenTasks, ago(s.OldestTask, now))
 	}
 	fmt.Fprintf(t, "last erasure\t%s\n", ago(s.LastErasure, now))
+	for _, r := range s.Residue {
+		fmt.Fprintf(t, "COPIES LEFT\t%s.%s holds values of erased orders, seen %s: kvit policy scan\n", r.Table, r.Column, ago(&r.LastSeenAt, now))
+	}
 	if s.Braked > 0 {
 		fmt.Fprintf(t, "BRAKED\t%d orders or rows were due: kvit erase --dry-run, then kvit erase --confirm\n", s.Braked)
 	}

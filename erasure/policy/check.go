@@ -80,8 +80,8 @@ type checker struct {
 	problems []Problem
 }
 
-func newChecker(p Policy, database Database) checker {
-	c := checker{policy: p, database: database, tables: map[string]map[string]DatabaseColumn{}}
+func newChecker(p Policy, database Database) *checker {
+	c := &checker{policy: p, database: database, tables: map[string]map[string]DatabaseColumn{}}
 	for _, column := range database.Columns {
 		if c.tables[column.Table] == nil {
 			c.tables[column.Table] = map[string]DatabaseColumn{}

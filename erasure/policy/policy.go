@@ -183,3 +183,14 @@ type canonicalTable struct {
 	When       string   `json:"when,omitempty"`
 	KeepRows   bool     `json:"keep_rows,omitempty"`
 }
+
+// Erased lists the tables of which the policy deletes or overwrites something, each once.
+func (p Policy) Erased() []string {
+	var names []string
+	for _, t := range p.Tables {
+		if !t.KeepRows && !slices.Contains(names, t.Name) {
+			names = append(names, t.Name)
+		}
+	}
+	return names
+}

@@ -97,7 +97,7 @@ func (r TableRule) Check(database Database) (problems, advice []Problem) {
 }
 
 type ruleChecker struct {
-	checker
+	*checker
 	rule   TableRule
 	advice []Problem
 }
