@@ -56,6 +56,8 @@ func (c ColumnPolicy) Hashes() bool {
 	return c.Strategy == StrategyHash || slices.ContainsFunc(c.Paths, ColumnPolicy.Hashes)
 }
 
+func (c ColumnPolicy) erases() bool { return c.Strategy != StrategyKeep }
+
 func readPolicy(retention *Section, shop *Shop) []TablePolicy {
 	items := retention.list("policy")
 	if len(items) == 0 {
@@ -148,11 +150,7 @@ func readFate(s *Section, t *TablePolicy, orders Orders, isOrders bool) {
 	rows := s.Text("rows", "", reviewed("delete or keep its rows, or name its columns"), oneOf("delete", "keep"))
 	t.DeleteRows, t.KeepRows = rows == "delete", rows == "keep"
 	columns := s.Section("columns")
-	for _, name := range columns.names {
-		if c, ok := readColumn(columns, name); ok {
-			t.Columns = append(t.Columns, c)
-		}
-	}
+	t.Columns = append(t.Columns, readColumns(columns)...)
 	switch {
 	case s.broken:
 	case rows != "" && columns.present:
@@ -167,6 +165,16 @@ func readFate(s *Section, t *TablePolicy, orders Orders, isOrders bool) {
 	if isOrders {
 		checkOwnColumns(columns, t.Columns, orders)
 	}
+}
+
+func readColumns(s *Section) []ColumnPolicy {
+	var columns []ColumnPolicy
+	for _, name := range s.names {
+		if c, ok := readColumn(s, name); ok {
+			columns = append(columns, c)
+		}
+	}
+	return columns
 }
 
 // readWay reads how rows are found.

@@ -18,7 +18,7 @@ type Retention struct {
 	EraseNeverImportedAfter time.Duration // from placing an order without ERP evidence to its erasure; default 0: never
 	AlarmUnimportedAfter    time.Duration // an order expected in the ERP for longer raises an alarm; default 4h, 0: none
 	Clocks                  []Clock       // further reasons to erase, in the order of the file
-	Carts                   []Carts       // tables of carts beside the orders table, in the order of the file
+	Tables                  []TableRule   // clocks over other tables, in the order of the file
 	EventsAfter             time.Duration // an event without an order loses its payload; default 30d
 	ReceiptsAfter           time.Duration // receipts of deliveries are kept that long; default 400d
 	Brake                   Brake         // what one run may erase without being told
@@ -76,15 +76,21 @@ func readRetention(top *Section, shop *Shop) Retention {
 		HashKey:                 s.Secret("hash_key", hashKey),
 		Policy:                  readPolicy(s, shop),
 	}
-	r.Carts = readCarts(s, shop, r.Policy)
+	r.Tables = readTableRules(s, shop, r.Policy)
 	s.checkHashKey(r)
 	s.checkNeverImported(r)
 	return r
 }
 
 func (s *Section) checkHashKey(r Retention) {
-	hashes := slices.ContainsFunc(r.Policy, func(t TablePolicy) bool { return slices.ContainsFunc(t.Columns, ColumnPolicy.Hashes) })
-	if hashes && !s.Has("hash_key") {
+	var columns []ColumnPolicy
+	for _, t := range r.Policy {
+		columns = append(columns, t.Columns...)
+	}
+	for _, t := range r.Tables {
+		columns = append(columns, t.Columns...)
+	}
+	if slices.ContainsFunc(columns, ColumnPolicy.Hashes) && !s.Has("hash_key") {
 		s.Problem("hash_key", "is missing, and the policy has a column that becomes a hash")
 	}
 }

@@ -12,36 +12,47 @@ import (
 	"kvit/store"
 )
 
-// batch erases one batch of orders in one transaction. It returns them even if that fails.
-func (r *eraseRun) batch(ctx context.Context, due store.Due) (orders []store.DueOrder, err error) {
-	var done batchDone
-	err = pgx.BeginFunc(ctx, r.db, func(tx pgx.Tx) error {
-		orders, done, err = r.erase(ctx, tx, due)
-		if err != nil || len(orders) == 0 {
-			return err
-		}
-		return r.parting(ctx, tx)
-	})
-	if err != nil || len(orders) == 0 {
-		return orders, err
-	}
-	r.report.add(orders, done)
-	r.look.add(done.look)
-	if done.waiting {
-		return orders, nil
-	}
-	if r.OrdersErased != nil && !r.report.DryRun {
-		r.OrdersErased(len(orders))
-	}
-	return orders, nil
+// dueOrders are the orders of a clock, as a source.
+type dueOrders struct {
+	*eraseRun
+	clock store.Clock
 }
 
-// parting is the last that a batch does before its transaction ends.
-func (r *eraseRun) parting(ctx context.Context, tx pgx.Tx) error {
-	if r.lookout.tx == nil {
-		return store.CheckConstraints(ctx, tx) // in one transaction, no commit will do it for this batch
+// orderLot is orders that are due.
+type orderLot []store.DueOrder
+
+// Len is the number of orders.
+func (l orderLot) Len() int { return len(l) }
+
+// One is the order of this place alone.
+func (l orderLot) One(i int) orderLot { return l[i : i+1] }
+
+func (d dueOrders) erase(ctx context.Context, tx pgx.Tx, w wanted[orderLot]) (orderLot, func(), error) {
+	due := store.Due{Now: d.now, Clock: d.clock, Limit: w.limit}
+	if len(w.only) > 0 {
+		due.Refs = refsOf(w.only)
 	}
-	return r.lookout.waiters(ctx, tx)
+	if len(w.after) > 0 {
+		due.After = w.after[len(w.after)-1]
+	}
+	orders, done, err := d.eraseOrders(ctx, tx, due)
+	return orders, func() { d.erased(orders, done) }, err
+}
+
+// erased counts what a batch has done, and tells of it.
+func (r *eraseRun) erased(orders []store.DueOrder, done batchDone) {
+	r.report.add(orders, done)
+	r.look.add(done.look)
+	if !done.waiting && r.OrdersErased != nil && !r.report.DryRun {
+		r.OrdersErased(len(orders))
+	}
+}
+
+func (d dueOrders) refused(one orderLot, problem string) {
+	d.report.Failed++
+	if len(d.report.Problems) < maxProblems {
+		d.report.Problems = append(d.report.Problems, OrderProblem{OrderRef: one[0].Ref, Problem: problem})
+	}
 }
 
 // batchDone is what became of a batch.
@@ -65,12 +76,7 @@ func (r *Report) add(orders []store.DueOrder, done batchDone) {
 		r.Events += int(tables[eventTable])
 	}
 	for table, columns := range done.columns {
-		if r.Columns[table] == nil {
-			r.Columns[table] = map[string]int64{}
-		}
-		for column, n := range columns {
-			r.Columns[table][column] += n
-		}
+		r.addColumns(table, columns)
 	}
 	for _, o := range orders[:min(len(orders), maxSamples-len(r.Samples))] {
 		r.Samples = append(r.Samples, o.Ref)
@@ -79,6 +85,15 @@ func (r *Report) add(orders []store.DueOrder, done batchDone) {
 		r.Waiting += len(orders)
 	} else {
 		r.Orders += len(orders)
+	}
+}
+
+func (r *Report) addColumns(table string, columns map[string]int64) {
+	if r.Columns[table] == nil {
+		r.Columns[table] = map[string]int64{}
+	}
+	for column, n := range columns {
+		r.Columns[table][column] += n
 	}
 }
 
@@ -104,11 +119,8 @@ func (c rowCounts) without(table string, refs []string) []string {
 
 const eventTable = "kvit.event"
 
-func (r *eraseRun) erase(ctx context.Context, tx pgx.Tx, due store.Due) ([]store.DueOrder, batchDone, error) {
+func (r *eraseRun) eraseOrders(ctx context.Context, tx pgx.Tx, due store.Due) ([]store.DueOrder, batchDone, error) {
 	var done batchDone
-	if err := store.LockErasure(ctx, tx); err != nil {
-		return nil, done, err
-	}
 	plan, err := r.fit(ctx, tx)
 	if err != nil {
 		return nil, done, err
@@ -159,10 +171,7 @@ type erasePlan struct {
 // being added: a table that got one a minute ago is left alone.
 func (r *eraseRun) fit(ctx context.Context, tx pgx.Tx) (erasePlan, error) {
 	p := r.policy()
-	if err := store.LockTables(ctx, tx, p.TableNames()); err != nil {
-		return erasePlan{}, err
-	}
-	database, err := ReadDatabase(ctx, tx, p.TableNames())
+	database, err := lockDatabase(ctx, tx, p.TableNames())
 	if err != nil {
 		return erasePlan{}, err
 	}
@@ -332,19 +341,29 @@ func changed(before, total rowCounts) rowCounts {
 }
 
 func (r *eraseRun) certify(ctx context.Context, tx pgx.Tx, clock store.Clock, orders []store.DueOrder, counts rowCounts, shared map[string]int64) error {
+	policyHash := r.policy().Hash()
+	certificates := make([]proof.Certificate, len(orders))
+	for i, o := range orders {
+		certificates[i] = proof.Certificate{
+			OrderRef: o.Ref, Clock: clock.Name, ERPImportedAt: o.ImportedAt, ERPOrderNumber: o.ERPNumber,
+			PolicyHash: policyHash, RowCounts: counts[o.Ref],
+			Verification: map[string]int64{proof.Left: 0, proof.Shared: shared[o.Ref]},
+		}
+	}
+	return r.seal(ctx, tx, certificates)
+}
+
+// seal appends certificates of now to the chain.
+func (r *eraseRun) seal(ctx context.Context, tx pgx.Tx, certificates []proof.Certificate) error {
 	number, hash, err := store.LastCertificate(ctx, tx)
 	if err != nil {
 		return err
 	}
 	chain := proof.Chain{Number: number, Hash: hash}
-	policyHash := r.policy().Hash()
-	certificates := make([]store.Certificate, len(orders))
-	for i, o := range orders {
-		certificates[i] = store.Certificate(chain.Seal(proof.Certificate{
-			OrderRef: o.Ref, ErasedAt: r.now, Clock: clock.Name, ERPImportedAt: o.ImportedAt, ERPOrderNumber: o.ERPNumber,
-			PolicyHash: policyHash, RowCounts: counts[o.Ref],
-			Verification: map[string]int64{proof.Left: 0, proof.Shared: shared[o.Ref]},
-		}))
+	sealed := make([]store.Certificate, len(certificates))
+	for i, c := range certificates {
+		c.ErasedAt = r.now
+		sealed[i] = store.Certificate(chain.Seal(c))
 	}
-	return store.AppendCertificates(ctx, tx, certificates)
+	return store.AppendCertificates(ctx, tx, sealed)
 }

@@ -21,7 +21,7 @@ const brakeFrom = 100
 func (r *eraseRun) brake(ctx context.Context) error {
 	braking, err := r.brakeOrders(ctx)
 	if err == nil && braking == nil {
-		braking, err = r.brakeCarts(ctx)
+		braking, err = r.brakeTables(ctx)
 	}
 	if err != nil || braking == nil {
 		return err

@@ -310,7 +310,7 @@ func TestRunMakesRoomForWhoWaits(t *testing.T) {
 	defer rollBack(context.WithoutCancel(t.Context()), r.lookout.tx)
 	done := make(chan error, 1)
 	go func() {
-		_, err := r.batch(t.Context(), store.Due{Now: r.now, Clock: s.Orders.AllClocks()[0], Limit: 8})
+		_, err := batch(t.Context(), r, dueOrders{r, s.Orders.AllClocks()[0]}, wanted[orderLot]{limit: 8})
 		done <- err
 	}()
 	waits := func(on string) func() bool {

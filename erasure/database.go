@@ -3,6 +3,8 @@ package erasure
 import (
 	"context"
 
+	"github.com/jackc/pgx/v5"
+
 	"kvit/erasure/policy"
 	"kvit/store"
 )
@@ -17,4 +19,13 @@ func ReadDatabase(ctx context.Context, db store.DB, tables []string) (database p
 	}
 	database.UniqueIndexes, err = store.UniqueIndexes(ctx, db, tables)
 	return database, err
+}
+
+// lockDatabase is ReadDatabase under a lock that keeps columns from being added until the transaction ends: what it
+// tells stays true.
+func lockDatabase(ctx context.Context, tx pgx.Tx, tables []string) (policy.Database, error) {
+	if err := store.LockTables(ctx, tx, tables); err != nil {
+		return policy.Database{}, err
+	}
+	return ReadDatabase(ctx, tx, tables)
 }

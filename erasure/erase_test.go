@@ -229,7 +229,7 @@ func TestErasesWhatIsDueAlone(t *testing.T) {
 			require.True(t, s.untouched(ref), ref)
 		}
 		require.Equal(t, Report{
-			Orders: 3, Events: 3, Held: 1, Problems: []OrderProblem{}, Blocked: []policy.Blocked{}, Carts: map[string]int{}, CartProblems: []CartProblem{},
+			Orders: 3, Events: 3, Held: 1, Problems: []OrderProblem{}, Blocked: []policy.Blocked{}, Tables: map[string]int{}, TableProblems: []TableProblem{},
 			Rows:    map[string]int64{"public.orders": 3, "public.order_lines": 6, "public.payments": 3, "public.customers": 0, "kvit.event": 3},
 			Samples: []string{"long-due", "hold-expired", "due"},
 			Holds: []store.HeldOrder{{

@@ -14,19 +14,19 @@ import (
 )
 
 var (
-	// ErrNotErased says that the run went through, but left orders or carts that cannot be erased as they are.
+	// ErrNotErased says that the run went through, but left orders or rows that cannot be erased as they are.
 	ErrNotErased = errors.New("could not be erased")
 	// ErrBraked says that more is due than the brake lets pass, and nothing was erased.
 	ErrBraked = errors.New("the brake stopped the erasure before the first row")
 )
 
-// Eraser erases personal data that is due: of orders, of carts, of events that no order takes along, and, long
-// after that, the events' rows themselves with their receipts.
+// Eraser erases personal data that is due: of orders, of rows that a rule names, of events that no order takes along, and,
+// long after that, the events' rows themselves with their receipts.
 type Eraser struct {
 	DB            store.DB
 	Orders        *store.Orders // nil: no shop is configured
 	Policy        policy.Policy // its Orders is filled in from the Orders above
-	Carts         []policy.Carts
+	Tables        []policy.TableRule
 	EventsAfter   time.Duration // since they were received
 	ReceiptsAfter time.Duration // since the event was received and the receipt written
 	BatchOrders   int           // orders a transaction, at most
@@ -58,7 +58,7 @@ type Report struct {
 	Samples  []string          `json:"samples"`  // references of the first orders erased
 	Held     int               `json:"held"`     // orders that would be due but for a hold
 	Holds    []store.HeldOrder `json:"holds"`    // of these, the first 1,000
-	Skipped  int               `json:"skipped"`  // due orders and carts that another transaction had locked
+	Skipped  int               `json:"skipped"`  // due orders and rows that another transaction had locked
 	Failed   int               `json:"failed"`   // due orders that the database refuses to erase
 	Problems []OrderProblem    `json:"problems"` // why, for the first 1,000 of them
 
@@ -70,8 +70,8 @@ type Report struct {
 	// Columns are the values overwritten that were not null, by table and column; of a dry run alone.
 	Columns map[string]map[string]int64 `json:"columns,omitempty"`
 
-	Carts        map[string]int `json:"carts"`         // deleted, by rule
-	CartProblems []CartProblem  `json:"cart_problems"` // why due carts were not
+	Tables        map[string]int `json:"tables"`         // rows erased, by rule, without those of its children
+	TableProblems []TableProblem `json:"table_problems"` // why due rows were not
 
 	Brake *Braking `json:"brake"` // nil: the brake lets the run pass
 
@@ -84,7 +84,7 @@ type Report struct {
 
 // Braking is why the brake stops a run.
 type Braking struct {
-	Due    int    `json:"due"` // orders, or carts of one rule
+	Due    int    `json:"due"` // orders, or rows of one rule
 	Reason string `json:"reason"`
 }
 
@@ -143,7 +143,7 @@ func (e *Eraser) policy() policy.Policy {
 		return e.Policy
 	}
 	return policy.Policy{
-		Tables: e.Policy.Tables, Elsewhere: e.cartTables(),
+		Tables: e.Policy.Tables, Elsewhere: e.ruledTables(),
 		Orders: policy.OrdersTable{
 			Name: o.Table, Ref: o.Ref, PlacedAt: o.PlacedAt,
 			ImportedAt: o.ImportedAt, ERPNumber: o.ERPNumber, ErasedAt: o.ErasedAt, Email: o.Email,
@@ -190,7 +190,7 @@ func (e *Eraser) newRun(stopAt time.Time) *eraseRun {
 		now: e.now().UTC().Truncate(time.Microsecond), // as Postgres keeps it, so that hashes stay true
 		report: Report{
 			Rows: map[string]int64{}, Samples: []string{}, Holds: []store.HeldOrder{}, Problems: []OrderProblem{}, Blocked: []policy.Blocked{},
-			Carts: map[string]int{}, CartProblems: []CartProblem{},
+			Tables: map[string]int{}, TableProblems: []TableProblem{},
 		},
 		size: newBatchSize(e.BatchOrders, e.BatchTime),
 	}

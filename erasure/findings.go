@@ -55,15 +55,15 @@ func (e *Eraser) OrderFindings(ctx context.Context, shop store.Orders) []Finding
 		e.replicaFindings(ctx), e.dueIndexFindings(ctx, shop), e.indexFindings(ctx), e.leakFindings(ctx))
 }
 
-// CartFindings is what `kvit check` has to say about the rules of carts.
-func (e *Eraser) CartFindings(ctx context.Context) []Finding {
-	found, err := e.CheckCarts(ctx)
+// TableFindings is what `kvit check` has to say about the rules for tables.
+func (e *Eraser) TableFindings(ctx context.Context) []Finding {
+	found, err := e.CheckTables(ctx)
 	if err != nil {
-		return []Finding{{Key: "retention.carts", Problem: store.Describe(err)}}
+		return []Finding{{Key: "retention.tables", Problem: store.Describe(err)}}
 	}
 	var findings []Finding
 	for _, f := range found {
-		at := Finding{Key: "retention.carts." + f.Rule}
+		at := Finding{Key: "retention.tables." + f.Rule}
 		for _, p := range f.Problems {
 			at.Problem = p.String()
 			findings = append(findings, at)
@@ -74,7 +74,7 @@ func (e *Eraser) CartFindings(ctx context.Context) []Finding {
 			findings = append(findings, at)
 		}
 		for _, statement := range f.Indexes {
-			at.Problem = "finding carts and their rows reads the whole table; this helps: " + statement
+			at.Problem = "finding what is due reads the whole table; this helps: " + statement
 			findings = append(findings, at)
 		}
 	}

@@ -78,5 +78,5 @@ func TestNothingToFind(t *testing.T) {
 	require.Contains(t, found[1].Problem, "finding due orders reads the whole table; this helps: create index concurrently")
 	s.exec(orderIndexes)
 	require.Empty(t, s.OrderFindings(t.Context(), *s.Orders))
-	require.Empty(t, s.CartFindings(t.Context()))
+	require.Empty(t, s.TableFindings(t.Context()))
 }

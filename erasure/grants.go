@@ -7,8 +7,8 @@ import (
 	"kvit/store"
 )
 
-// Grants lists what kvit's role needs on the shop's tables for the orders, the policy and the rules of carts, by table, the
-// orders table first. What conditions read of other tables is not in it.
+// Grants lists what kvit's role needs on the shop's tables for the orders, the policy and the rules for tables, by table,
+// the orders table first. What conditions read of other tables is not in it.
 func (e *Eraser) Grants(orders *store.Orders) []store.Grant {
 	g := grants{}
 	if orders != nil {
@@ -20,8 +20,12 @@ func (e *Eraser) Grants(orders *store.Orders) []store.Grant {
 	if len(g) > 0 && orders != nil && len(g[0].Update) == 0 {
 		g.need(orders.Table, false, orders.Ref) // rows are locked, which takes the right to write some column
 	}
-	for _, rule := range e.Carts {
-		g.need(rule.Table, true, rule.Since) // for the same reason
+	for _, rule := range e.Tables {
+		update := overwritten(rule.Columns)
+		if len(update) == 0 {
+			update = []string{rule.Since} // for the same reason
+		}
+		g.need(rule.Table, len(rule.Columns) == 0, update...)
 		for _, child := range rule.Children {
 			g.need(child.Table, true)
 		}
@@ -37,13 +41,17 @@ func (g *grants) policy(p policy.Policy, t policy.Table) {
 	if t.KeepRows && t.Match == nil && !isParent {
 		return
 	}
-	var columns []string
-	for _, c := range t.Columns {
+	g.need(t.Name, t.DeleteRows, overwritten(t.Columns)...)
+}
+
+func overwritten(columns []policy.Column) []string {
+	var names []string
+	for _, c := range columns {
 		if c.Strategy != policy.Keep {
-			columns = append(columns, c.Name)
+			names = append(names, c.Name)
 		}
 	}
-	g.need(t.Name, t.DeleteRows, columns...)
+	return names
 }
 
 func (g *grants) need(table string, remove bool, update ...string) {

@@ -11,7 +11,7 @@ import (
 // Leaks tells, table by table, what may keep copies of rows that are erased: it works all the same, but somebody has
 // to look. What is about no table comes last, without one.
 func (e *Eraser) Leaks(ctx context.Context) ([]policy.Problem, error) {
-	found, err := store.Leaks(ctx, e.DB, append(e.Policy.Erased(), e.cartTables()...))
+	found, err := store.Leaks(ctx, e.DB, append(e.Policy.Erased(), e.ruledTables()...))
 	if err != nil {
 		return nil, err
 	}

@@ -163,7 +163,7 @@ func TestBrokenLookoutIsNoOrdersFault(t *testing.T) {
 	err := r.alone(t.Context(), func() error {
 		_, err := r.lookout.tx.Exec(t.Context(), `select 1 / 0`)
 		require.Error(t, err)
-		return r.due(t.Context(), store.Due{Now: r.now, Clock: s.Orders.AllClocks()[0]})
+		return inBatches(t.Context(), r, dueOrders{r, s.Orders.AllClocks()[0]})
 	})
 	require.Error(t, err)
 	require.Zero(t, r.report.Failed)

@@ -85,8 +85,8 @@ func (r *eraseRun) replay(ctx context.Context, tx pgx.Tx, export Export) error {
 		if c.IsSupplement() {
 			return nil // its order has a certificate of its own
 		}
-		if isCarts(c) {
-			return nil // carts that came back go at the next run, by their own times
+		if isTable(c) {
+			return nil // rows of rules that came back go at the next run, by their own times
 		}
 		if chunk = append(chunk, c); len(chunk) < replayOrders {
 			return nil

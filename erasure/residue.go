@@ -182,12 +182,12 @@ type residueJudge struct {
 	shop     store.Orders
 	policy   policy.Policy
 	erasures []store.TableErasure
-	carts    []string
+	ruled    []string // tables that rules erase
 	refs     []string
 }
 
 func (e *Eraser) judgeOf(shop store.Orders, l look) residueJudge {
-	return residueJudge{shop: shop, policy: e.policy(), erasures: l.erasures, carts: e.cartTables(), refs: append([]string{}, l.refs...)}
+	return residueJudge{shop: shop, policy: e.policy(), erasures: l.erasures, ruled: e.ruledTables(), refs: append([]string{}, l.refs...)}
 }
 
 // scope tells rows that belong to other orders.
@@ -210,7 +210,7 @@ const (
 	keptRows       = "rows: keep"
 	keptColumn     = "the column is kept"
 	keptByOrder    = "belongs to an order that is not erased, or goes by a time of its own"
-	keptByCarts    = "goes by retention.carts"
+	keptByRule     = "goes by retention.tables"
 	keptForProblem = "the policy does not fit the table: it is not erased for now"
 )
 
@@ -221,8 +221,8 @@ func (j residueJudge) verdict(place store.SearchPlace, hit store.SearchHit) (rea
 	switch {
 	case hit.Held:
 		return keptByOrder, true
-	case slices.Contains(j.carts, place.Table):
-		return keptByCarts, true
+	case i < 0 && slices.Contains(j.ruled, place.Table): // a rule for a table of the policy takes some of its rows alone
+		return keptByRule, true
 	case place.View:
 		return copyInView, false
 	case strings.HasPrefix(place.Table, "kvit."):

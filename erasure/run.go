@@ -27,7 +27,7 @@ type eraseRun struct {
 	misfit    []policy.Problem // that the last batch found
 	shop      store.Orders     // Eraser.Orders as the last batch found the table
 
-	cartMisfit []policy.Problem // that stop rules of carts
+	tableMisfit []policy.Problem // that stop rules
 }
 
 // do is a whole run: the only one of all processes while it lasts, and noted in kvit.erasure_run.
@@ -146,8 +146,8 @@ func (r *eraseRun) everything(ctx context.Context) error {
 	if err := r.sweep(ctx); err != nil && !IsMisfit(err) {
 		return failure("erase rows that were left", err)
 	}
-	if err := r.carts(ctx); err != nil {
-		return failure("erase carts", err)
+	if err := r.tables(ctx); err != nil {
+		return failure("erase rows of tables", err)
 	}
 	if err := r.looseEvents(ctx); err != nil {
 		return failure("erase events without an order", err)
@@ -160,11 +160,11 @@ func (r *eraseRun) everything(ctx context.Context) error {
 
 // outcome is the error of a run that went through, if it left something.
 func (r *eraseRun) outcome() error {
-	if problems := slices.Concat(r.misfit, r.cartMisfit); len(problems) > 0 {
+	if problems := slices.Concat(r.misfit, r.tableMisfit); len(problems) > 0 {
 		return &policy.PolicyError{Problems: problems}
 	}
-	_, carts := r.report.cartsErased()
-	return notErased(r.report.Failed, carts)
+	_, rows := r.report.rowsErased()
+	return notErased(r.report.Failed, rows)
 }
 
 // orders erases by one clock after the other.
@@ -173,7 +173,7 @@ func (r *eraseRun) orders(ctx context.Context) error {
 		return nil
 	}
 	for _, clock := range r.Orders.AllClocks() {
-		if err := r.due(ctx, store.Due{Now: r.now, Clock: clock}); err != nil {
+		if err := inBatches(ctx, r, dueOrders{r, clock}); err != nil {
 			return err
 		}
 	}
@@ -183,23 +183,6 @@ func (r *eraseRun) orders(ctx context.Context) error {
 	return r.count(ctx)
 }
 
-// due erases what is due in batches.
-func (r *eraseRun) due(ctx context.Context, due store.Due) error {
-	for !r.late() {
-		if err := r.calm(ctx); err != nil || r.late() {
-			return err
-		}
-		due.Limit = r.size.orders
-		orders, err := r.asFarAsItGoes(ctx, due)
-		if err != nil || len(orders) == 0 {
-			return err
-		}
-		// Orders that cannot be erased stay behind; the run goes on after them.
-		due.After = orders[len(orders)-1]
-	}
-	return nil
-}
-
 // named erases those of the named orders that the clock lets go.
 func (r *eraseRun) named(ctx context.Context, clock store.Clock, refs []string) error {
 	for len(refs) > 0 {
@@ -207,44 +190,14 @@ func (r *eraseRun) named(ctx context.Context, clock store.Clock, refs []string) 
 			return err
 		}
 		n := min(r.size.orders, len(refs))
-		if _, err := r.asFarAsItGoes(ctx, store.Due{Now: r.now, Clock: clock, Refs: refs[:n], Limit: n}); err != nil {
+		only := make(orderLot, n)
+		for i, ref := range refs[:n] {
+			only[i].Ref = ref
+		}
+		if _, err := asFarAsItGoes(ctx, r, dueOrders{r, clock}, wanted[orderLot]{only: only, limit: n}); err != nil {
 			return err
 		}
 		refs = refs[n:]
-	}
-	return nil
-}
-
-// asFarAsItGoes erases a batch, or of one that is refused what it can, and returns all of its orders.
-func (r *eraseRun) asFarAsItGoes(ctx context.Context, due store.Due) ([]store.DueOrder, error) {
-	started := time.Now()
-	orders, err := r.batch(ctx, due)
-	if err != nil && len(orders) > 0 && isRefusal(ctx, err) {
-		return orders, r.oneByOne(ctx, orders, due)
-	}
-	r.size.took(len(orders), time.Since(started))
-	return orders, err
-}
-
-// oneByOne erases what it can of a batch that failed as a whole.
-func (r *eraseRun) oneByOne(ctx context.Context, orders []store.DueOrder, due store.Due) error {
-	due.Limit = 1
-	for _, o := range orders {
-		due.Refs = []string{o.Ref}
-		found, err := r.batch(ctx, due)
-		if err == nil {
-			continue
-		}
-		if len(found) == 0 || !isRefusal(ctx, err) {
-			return err
-		}
-		if isLocked(err) {
-			continue // count finds it
-		}
-		r.report.Failed++
-		if len(r.report.Problems) < maxProblems {
-			r.report.Problems = append(r.report.Problems, OrderProblem{OrderRef: o.Ref, Problem: describe(err)})
-		}
 	}
 	return nil
 }
@@ -276,10 +229,7 @@ func (r *eraseRun) looseEvents(ctx context.Context) error {
 	next := &store.LooseEvents{Now: r.now, Before: r.now.Add(-r.EventsAfter), Limit: batchEvents}
 	for next != nil && !r.late() {
 		var erased int
-		err := pgx.BeginFunc(ctx, r.db, func(tx pgx.Tx) (err error) {
-			if err := store.LockErasure(ctx, tx); err != nil {
-				return err
-			}
+		err := r.locked(ctx, func(tx pgx.Tx) (err error) {
 			erased, next, err = store.EraseLooseEvents(ctx, tx, r.Orders, *next)
 			return err
 		})
@@ -367,12 +317,12 @@ func (r *eraseRun) log(problem error) {
 	for _, p := range r.report.Problems {
 		r.Logger.Warn("order could not be erased", "order_ref", p.OrderRef, "problem", p.Problem)
 	}
-	for _, p := range r.report.CartProblems {
-		r.Logger.Warn("carts could not be erased", "rule", p.Rule, "carts", p.Carts, "problem", p.Problem)
+	for _, p := range r.report.TableProblems {
+		r.Logger.Warn("rows could not be erased", "rule", p.Rule, "rows", p.Rows, "problem", p.Problem)
 	}
-	carts, _ := r.report.cartsErased()
+	rows, _ := r.report.rowsErased()
 	attrs := []any{
-		"orders", r.report.Orders, "carts", carts, "events", r.report.Events, "purged", r.report.Purged,
+		"orders", r.report.Orders, "rows", rows, "events", r.report.Events, "purged", r.report.Purged,
 		"held", r.report.Held, "waiting", r.report.Waiting, "skipped", r.report.Skipped, "failed", r.report.Failed, "more", r.report.More,
 	}
 	if problem != nil {

@@ -59,8 +59,8 @@ func (e *Eraser) ExportSubject(ctx context.Context, subject store.Subject, shop 
 	for _, p := range problems {
 		export.notes = append(export.notes, "retention.policy: "+p.String())
 	}
-	for _, c := range e.Carts {
-		export.notes = append(export.notes, "retention.carts: nothing ties table "+c.Table+" to a person, so that it was not searched")
+	for _, c := range e.Tables {
+		export.notes = append(export.notes, "retention.tables: nothing ties table "+c.Table+" to a person, so that it was not searched")
 	}
 	return export, nil
 }

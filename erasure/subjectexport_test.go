@@ -19,7 +19,7 @@ func TestExportSubject(t *testing.T) {
 	s.order("E3", day)
 	s.reads(jane)
 	s.visits("page_viewed:1", nil)
-	s.Carts = []policy.Carts{{Name: "abandoned", Table: "public.carts"}}
+	s.Tables = []policy.TableRule{{Name: "abandoned", Table: "public.carts"}}
 	s.exec(`alter table public.payments add column iban text`)
 
 	export, err := s.ExportSubject(t.Context(), store.Subject{Email: jane}, s.Orders)
@@ -47,7 +47,7 @@ func TestExportSubject(t *testing.T) {
 		rows += len(table)
 	}
 	require.Equal(t, SubjectSummary{orders: 2, rows: rows, events: 3}, found)
-	require.Contains(t, got.Notes, "retention.carts: nothing ties table public.carts to a person, so that it was not searched")
+	require.Contains(t, got.Notes, "retention.tables: nothing ties table public.carts to a person, so that it was not searched")
 	require.Contains(t, text.String(), "retention.policy: ", "iban is in no policy")
 }
 

@@ -41,10 +41,7 @@ func (r *eraseRun) sweep(ctx context.Context) error {
 func (r *eraseRun) sweepBatch(ctx context.Context, place int, l store.LeftRows) (next *store.LeftRows, more bool, err error) {
 	var table string
 	var counts map[string]int64
-	err = pgx.BeginFunc(ctx, r.db, func(tx pgx.Tx) error {
-		if err := store.LockErasure(ctx, tx); err != nil {
-			return err
-		}
+	err = r.locked(ctx, func(tx pgx.Tx) error {
 		plan, err := r.fit(ctx, tx)
 		if err != nil {
 			return err

@@ -117,36 +117,37 @@ func CountValues(ctx context.Context, tx pgx.Tx, o Orders, e TableErasure, refs 
 	if err != nil {
 		return nil, err
 	}
-	statement := eraseStatement{orders: o, erasure: e, refType: refType, args: arguments{refs}}
-	counts := make([]int64, len(e.Writes))
-	into := make([]any, len(e.Writes))
-	for i := range counts {
-		into[i] = &counts[i]
-	}
-	if err := tx.QueryRow(ctx, statement.values(), statement.args...).Scan(into...); err != nil {
-		return nil, fmt.Errorf("count values of %s: %w", e.Table, err)
-	}
-	byColumn := map[string]int64{}
-	for i, w := range e.Writes {
-		byColumn[w.Column] = counts[i]
-	}
-	return byColumn, nil
+	s := eraseStatement{orders: o, erasure: e, refType: refType, args: arguments{refs}}
+	return s.countValues(ctx, tx, s.values())
 }
 
-// values counts a row once, however many orders it has.
+// values are the rows that are going to be overwritten, each once, however many orders it has.
 func (s *eraseStatement) values() string {
-	counts := make([]string, len(s.erasure.Writes))
-	for i, w := range s.erasure.Writes {
-		counts[i] = "count(t." + QuoteColumn(w.Column) + ")"
-	}
-	list := strings.Join(counts, ", ")
 	if len(s.erasure.Path) == 0 {
-		return s.orders.sql(`select ` + list + ` from {orders} t where t.` + s.refs())
+		return s.orders.sql(`from {orders} t where t.` + s.refs())
 	}
 	from, where := s.chosen()
 	where += s.unlessDone()
-	return s.orders.sql(`select ` + list + ` from ` + QuoteTable(s.erasure.Table) + ` t
+	return s.orders.sql(`from ` + QuoteTable(s.erasure.Table) + ` t
 		where exists (select from ` + from + ` where ` + where + `)`)
+}
+
+// countValues counts those that are not null among rows, by column; the table is "t".
+func (s *eraseStatement) countValues(ctx context.Context, tx pgx.Tx, from string) (map[string]int64, error) {
+	list := make([]string, len(s.erasure.Writes))
+	counts := make([]int64, len(list))
+	into := make([]any, len(list))
+	for i, w := range s.erasure.Writes {
+		list[i], into[i] = "count(t."+QuoteColumn(w.Column)+")", &counts[i]
+	}
+	if err := tx.QueryRow(ctx, `select `+strings.Join(list, ", ")+` `+from, s.args...).Scan(into...); err != nil {
+		return nil, fmt.Errorf("count values of %s: %w", s.erasure.Table, err)
+	}
+	byColumn := map[string]int64{}
+	for i, w := range s.erasure.Writes {
+		byColumn[w.Column] = counts[i]
+	}
+	return byColumn, nil
 }
 
 // EventsLeft counts events of orders that still hold what should be gone, by order reference.

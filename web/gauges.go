@@ -36,7 +36,7 @@ var (
 	awaitingImport = describe("kvit_orders_awaiting_import", "Orders that the ERP does not have yet.")
 	oldestAwaiting = describe("kvit_oldest_unimported_order_seconds", "Age of the oldest order that the ERP does not have yet.")
 	importsLate    = describe("kvit_orders_import_late", "Orders that the ERP should have had by now (retention.alarm_unimported_after).")
-	braked         = describe("kvit_erasure_braked", "Orders, or carts of one rule, that were due when the brake stopped the last erasure; 0 if it did not.")
+	braked         = describe("kvit_erasure_braked", "Orders, or rows of one rule, that were due when the brake stopped the last erasure; 0 if it did not.")
 	residue        = describe("kvit_erasure_residue", "Columns in which a search has found values of erased orders, and that are not known to be clean.")
 	overdue        = describe("kvit_erasures_overdue", "Orders whose erasure is overdue.")
 	due            = describe("kvit_erasures_due", "Orders that the next erasure will take.")

@@ -195,7 +195,7 @@ func checkErasure(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) []
 	if err != nil {
 		return []finding{{Key: "retention.schedule", Problem: err.Error()}}
 	}
-	found := slices.Concat(anchorOf(cfg).Findings(ctx, pool), eraser.CartFindings(ctx))
+	found := slices.Concat(anchorOf(cfg).Findings(ctx, pool), eraser.TableFindings(ctx))
 	if shop := shopOrders(cfg); shop != nil {
 		found = append(found, eraser.OrderFindings(ctx, *shop)...)
 	}
@@ -213,8 +213,8 @@ func lineOf(r config.Retention, f erasure.Finding) int {
 			return clock.Line
 		}
 	}
-	for _, rule := range r.Carts {
-		if f.Key == "retention.carts."+rule.Name {
+	for _, rule := range r.Tables {
+		if f.Key == "retention.tables."+rule.Name {
 			return rule.Line
 		}
 	}

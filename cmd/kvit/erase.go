@@ -108,7 +108,7 @@ func printReport(w io.Writer, r erasure.Report) {
 	fmt.Fprintf(w, "waiting           %d\n", r.Waiting)
 	fmt.Fprintf(w, "locked, skipped   %d\n", r.Skipped)
 	fmt.Fprintf(w, "failed            %d\n", r.Failed)
-	printCarts(w, r)
+	printTables(w, r)
 	if r.Residue != nil {
 		printResidue(w, *r.Residue)
 	}
@@ -180,7 +180,7 @@ func newEraser(cfg config.Config, pool *pgxpool.Pool, metrics *erasure.Metrics, 
 		return nil, fmt.Errorf("read retention.schedule: %w", err)
 	}
 	eraser := &erasure.Eraser{
-		DB: pool, Policy: policyOf(cfg.Retention.Policy), Carts: cartsOf(cfg.Retention.Carts),
+		DB: pool, Policy: policyOf(cfg.Retention.Policy), Tables: rulesOf(cfg.Retention.Tables),
 		EventsAfter: cfg.Retention.EventsAfter, ReceiptsAfter: cfg.Retention.ReceiptsAfter,
 		BatchOrders: cfg.Retention.BatchOrders, BatchTime: cfg.Retention.BatchTime, MaxReplicaLag: cfg.Retention.MaxReplicaLag,
 		Brake:    erasure.Brake{MaxOrders: cfg.Retention.Brake.MaxOrders, MaxShare: cfg.Retention.Brake.MaxShare},

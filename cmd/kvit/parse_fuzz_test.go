@@ -28,7 +28,7 @@ func FuzzParse(f *testing.F) {
 		"log:\n  \"\\0\": 1\n", "destinations: {a: {kind: webhook, url: ':', secret: '${HOOK}'}}",
 		"retention: {schedule: 'TZ=0'}", "retention: {events_after: 99999999999999999999d}",
 		clock + "    cart: {when: \"status = 'cart'\", since: seen, erase_after: 7d}\n  brake: {max_share: 1e-9}\n",
-		"retention: {carts: {old: {table: carts, since: seen, erase_after: 1d, children: {items: {cart: id}, 'a.b.c': {}}}}}\n",
+		"retention: {tables: {old: {table: carts, since: seen, time_zone: UTC, erase_after: 1d, columns: {a: null}, children: {items: {cart: id}, 'a.b.c': {}}}}}\n",
 		"%YAML 1.2\n---\nlog: {}\n", "database: {url: \"a='\\\\\"}", "log:\r\n  level: info\r\n",
 	} {
 		f.Add([]byte(seed))

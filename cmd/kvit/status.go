@@ -25,8 +25,8 @@ type status struct {
 	Orders       *store.OrdersStatus       `json:"orders"`       // null: shop.orders is not configured, or does not fit
 	ShopMisfits  []string                  `json:"shop_misfits"` // where the orders table does not fit; no order is marked or erased
 	LastErasure  *time.Time                `json:"last_erasure"`
-	Braked       int                       `json:"braked"` // orders, or carts of one rule, that were due when the brake stopped the last run; 0: it did not
-	Carts        []erasure.CartsStatus     `json:"carts"`
+	Braked       int                       `json:"braked"` // orders, or rows of one rule, that were due when the brake stopped the last run; 0: it did not
+	Tables       []erasure.TableStatus     `json:"tables"`
 
 	Residue []store.ResidueStatus `json:"residue"` // columns that hold values of erased orders
 
@@ -113,7 +113,7 @@ func (s *status) readErasure(ctx context.Context, cfg config.Config, pool *pgxpo
 	if err != nil {
 		return err
 	}
-	if s.Carts, err = eraser.CartsStatus(ctx, overdueGrace); err != nil {
+	if s.Tables, err = eraser.TablesStatus(ctx, overdueGrace); err != nil {
 		return err
 	}
 	problems, err := eraser.Problems(ctx)
@@ -149,8 +149,8 @@ func (s status) print(w io.Writer, now time.Time) error {
 	for _, m := range s.ShopMisfits {
 		fmt.Fprintf(t, "SHOP DOES NOT FIT\t%s\n", m)
 	}
-	for _, c := range s.Carts {
-		fmt.Fprintf(t, "carts of %s\t%d due\t%d overdue\n", c.Rule, c.Due, c.Overdue)
+	for _, c := range s.Tables {
+		fmt.Fprintf(t, "rows by retention.tables.%s\t%d due\t%d overdue\n", c.Rule, c.Due, c.Overdue)
 	}
 	fmt.Fprintf(t, "policy problems\t%d\n", len(s.PolicyProblems))
 	for _, p := range s.PolicyProblems {
@@ -164,7 +164,7 @@ func (s status) print(w io.Writer, now time.Time) error {
 		fmt.Fprintf(t, "COPIES LEFT\t%s.%s holds values of erased orders, seen %s: kvit policy scan\n", r.Table, r.Column, ago(&r.LastSeenAt, now))
 	}
 	if s.Braked > 0 {
-		fmt.Fprintf(t, "BRAKED\t%d orders or carts were due: kvit erase --dry-run, then kvit erase --confirm\n", s.Braked)
+		fmt.Fprintf(t, "BRAKED\t%d orders or rows were due: kvit erase --dry-run, then kvit erase --confirm\n", s.Braked)
 	}
 	return t.Flush()
 }

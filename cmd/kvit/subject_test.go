@@ -39,7 +39,7 @@ shop:
   orders: {table: orders, ref: number, placed_at: created_at, imported_at: imported_at, erp_number: erp_number, erased_at: erased_at, email: email, customer_id: customer}
 %DESTINATIONS%
 retention:
-  carts:
+  tables:
     abandoned: {table: carts, since: updated_at, erase_after: 7d}
   policy:
     - table: orders
@@ -138,7 +138,7 @@ func TestSubjectExport(t *testing.T) {
 	require.Equal(t, "page_viewed:1", e.Events[3].EventKey)
 	require.Equal(t, "crm", e.Events[3].Deliveries[0]["destination"])
 	require.Contains(t, strings.Join(e.Notes, "\n"), "3 of the orders have a customer id")
-	require.Contains(t, e.Notes, "retention.carts: nothing ties table public.carts to a person, so that it was not searched")
+	require.Contains(t, e.Notes, "retention.tables: nothing ties table public.carts to a person, so that it was not searched")
 	require.NotContains(t, stdout, "other@example.com")
 	require.NotContains(t, stdout, "Somebody")
 

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"kvit/erasure/policy"
+	"kvit/erasure/proof"
 	"kvit/store"
 )
 
@@ -31,9 +32,9 @@ func newCarts(t testing.TB) *shop {
 	t.Helper()
 	s := newShop(t)
 	s.exec(cartSchema)
-	s.Carts = []policy.Carts{{
+	s.Tables = []policy.TableRule{{
 		Name: "abandoned", Table: "public.carts", When: "ordered_at is null", Since: "updated_at", EraseAfter: 14 * day,
-		Children: []policy.CartChild{{Table: "public.cart_items", Column: "cart_id", CartColumn: "id"}},
+		Children: []policy.TableChild{{Table: "public.cart_items", Column: "cart_id", ParentColumn: "id"}},
 	}}
 	return s
 }
@@ -81,7 +82,7 @@ func TestAbandonedCartsGo(t *testing.T) {
 	report := s.run()
 
 	require.Equal(t, map[int]int{6: 2, 7: 2, 8: 2}, s.carts())
-	require.Equal(t, map[string]int{"abandoned": 5}, report.Carts)
+	require.Equal(t, map[string]int{"abandoned": 5}, report.Tables)
 	require.Equal(t, []int64{5, 10}, []int64{report.Rows["public.carts"], report.Rows["public.cart_items"]})
 	require.Equal(t, 1, report.Orders)
 	require.Zero(t, report.Skipped)
@@ -98,14 +99,14 @@ func TestAbandonedCartsGo(t *testing.T) {
 	rows, err := s.db.Query(t.Context(), `
 		select clock, policy_hash, (row_counts ->> 'public.carts')::int, (row_counts ->> 'public.cart_items')::int,
 		       (verification ->> 'left')::int, erp_imported_at
-		from kvit.erasure_certificate where order_ref = 'cart:abandoned' order by number`)
+		from kvit.erasure_certificate where order_ref = 'table:abandoned' order by number`)
 	require.NoError(t, err)
 	proofs, err := pgx.CollectRows(rows, pgx.RowToStructByPos[proof])
 	require.NoError(t, err)
-	hash := s.Carts[0].Hash()
+	hash := s.Tables[0].Hash()
 	require.Equal(t, []proof{{"abandoned", hash, 3, 6, new(0), nil}, {"abandoned", hash, 2, 4, new(0), nil}}, proofs, "one a batch")
 
-	require.Equal(t, map[string]int{"abandoned": 0}, s.run().Carts)
+	require.Equal(t, map[string]int{"abandoned": 0}, s.run().Tables)
 	s.requireChain(3)
 }
 
@@ -113,11 +114,11 @@ func TestCartsWithoutOrders(t *testing.T) {
 	t.Parallel()
 	s := newCarts(t)
 	s.Orders, s.Policy = nil, policy.Policy{}
-	s.Carts = append(s.Carts, policy.Carts{Name: "ordered", Table: "public.carts", Since: "ordered_at", EraseAfter: day, Children: s.Carts[0].Children})
+	s.Tables = append(s.Tables, policy.TableRule{Name: "ordered", Table: "public.carts", Since: "ordered_at", EraseAfter: day, Children: s.Tables[0].Children})
 	s.cart(1, 15*day)
 	s.cart(2, 15*day)
 	s.exec(`update public.carts set ordered_at = now() - interval '2 days' where id = 2`)
-	require.Equal(t, map[string]int{"abandoned": 1, "ordered": 1}, s.run().Carts)
+	require.Equal(t, map[string]int{"abandoned": 1, "ordered": 1}, s.run().Tables)
 	require.Empty(t, s.carts())
 	s.requireChain(2)
 }
@@ -145,7 +146,7 @@ func TestCartsInUseAreSkipped(t *testing.T) {
 	require.NoError(t, tx.Commit(t.Context()))
 
 	report := s.run()
-	require.Equal(t, 3, report.Carts["abandoned"])
+	require.Equal(t, 3, report.Tables["abandoned"])
 	require.Equal(t, int64(7), report.Rows["public.cart_items"], "with the item that was added meanwhile")
 	require.Empty(t, s.carts())
 	require.Zero(t, report.Skipped)
@@ -162,7 +163,7 @@ func TestCartsThatLiveAgainStay(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 1, s.run().Skipped)
 	require.NoError(t, tx.Commit(t.Context()))
-	require.Zero(t, s.run().Carts["abandoned"])
+	require.Zero(t, s.run().Tables["abandoned"])
 	require.Equal(t, map[int]int{1: 2}, s.carts())
 }
 
@@ -202,17 +203,17 @@ func TestCartsThatTheDatabaseRefusesStay(t *testing.T) {
 			report, err := s.Run(t.Context())
 			for _, err := range []error{dryErr, err} {
 				require.ErrorIs(t, err, ErrNotErased)
-				require.EqualError(t, err, "2 carts could not be erased")
+				require.EqualError(t, err, "2 rows could not be erased")
 			}
 			require.Equal(t, map[int]int{2: 2, 4: 2}, s.carts())
-			require.Equal(t, []CartProblem{{Rule: "abandoned", Carts: 2, Problem: c.problem}}, report.CartProblems)
-			require.Equal(t, 5, report.Carts["abandoned"])
+			require.Equal(t, []TableProblem{{Rule: "abandoned", Rows: 2, Problem: c.problem}}, report.TableProblems)
+			require.Equal(t, 5, report.Tables["abandoned"])
 			require.Equal(t, int64(10), report.Rows["public.cart_items"])
 			require.Zero(t, report.Skipped)
 			dry.DryRun, dry.Columns = false, nil
 			require.Equal(t, report, dry)
 			require.Equal(t, int64(5), value[int64](s, `select sum((row_counts ->> 'public.carts')::int) from kvit.erasure_certificate`))
-			require.Equal(t, "2 carts could not be erased", value[string](s, `select problem from kvit.erasure_run`))
+			require.Equal(t, "2 rows could not be erased", value[string](s, `select problem from kvit.erasure_run`))
 		})
 	}
 }
@@ -225,11 +226,11 @@ func TestBrakeStopsCarts(t *testing.T) {
 	for id := 1; id <= 3; id++ {
 		s.cart(id, 15*day)
 	}
-	const reason = "3 carts are due by retention.carts.abandoned, more than retention.brake.max_orders (2)"
+	const reason = "3 rows are due by retention.tables.abandoned, more than retention.brake.max_orders (2)"
 	dry, err := s.DryRun(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, &Braking{Due: 3, Reason: reason}, dry.Brake)
-	require.Equal(t, 3, dry.Carts["abandoned"])
+	require.Equal(t, 3, dry.Tables["abandoned"])
 
 	_, err = s.Run(t.Context())
 	require.ErrorIs(t, err, ErrBraked)
@@ -242,10 +243,10 @@ func TestBrakeStopsCarts(t *testing.T) {
 
 	report, err := s.RunConfirmed(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, []int{3, 1}, []int{report.Carts["abandoned"], report.Orders})
+	require.Equal(t, []int{3, 1}, []int{report.Tables["abandoned"], report.Orders})
 	s.cart(4, 15*day)
 	s.cart(5, 15*day)
-	require.Equal(t, 2, s.run().Carts["abandoned"])
+	require.Equal(t, 2, s.run().Tables["abandoned"])
 }
 
 // A rule that does not fit erases nothing, and everything else goes on.
@@ -253,7 +254,7 @@ func TestCartsWhoseRuleDoesNotFit(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		sql     string
-		rule    func(*policy.Carts)
+		rule    func(*policy.TableRule)
 		problem string
 	}{
 		"Cascade": {
@@ -261,9 +262,9 @@ func TestCartsWhoseRuleDoesNotFit(t *testing.T) {
 			"table public.carts loses its rows, and with them go rows of public.wishes, unseen (wishes_cart_id_fkey is ON DELETE CASCADE)",
 		},
 		"NoTable":   {`drop table public.cart_items, public.carts`, nil, "table public.carts does not exist, or is no table"},
-		"Predicate": {"", func(r *policy.Carts) { r.When = "orderd_at is null" }, "retention.carts.abandoned says, are when and since right? database error 42703"},
+		"Predicate": {"", func(r *policy.TableRule) { r.When = "orderd_at is null" }, "retention.tables.abandoned says, are when and since right? database error 42703"},
 		"FailsOnARow": {
-			"", func(r *policy.Carts) { r.When = "1 / (id - id) = 1" }, "retention.carts.abandoned says, are when and since right? database error 22012",
+			"", func(r *policy.TableRule) { r.When = "1 / (id - id) = 1" }, "retention.tables.abandoned says, are when and since right? database error 22012",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -274,12 +275,12 @@ func TestCartsWhoseRuleDoesNotFit(t *testing.T) {
 			s.event("search:1", nil)
 			s.exec(`update kvit.event set received_at = now() - interval '31 days' where order_ref is null`)
 			s.cart(1, 15*day)
-			broken := s.Carts[0]
-			s.Carts = append(s.Carts, policy.Carts{Name: "other", Table: "public.old_carts", Since: "seen", EraseAfter: day})
+			broken := s.Tables[0]
+			s.Tables = append(s.Tables, policy.TableRule{Name: "other", Table: "public.old_carts", Since: "seen", EraseAfter: day})
 			s.exec(`create table public.old_carts (id int primary key, seen timestamptz); insert into public.old_carts values (1, now() - interval '2 days')`)
 			if c.rule != nil {
 				c.rule(&broken)
-				s.Carts[0] = broken
+				s.Tables[0] = broken
 			}
 			if c.sql != "" {
 				s.exec(c.sql)
@@ -296,13 +297,13 @@ func TestCartsWhoseRuleDoesNotFit(t *testing.T) {
 				report, err := run()
 				require.True(t, IsMisfit(err), "%v", err)
 				require.ErrorContains(t, err, c.problem)
-				require.Equal(t, map[string]int{"abandoned": 0, "other": 1}, report.Carts)
+				require.Equal(t, map[string]int{"abandoned": 0, "other": 1}, report.Tables)
 				require.Equal(t, []int{1, 2}, []int{report.Orders, report.Events})
 			}
 			require.True(t, s.erased("E1"))
-			status, err := s.CartsStatus(t.Context(), 0)
+			status, err := s.TablesStatus(t.Context(), 0)
 			require.NoError(t, err)
-			require.Equal(t, CartsStatus{Rule: "other"}, status[len(status)-1])
+			require.Equal(t, TableStatus{Rule: "other"}, status[len(status)-1])
 		})
 	}
 }
@@ -390,7 +391,7 @@ func TestCheckCarts(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, problems, "the policy knows the tables of carts, though they refer to orders")
 
-	found, err := s.CheckCarts(t.Context())
+	found, err := s.CheckTables(t.Context())
 	require.NoError(t, err)
 	require.Len(t, found, 1)
 	require.Equal(t, "abandoned", found[0].Rule)
@@ -401,14 +402,14 @@ func TestCheckCarts(t *testing.T) {
 	}
 	require.Equal(t, []string{
 		"table public.carts loses its rows, and public.carts.merged_into no longer refers to them (by carts_merged_into_fkey)",
-		"table public.carts refers to public.orders, and the policy does not erase it: see to it that a rule takes the carts of orders, too, once they are due",
+		"table public.carts refers to public.orders, and the policy does not erase it: see to it that a rule takes the rows of orders, too, once they are due",
 	}, advice)
 	require.Equal(t, []string{
 		`create index concurrently on "public"."carts" ("updated_at")`, `create index concurrently on "public"."cart_items" ("cart_id")`,
 	}, found[0].Indexes)
 
-	s.Carts = append(s.Carts, policy.Carts{Name: "all", Table: "public.carts", Since: "updated_at", EraseAfter: 900 * day, Children: s.Carts[0].Children})
-	found, err = s.CheckCarts(t.Context())
+	s.Tables = append(s.Tables, policy.TableRule{Name: "all", Table: "public.carts", Since: "updated_at", EraseAfter: 900 * day, Children: s.Tables[0].Children})
+	found, err = s.CheckTables(t.Context())
 	require.NoError(t, err)
 	require.Len(t, found[0].Advice, 1, "one of the rules takes all")
 }
@@ -419,24 +420,164 @@ func TestCartsStatus(t *testing.T) {
 	s.cart(1, 15*day)
 	s.cart(2, 17*day)
 	s.cart(3, 13*day)
-	status, err := s.CartsStatus(t.Context(), 26*time.Hour)
+	status, err := s.TablesStatus(t.Context(), 26*time.Hour)
 	require.NoError(t, err)
-	require.Equal(t, []CartsStatus{{Rule: "abandoned", Due: 2, Overdue: 1}}, status)
+	require.Equal(t, []TableStatus{{Rule: "abandoned", Due: 2, Overdue: 1}}, status)
 }
 
-// An order may be called like a certificate of carts: that it is alive after a restore says nothing.
-func TestReplayLeavesCartsToTheNextRun(t *testing.T) {
+// An order may be called like a certificate of a rule's rows: that it is alive after a restore says nothing.
+func TestReplayLeavesRulesToTheNextRun(t *testing.T) {
 	t.Parallel()
-	s := newCarts(t)
-	s.cart(1, 15*day)
-	s.order("E1", 31*day)
-	s.run()
-	export := exportOf(s.exported())
-	s.cart(1, 15*day) // as from a backup
-	s.order("cart:abandoned", day)
-	report, err := s.Replay(t.Context(), export)
+	for _, prefix := range []string{"table:", "cart:"} { // the second one is what the oldest are called
+		t.Run(prefix, func(t *testing.T) {
+			t.Parallel()
+			s := newCarts(t)
+			s.cart(1, 15*day)
+			s.order("E1", 31*day)
+			s.run()
+			var chain proof.Chain
+			var list []proof.Certificate
+			for _, c := range s.exported() {
+				c.OrderRef = strings.Replace(c.OrderRef, "table:", prefix, 1)
+				list = append(list, chain.Seal(c))
+			}
+			require.Equal(t, prefix+"abandoned", list[1].OrderRef)
+			s.cart(1, 15*day) // as from a backup
+			s.order(prefix+"abandoned", day)
+			report, err := s.Replay(t.Context(), exportOf(list))
+			require.NoError(t, err)
+			require.Zero(t, report.Orders)
+			require.True(t, s.untouched(prefix+"abandoned"))
+			require.Equal(t, 1, s.run().Tables["abandoned"])
+		})
+	}
+}
+
+// newAccounts is a shop with accounts that lose who they are once nobody has used them for two years.
+func newAccounts(t testing.TB) *shop {
+	t.Helper()
+	s := newShop(t)
+	s.exec(`
+		create table public.accounts (
+		    id      bigint primary key,
+		    email   text unique,
+		    name    text not null,
+		    born    date,
+		    seen_at timestamp without time zone
+		);
+		create table public.account_addresses (account_id bigint not null references public.accounts (id), street text)`)
+	s.HashKey = store.NewHashKey("a key of 32 characters, for tests")
+	s.Tables = []policy.TableRule{{
+		Name: "unused", Table: "public.accounts", Since: "seen_at", TimeZone: "Europe/Copenhagen", EraseAfter: 730 * day,
+		Columns: []policy.Column{
+			{Name: "id", Strategy: policy.Keep}, {Name: "email", Strategy: policy.Hash}, {Name: "name", Strategy: policy.Text, Text: "erased"},
+			{Name: "born", Strategy: policy.TruncateDate, Unit: policy.Year}, {Name: "seen_at", Strategy: policy.Keep},
+		},
+		Children: []policy.TableChild{{Table: "public.account_addresses", Column: "account_id", ParentColumn: "id"}},
+	}}
+	return s
+}
+
+func (s *shop) account(id int, ago time.Duration) {
+	s.t.Helper()
+	s.exec(`insert into public.accounts values ($1, $2, $3, '1980-05-06', (now() - $4::interval) at time zone 'Europe/Copenhagen')`, id, fmt.Sprint(marker, id), marker, ago)
+	s.exec(`insert into public.account_addresses values ($1, $2)`, id, marker)
+}
+
+func (s *shop) readAccount(id int) string {
+	s.t.Helper()
+	return value[string](s, `
+		select concat_ws(' ', name, born, length(email), (select count(*) from public.account_addresses d where d.account_id = a.id))
+		from public.accounts a where id = $1`, id)
+}
+
+func TestRowsAreOverwritten(t *testing.T) {
+	t.Parallel()
+	s := newAccounts(t)
+	for id := 1; id <= 5; id++ {
+		s.account(id, 731*day)
+	}
+	s.account(6, 730*day-time.Hour)
+	young := s.readAccount(6)
+
+	dry, err := s.DryRun(t.Context())
 	require.NoError(t, err)
-	require.Zero(t, report.Orders)
-	require.True(t, s.untouched("cart:abandoned"))
-	require.Equal(t, 1, s.run().Carts["abandoned"])
+	require.Equal(t, map[string]int64{"email": 5, "name": 5, "born": 5}, dry.Columns["public.accounts"])
+	report := s.run()
+	require.Equal(t, map[string]int{"unused": 5}, report.Tables)
+	require.Equal(t, []int64{5, 5}, []int64{report.Rows["public.accounts"], report.Rows["public.account_addresses"]})
+	for id := 1; id <= 5; id++ {
+		require.Equal(t, "erased 1980-01-01 64 0", s.readAccount(id))
+	}
+	require.Equal(t, young, s.readAccount(6), "an hour is left, in the zone of its times")
+	require.Equal(t, "table:unused", value[string](s, `select min(order_ref) from kvit.erasure_certificate`))
+	s.requireChain(2)
+
+	require.Equal(t, map[string]int{"unused": 0}, s.run().Tables, "what is erased is not due any more")
+	s.requireChain(2)
+	was := value[string](s, `select email from public.accounts where id = 1`)
+	s.exec(`update public.accounts set name = $1 where id = 1`, marker)
+	s.exec(`insert into public.account_addresses values (2, $1)`, marker)
+	require.Equal(t, map[string]int{"unused": 2}, s.run().Tables, "but for what somebody has written since")
+	require.Equal(t, "erased 1980-01-01 64 0", s.readAccount(1))
+	require.Equal(t, "erased 1980-01-01 64 0", s.readAccount(2))
+	require.Equal(t, was, value[string](s, `select email from public.accounts where id = 1`), "a hash is not hashed again")
+}
+
+func TestRowsThatTheShopKeepsFromBeingOverwritten(t *testing.T) {
+	t.Parallel()
+	s := newAccounts(t)
+	s.account(1, 731*day)
+	s.account(2, 731*day)
+	s.exec(`
+		create function keep_name() returns trigger language plpgsql as $$ begin new.name := old.name; return new; end $$;
+		create trigger keep_name before update on public.accounts for each row when (old.id = 2) execute function keep_name()`)
+	report, err := s.Run(t.Context())
+	require.ErrorIs(t, err, ErrNotErased)
+	require.Equal(t, []TableProblem{{Rule: "unused", Rows: 1, Problem: "1 rows of public.accounts still hold what was to be erased: a trigger or a rule may keep it"}}, report.TableProblems)
+	require.Equal(t, 1, report.Tables["unused"])
+	require.Contains(t, s.readAccount(2), marker)
+	s.requireChain(1)
+}
+
+// Nobody can say when a time without a zone is: erasing by it could be early.
+func TestRuleWithoutAZoneErasesNothing(t *testing.T) {
+	t.Parallel()
+	s := newAccounts(t)
+	s.Tables[0].TimeZone = ""
+	s.account(1, 731*day)
+	_, err := s.Run(t.Context())
+	require.True(t, IsMisfit(err))
+	require.ErrorContains(t, err, "column public.accounts.seen_at is timestamp without time zone, a time without a time zone: name the zone as retention.tables.unused.time_zone")
+	require.Contains(t, s.readAccount(1), marker)
+}
+
+// Rows of a table of the policy that no order leads to any more have a rule that tells them from the others.
+func TestRowsThatNoOrderHas(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.exec(`
+		create table public.order_address (id bigint primary key, street text, created_at timestamptz not null default now() - interval '40 days');
+		alter table public.orders add column shipping_id bigint references public.order_address (id)`)
+	s.name("public.orders", "shipping_id", policy.Keep)
+	s.Policy.Tables = append(s.Policy.Tables, policy.Table{
+		Name: "public.order_address", Match: &policy.Match{Column: "id", OrderColumn: "shipping_id"},
+		Columns: []policy.Column{{Name: "id", Strategy: policy.Keep}, {Name: "street", Strategy: policy.Null}, {Name: "created_at", Strategy: policy.Keep}},
+	})
+	s.Tables = []policy.TableRule{{
+		Name: "orphans", Table: "public.order_address", Since: "created_at", EraseAfter: 30 * day,
+		When: "not exists (select from public.orders o where o.shipping_id = order_address.id) -- any more",
+	}}
+	s.order("E1", day)
+	s.exec(`insert into public.order_address values (1, $1), (2, $1)`, marker)
+	s.exec(`update public.orders set shipping_id = 1`)
+	problems, err := s.Problems(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, problems)
+	found, err := s.CheckTables(t.Context())
+	require.NoError(t, err)
+	require.Len(t, found[0].Advice, 1, "of the key, and none that a rule should take all")
+	require.Equal(t, map[string]int{"orphans": 1}, s.run().Tables)
+	require.Equal(t, int64(1), value[int64](s, `select min(id) from public.order_address`))
+	require.Equal(t, int64(1), value[int64](s, `select count(*) from public.order_address`))
 }

@@ -11,10 +11,10 @@ import (
 	"kvit/store/storetest"
 )
 
-func cartRule() store.Carts {
-	return store.Carts{
+func cartRule() store.TableRule {
+	return store.TableRule{
 		Table: "public.Carts", When: "state = 'open' or note = '{ref} $1'", Since: "Seen", After: 24 * time.Hour,
-		Children: []store.CartChild{{Table: "public.cart_items", Column: "cart", CartColumn: "token"}, {Table: "public.cart_notes", Column: "cart_no", CartColumn: "no"}},
+		Children: []store.TableChild{{Table: "public.cart_items", Column: "cart", ParentColumn: "token"}, {Table: "public.cart_notes", Column: "cart_no", ParentColumn: "no"}},
 	}
 }
 
@@ -54,27 +54,27 @@ func TestCartsAreDeletedInBatches(t *testing.T) {
 		t.Run(sinceType, func(t *testing.T) {
 			t.Parallel()
 			tx := cartsTx(t, sinceType)
-			due, overdue, err := store.CountDueCarts(t.Context(), tx, cartRule(), cartsAt, 24*time.Hour)
+			due, overdue, err := store.CountDueRows(t.Context(), tx, cartRule(), cartsAt, 24*time.Hour)
 			require.NoError(t, err)
 			require.Equal(t, []int{4, 2}, []int{due, overdue})
 
-			next := store.DueCarts{Now: cartsAt, Limit: 3}
-			first, err := store.LockDueCarts(t.Context(), tx, cartRule(), next)
+			next := store.DueRows{Now: cartsAt, Limit: 3}
+			first, err := store.LockDueRows(t.Context(), tx, cartRule(), next)
 			require.NoError(t, err)
 			require.Equal(t, 3, first.Len())
 			next.After = first
-			second, err := store.LockDueCarts(t.Context(), tx, cartRule(), next)
+			second, err := store.LockDueRows(t.Context(), tx, cartRule(), next)
 			require.NoError(t, err)
 			require.Equal(t, 1, second.Len())
 			next.After = second
-			none, err := store.LockDueCarts(t.Context(), tx, cartRule(), next)
+			none, err := store.LockDueRows(t.Context(), tx, cartRule(), next)
 			require.NoError(t, err)
 			require.Zero(t, none.Len())
 
-			counts, err := store.EraseCarts(t.Context(), tx, cartRule(), first)
+			counts, err := store.EraseRows(t.Context(), tx, cartRule(), first)
 			require.NoError(t, err)
 			require.Equal(t, map[string]int64{"public.Carts": 3, "public.cart_items": 6, "public.cart_notes": 1}, counts)
-			counts, err = store.EraseCarts(t.Context(), tx, cartRule(), second)
+			counts, err = store.EraseRows(t.Context(), tx, cartRule(), second)
 			require.NoError(t, err)
 			require.Equal(t, map[string]int64{"public.Carts": 1, "public.cart_items": 2, "public.cart_notes": 0}, counts)
 			require.Equal(t, []int32{5, 6, 7, 8}, cartNumbers(t, tx))
@@ -88,15 +88,15 @@ func TestCartsAreDeletedInBatches(t *testing.T) {
 func TestOneCartOfABatch(t *testing.T) {
 	t.Parallel()
 	tx := cartsTx(t, "timestamptz")
-	batch, err := store.LockDueCarts(t.Context(), tx, cartRule(), store.DueCarts{Now: cartsAt, Limit: 10})
+	batch, err := store.LockDueRows(t.Context(), tx, cartRule(), store.DueRows{Now: cartsAt, Limit: 10})
 	require.NoError(t, err)
-	one, err := store.LockDueCarts(t.Context(), tx, cartRule(), store.DueCarts{Now: cartsAt, Only: batch.One(1), Limit: 10})
+	one, err := store.LockDueRows(t.Context(), tx, cartRule(), store.DueRows{Now: cartsAt, Only: batch.One(1), Limit: 10})
 	require.NoError(t, err)
 	require.Equal(t, batch.One(1), one)
-	_, err = store.EraseCarts(t.Context(), tx, cartRule(), one)
+	_, err = store.EraseRows(t.Context(), tx, cartRule(), one)
 	require.NoError(t, err)
 	require.Equal(t, []int32{2, 3, 4, 5, 6, 7, 8}, cartNumbers(t, tx), "the second of 2, 1, 4, 3")
-	one, err = store.LockDueCarts(t.Context(), tx, cartRule(), store.DueCarts{Now: cartsAt, Only: batch.One(1), Limit: 10})
+	one, err = store.LockDueRows(t.Context(), tx, cartRule(), store.DueRows{Now: cartsAt, Only: batch.One(1), Limit: 10})
 	require.NoError(t, err)
 	require.Zero(t, one.Len())
 }
@@ -113,12 +113,12 @@ func TestCartsLeftAreFoundByTheirKeys(t *testing.T) {
 		create function keep() returns trigger language plpgsql as $$ begin return null; end $$;
 		create trigger keep before delete on public."Carts" for each row when (old.no = 2) execute function keep();
 		create trigger keep before delete on public.cart_notes for each row execute function keep()`)
-	batch, err := store.LockDueCarts(t.Context(), tx, cartRule(), store.DueCarts{Now: cartsAt, Limit: 10})
+	batch, err := store.LockDueRows(t.Context(), tx, cartRule(), store.DueRows{Now: cartsAt, Limit: 10})
 	require.NoError(t, err)
-	counts, err := store.EraseCarts(t.Context(), tx, cartRule(), batch)
+	counts, err := store.EraseRows(t.Context(), tx, cartRule(), batch)
 	require.NoError(t, err)
 	require.Equal(t, map[string]int64{"public.Carts": 3, "public.cart_items": 8, "public.cart_notes": 0}, counts)
-	left, err := store.CartsLeft(t.Context(), tx, cartRule(), batch)
+	left, err := store.RowsLeft(t.Context(), tx, cartRule(), batch)
 	require.NoError(t, err)
 	require.Equal(t, map[string]int64{"public.Carts": 1, "public.cart_items": 0, "public.cart_notes": 1}, left)
 }
@@ -132,14 +132,14 @@ func TestCartsNeedFewRights(t *testing.T) {
 		grant select, delete on public."Carts", public.cart_items, public.cart_notes to few_rights;
 		set local role few_rights;
 		savepoint before`)
-	_, err := store.LockDueCarts(t.Context(), tx, cartRule(), store.DueCarts{Now: cartsAt, Limit: 10})
+	_, err := store.LockDueRows(t.Context(), tx, cartRule(), store.DueRows{Now: cartsAt, Limit: 10})
 	require.ErrorContains(t, err, "permission denied")
 	mustExec(t, tx, `rollback to before; reset role; grant update (note) on public."Carts" to few_rights; set local role few_rights`)
-	batch, err := store.LockDueCarts(t.Context(), tx, cartRule(), store.DueCarts{Now: cartsAt, Limit: 10})
+	batch, err := store.LockDueRows(t.Context(), tx, cartRule(), store.DueRows{Now: cartsAt, Limit: 10})
 	require.NoError(t, err)
-	_, err = store.EraseCarts(t.Context(), tx, cartRule(), batch)
+	_, err = store.EraseRows(t.Context(), tx, cartRule(), batch)
 	require.NoError(t, err)
-	left, err := store.CartsLeft(t.Context(), tx, cartRule(), batch)
+	left, err := store.RowsLeft(t.Context(), tx, cartRule(), batch)
 	require.NoError(t, err)
 	require.Equal(t, map[string]int64{"public.Carts": 0, "public.cart_items": 0, "public.cart_notes": 0}, left)
 	require.Equal(t, []int32{5, 6, 7, 8}, cartNumbers(t, tx))
@@ -148,13 +148,13 @@ func TestCartsNeedFewRights(t *testing.T) {
 func TestCartsThatCannotBeTold(t *testing.T) {
 	t.Parallel()
 	tx := cartsTx(t, "timestamptz")
-	require.NoError(t, store.TryCarts(t.Context(), tx, cartRule()))
+	require.NoError(t, store.TryTable(t.Context(), tx, cartRule()))
 	mustExec(t, tx, `alter table public."Carts" drop constraint "Carts_pkey"`)
-	_, err := store.LockDueCarts(t.Context(), tx, cartRule(), store.DueCarts{Now: cartsAt, Limit: 10})
+	_, err := store.LockDueRows(t.Context(), tx, cartRule(), store.DueRows{Now: cartsAt, Limit: 10})
 	require.EqualError(t, err, "read columns of public.Carts: the table has no primary key")
 	wrong := cartRule()
 	wrong.When = "stat = 'open'"
-	require.ErrorContains(t, store.TryCarts(t.Context(), tx, wrong), "try carts: ")
+	require.ErrorContains(t, store.TryTable(t.Context(), tx, wrong), "try rule for public.Carts: ")
 }
 
 // With an index on the time the search for due carts reads those alone, however large the table.
@@ -167,7 +167,7 @@ func TestDueCartsComeFromTheIndex(t *testing.T) {
 		create table public.cart_items (cart bigint references public.carts);
 		insert into public.cart_items select id from public.carts`)
 	require.NoError(t, err)
-	rule := store.Carts{Table: "public.carts", Since: "seen", Children: []store.CartChild{{Table: "public.cart_items", Column: "cart", CartColumn: "id"}}}
+	rule := store.TableRule{Table: "public.carts", Since: "seen", Children: []store.TableChild{{Table: "public.cart_items", Column: "cart", ParentColumn: "id"}}}
 	for _, k := range []store.Lookup{{Table: "public.carts", Column: "seen"}, {Table: "public.cart_items", Column: "cart"}} {
 		_, err = db.Exec(t.Context(), k.Index())
 		require.NoError(t, err)
@@ -184,17 +184,60 @@ func TestDueCartsComeFromTheIndex(t *testing.T) {
 		return n
 	}
 	before := reads()
-	due := store.DueCarts{Now: time.Date(2026, 3, 1, 2, 0, 0, 0, time.UTC), Limit: 100}
+	due := store.DueRows{Now: time.Date(2026, 3, 1, 2, 0, 0, 0, time.UTC), Limit: 100}
 	for _, carts := range []int{100, 20, 0} {
-		batch, err := store.LockDueCarts(t.Context(), tx, rule, due)
+		batch, err := store.LockDueRows(t.Context(), tx, rule, due)
 		require.NoError(t, err)
 		require.Equal(t, carts, batch.Len())
-		_, err = store.EraseCarts(t.Context(), tx, rule, batch)
+		_, err = store.EraseRows(t.Context(), tx, rule, batch)
 		require.NoError(t, err)
-		left, err := store.CartsLeft(t.Context(), tx, rule, batch)
+		left, err := store.RowsLeft(t.Context(), tx, rule, batch)
 		require.NoError(t, err)
 		require.Equal(t, map[string]int64{"public.carts": 0, "public.cart_items": 0}, left)
 		due.After = batch
 	}
 	require.Equal(t, before, reads(), "rows read by scanning a table")
+}
+
+// A time without a zone is one in the rule's, whatever the session's is.
+func TestRowsAreDueInTheZoneOfTheirTimes(t *testing.T) {
+	t.Parallel()
+	tx := storetest.Tx(t)
+	mustExec(t, tx, `
+		set local timezone = 'Asia/Tokyo';
+		create table public.jobs (id int primary key, at timestamp, on_day date);
+		insert into public.jobs values (1, '2026-07-01 12:00', '2026-07-01'), (2, '2026-07-01 12:01', '2026-07-02')`)
+	for _, since := range []string{"at", "on_day"} {
+		rule := store.TableRule{Table: "public.jobs", Since: since, TimeZone: "America/New_York", After: time.Hour}
+		first := time.Date(2026, 7, 1, 17, 0, 0, 0, time.UTC) // noon in New York, and an hour
+		if since == "on_day" {
+			first = time.Date(2026, 7, 1, 5, 0, 0, 0, time.UTC) // midnight there, and an hour
+		}
+		for ago, want := range map[time.Duration]int{0: 1, time.Second: 0} {
+			due, _, err := store.CountDueRows(t.Context(), tx, rule, first.Add(-ago), 0)
+			require.NoError(t, err)
+			require.Equal(t, want, due, since)
+		}
+		found, err := store.LockDueRows(t.Context(), tx, rule, store.DueRows{Now: first, Limit: 10})
+		require.NoError(t, err)
+		require.Equal(t, 1, found.Len())
+		found, err = store.LockDueRows(t.Context(), tx, rule, store.DueRows{Now: first.Add(48 * time.Hour), After: found, Limit: 10})
+		require.NoError(t, err)
+		require.Equal(t, 1, found.Len())
+	}
+}
+
+// A query within the condition says whose column it means by the name of the table.
+func TestConditionOfARuleNamesItsTable(t *testing.T) {
+	t.Parallel()
+	tx := storetest.Tx(t)
+	mustExec(t, tx, `
+		create table public."Address" (id int primary key, at timestamptz);
+		create table public.parcels (id int, address_id int);
+		insert into public."Address" values (1, '2026-07-01'), (2, '2026-07-01');
+		insert into public.parcels values (7, 2)`)
+	rule := store.TableRule{Table: "public.Address", Since: "at", When: `id > 0 and not exists (select from public.parcels p where p.address_id = "Address".id) -- any more`}
+	due, _, err := store.CountDueRows(t.Context(), tx, rule, cartsAt.AddDate(1, 0, 0), 0)
+	require.NoError(t, err)
+	require.Equal(t, 1, due)
 }
