@@ -168,7 +168,7 @@ func TestPolicyGrants(t *testing.T) {
 	t.Parallel()
 	const carts = `
 retention:
-  carts: {abandoned: {table: public.cart, since: touched, erase_after: 14d, children: {public.cart_item: {cart_id: id}}}}`
+  tables: {abandoned: {table: public.cart, since: touched, erase_after: 14d, children: {public.cart_item: {cart_id: id}}}}`
 	k := install(t, storetest.URL(t), exampleYAML)
 	admin := k.pool()
 	_, err := admin.Exec(t.Context(), realShop+`;
