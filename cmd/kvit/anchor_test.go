@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -279,58 +277,8 @@ func TestAnchorWhoseFolderIsMissing(t *testing.T) {
 	require.NotContains(t, k.mustCall("check"), "retention.anchor")
 }
 
-// A file that cannot be written for a while does not lose what kvit knows meanwhile.
-func TestAnchorKeeperRemembersWhatItCannotWrite(t *testing.T) {
-	t.Parallel()
-	tx := storetest.Tx(t)
-	var log bytes.Buffer
-	file := filepath.Join(t.TempDir(), "later", "anchor.json")
-	k := newAnchorKeeper(file, slog.New(slog.NewTextHandler(&log, nil)))
-	certify := func(n int64) {
-		_, err := tx.Exec(t.Context(), `
-			insert into kvit.erasure_certificate (number, order_ref, erased_at, policy_hash, row_counts, previous_hash, hash)
-			values ($1, 'E1', now(), '', '{}', '', $2)`, n, sumOf(n))
-		require.NoError(t, err)
-	}
-	require.NoError(t, k.start(t.Context(), tx))
-	certify(1)
-	certify(2)
-	for range 3 {
-		require.NoError(t, k.look(t.Context(), tx))
-	}
-	require.Equal(t, 1, strings.Count(log.String(), "level=ERROR"))
-	require.NoError(t, os.Mkdir(filepath.Dir(file), 0o700))
-	require.NoError(t, k.look(t.Context(), tx))
-	require.EqualValues(t, 2, anchorNumber(file))
-
-	require.NoError(t, os.RemoveAll(filepath.Dir(file)))
-	certify(3)
-	require.NoError(t, k.look(t.Context(), tx))
-	require.Equal(t, 2, strings.Count(log.String(), "level=ERROR"), "it fails anew")
-	_, err := tx.Exec(t.Context(), `alter table kvit.erasure_certificate disable trigger user; delete from kvit.erasure_certificate where number = 3`)
-	require.NoError(t, err)
-	require.ErrorContains(t, k.admit(t.Context(), tx), "its last certificate is number 2, and was number 3")
-	require.ErrorContains(t, k.look(t.Context(), tx), "its last certificate is number 2, and was number 3")
-	require.Len(t, k.older, 1, "told once")
-}
-
-// What is written stays fresh even if nothing is erased for weeks, and comes back if it is removed.
-func TestAnchorIsWrittenAgainAfterAMinute(t *testing.T) {
-	t.Parallel()
-	tx := storetest.Tx(t)
-	file := filepath.Join(t.TempDir(), "anchor.json")
-	k := newAnchorKeeper(file, slog.New(slog.DiscardHandler))
-	require.NoError(t, k.start(t.Context(), tx))
-	require.NoError(t, os.Remove(file))
-	require.NoError(t, k.look(t.Context(), tx))
-	require.NoFileExists(t, file, "not each time")
-	k.written = k.written.Add(-anchorWrite)
-	require.NoError(t, k.look(t.Context(), tx))
-	require.FileExists(t, file)
-}
-
-// A command moves the anchor forward and never back; only a replay may take it back.
-func TestKeepAndResetAnchor(t *testing.T) {
+// A command moves the anchor forward and never back.
+func TestEraseMovesTheAnchorForward(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "anchor.json")
 	k := anchored(t, file)
@@ -341,16 +289,6 @@ func TestKeepAndResetAnchor(t *testing.T) {
 	require.Contains(t, stderr, "its last certificate is number 2, and was number 3")
 	require.EqualValues(t, 3, anchorNumber(file))
 	k.mustCall("erase", "--dry-run")
-
-	cfg, err := (&app{configPath: k.config, getenv: func(name string) string {
-		return map[string]string{"DATABASE_URL": k.url, "CRM_SECRET": secret}[name]
-	}}).load()
-	require.NoError(t, err)
-	pool := k.pool()
-	require.ErrorContains(t, keepAnchor(t.Context(), cfg, pool), "is older")
-	require.NoError(t, resetAnchor(t.Context(), cfg, pool))
-	require.EqualValues(t, 2, anchorNumber(file))
-	require.NoError(t, keepAnchor(t.Context(), cfg, pool))
 }
 
 func TestWithoutAnAnchor(t *testing.T) {

@@ -26,7 +26,7 @@ var arrows = map[string][]string{
 	"delivery":       {"config", "destination", "group", "store"}, // config for a duration in a reason
 	"destination":    {"config"},
 	"destination/*":  {"config", "destination"},
-	"erasure":        {"config", "erasure/*", "store"},
+	"erasure":        {"config", "destination", "erasure/*", "store"},
 	"erasure/policy": {"erasure/proof", "store"},
 	"erasure/proof":  {},
 	"erp":            {},
@@ -104,6 +104,8 @@ func TestArrowsSeeMistakes(t *testing.T) {
 		"destination/spread": "destination/webhook",
 		"config":             "destination",
 		"destination":        "store",
+		"erasure":            "destination/webhook",
+		"erasure/proof":      "store",
 	} {
 		allowed, listed := allowedFrom(room)
 		require.True(t, listed, room)

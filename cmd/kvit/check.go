@@ -16,7 +16,6 @@ import (
 	"kvit/config"
 	"kvit/destination"
 	"kvit/erasure"
-	"kvit/erasure/policy"
 	"kvit/migrations"
 	"kvit/store"
 )
@@ -170,15 +169,16 @@ func wanted(names []string, name string) bool {
 		strings.HasPrefix(name, destination.CustomPrefix) && slices.Contains(names, destination.AnyCustom)
 }
 
+// checkDatabase asks the rooms that need it, once it is there and fits.
 func checkDatabase(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) []finding {
 	if err := pool.Ping(ctx); err != nil {
 		return []finding{{Key: "database", Problem: store.Describe(err)}}
 	}
-	var findings []finding
 	version, err := store.ServerVersion(ctx, pool)
 	if err != nil {
 		return []finding{{Key: "database", Problem: store.Describe(err)}}
 	}
+	var findings []finding
 	if version < 140000 {
 		findings = append(findings, finding{Key: "database", Problem: "is older than Postgres 14"})
 	}
@@ -187,139 +187,43 @@ func checkDatabase(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) [
 	} else if err != nil {
 		return append(findings, finding{Key: "database", Problem: store.Describe(err)})
 	}
-	findings = append(findings, anchorFinding(ctx, cfg, pool)...)
-	findings = append(findings, checkCarts(ctx, cfg, pool)...)
-	orders := shopOrders(cfg)
-	if orders == nil {
-		return findings
-	}
-	lacks, err := store.LackingRights(ctx, pool, *orders)
-	if err != nil {
-		return append(findings, finding{Key: "shop.orders", Problem: store.Describe(err)})
-	}
-	for _, lack := range lacks {
-		findings = append(findings, finding{Key: "shop.orders", Problem: lack})
-	}
-	if len(lacks) > 0 {
-		return findings
-	}
-	return append(findings, checkRetention(ctx, cfg, pool, *orders)...)
+	return append(findings, checkErasure(ctx, cfg, pool)...)
 }
 
-func checkRetention(ctx context.Context, cfg config.Config, pool *pgxpool.Pool, orders store.Orders) []finding {
-	findings := checkClocks(ctx, cfg, pool, orders)
-	if len(findings) > 0 {
-		return findings
-	}
-	if _, err := store.ReadOrdersStatus(ctx, pool, orders, overdueGrace); err != nil {
-		findings = append(findings, finding{Key: "shop.orders", Problem: "orders cannot be read, is awaiting_import right? " + store.Describe(err)})
-	}
-	if len(cfg.Retention.Policy) == 0 {
-		return append(findings, finding{Key: "retention.policy", Problem: "is empty: no order is ever erased"})
-	}
+func checkErasure(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) []finding {
 	eraser, err := newEraser(cfg, pool, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
-		return append(findings, finding{Key: "retention.schedule", Problem: err.Error()})
+		return []finding{{Key: "retention.schedule", Problem: err.Error()}}
 	}
-	problems, err := eraser.Check(ctx)
-	if err != nil {
-		return append(findings, finding{Key: "retention.policy", Problem: store.Describe(err)})
+	found := slices.Concat(anchorOf(cfg).Findings(ctx, pool), eraser.CartFindings(ctx))
+	if shop := shopOrders(cfg); shop != nil {
+		found = append(found, eraser.OrderFindings(ctx, *shop)...)
 	}
-	for _, p := range problems {
-		findings = append(findings, policyFinding(cfg, p, false))
+	var findings []finding
+	for _, f := range found {
+		findings = append(findings, finding{Line: lineOf(cfg.Retention, f), Key: f.Key, Problem: f.Problem, Advice: f.Advice})
 	}
-	findings = append(findings, tryErasure(ctx, cfg, eraser)...)
-	if cfg.Retention.EraseAfterImport < 24*time.Hour {
-		findings = append(findings, finding{Key: "retention.erase_after_import", Advice: true, Problem: "is less than a day: an import that was a mistake can hardly be noticed in time"})
-	}
-	return slices.Concat(findings, checkReplicas(ctx, cfg, pool), checkDueIndexes(ctx, pool, orders), checkIndexes(ctx, eraser))
+	return findings
 }
 
-// checkClocks tries the predicates of the configuration one by one.
-func checkClocks(ctx context.Context, cfg config.Config, pool *pgxpool.Pool, orders store.Orders) []finding {
-	var findings []finding
-	for i, clock := range orders.Clocks {
-		if err := store.TryClock(ctx, pool, orders, clock); err != nil {
-			findings = append(findings, finding{
-				Line: cfg.Retention.Clocks[i].Line, Key: "retention.clocks." + clock.Name,
-				Problem: "cannot be used, are when and since right? " + store.Describe(err),
-			})
+// lineOf is where the configuration says what the finding is about; 0: in no one place.
+func lineOf(r config.Retention, f erasure.Finding) int {
+	for _, clock := range r.Clocks {
+		if f.Key == "retention.clocks."+clock.Name {
+			return clock.Line
 		}
 	}
-	return findings
-}
-
-// checkReplicas tells of replicas that cannot be seen.
-func checkReplicas(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) []finding {
-	if cfg.Retention.MaxReplicaLag == 0 {
-		return nil
-	}
-	lag, known, err := store.ReplicaLag(ctx, pool)
-	advice := func(problem string) []finding {
-		return []finding{{Key: "retention.max_replica_lag", Advice: true, Problem: problem}}
-	}
-	switch {
-	case err != nil:
-		return nil
-	case !known:
-		return advice("has no effect, since kvit's database role may not see how far replicas are behind: grant it pg_read_all_stats")
-	case lag > cfg.Retention.MaxReplicaLag:
-		return advice("is shorter than a replica is behind at the moment, " + lag.Round(time.Second).String() +
-			": the erasure waits for it. Of a replica that is behind on purpose, write a longer one, or 0")
-	}
-	return nil
-}
-
-func checkIndexes(ctx context.Context, eraser *erasure.Eraser) []finding {
-	missing, err := eraser.MissingIndexes(ctx)
-	if err != nil {
-		return []finding{{Key: "retention.policy", Problem: store.Describe(err)}}
-	}
-	var findings []finding
-	for _, statement := range missing {
-		findings = append(findings, finding{Key: "retention.policy", Advice: true, Problem: "each batch of an erasure reads the whole table; this helps: " + statement})
-	}
-	return findings
-}
-
-func checkDueIndexes(ctx context.Context, pool *pgxpool.Pool, orders store.Orders) []finding {
-	var findings []finding
-	asked := map[string]bool{}
-	for _, clock := range orders.AllClocks() {
-		if asked[clock.Since] {
-			continue
-		}
-		asked[clock.Since] = true
-		if has, err := store.HasDueIndex(ctx, pool, orders, clock); err == nil && !has {
-			findings = append(findings, finding{Key: "shop.orders", Advice: true, Problem: "finding due orders reads the whole table; this helps: " + orders.DueIndex(clock)})
+	for _, rule := range r.Carts {
+		if f.Key == "retention.carts."+rule.Name {
+			return rule.Line
 		}
 	}
-	return findings
+	return policyLine(r.Policy, f.Table, f.Column)
 }
 
-func policyFinding(cfg config.Config, p policy.Problem, advice bool) finding {
-	return finding{Line: policyLine(cfg, p.Table, p.Column), Key: "retention.policy", Problem: p.String(), Advice: advice}
-}
-
-// tryErasure finds what the catalog does not tell, such as triggers.
-func tryErasure(ctx context.Context, cfg config.Config, eraser *erasure.Eraser) []finding {
-	trial, err := eraser.Trial(ctx)
-	if err != nil {
-		return []finding{{Key: "retention.policy", Problem: "try an erasure: " + store.Describe(err)}}
-	}
-	var findings []finding
-	for _, p := range trial.Refused {
-		findings = append(findings, policyFinding(cfg, p, false))
-	}
-	for _, p := range trial.Untried {
-		findings = append(findings, policyFinding(cfg, p, true))
-	}
-	return findings
-}
-
-// policyLine is where the configuration names the table or column.
-func policyLine(cfg config.Config, table, column string) int {
-	for _, t := range cfg.Retention.Policy {
+// policyLine is where the policy names the table or column.
+func policyLine(tables []config.TablePolicy, table, column string) int {
+	for _, t := range tables {
 		if t.Table != table {
 			continue
 		}

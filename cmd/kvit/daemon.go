@@ -50,9 +50,9 @@ older than the file of retention.anchor.`,
 
 // runDaemon is kvit run: it returns when ctx ends, or when kvit cannot work.
 func runDaemon(ctx context.Context, cfg config.Config, logger *slog.Logger) error {
-	anchor := newAnchorKeeper(cfg.Retention.Anchor, logger)
+	anchor := erasure.NewAnchorKeeper(anchorOf(cfg), logger)
 	pool, err := store.Open(ctx, store.Options{
-		URL: cfg.Database.URL.Reveal(), MaxConnections: cfg.Database.MaxConnections, Admit: anchor.admit,
+		URL: cfg.Database.URL.Reveal(), MaxConnections: cfg.Database.MaxConnections, Admit: anchor.Admit,
 	})
 	if err != nil {
 		return err
@@ -80,17 +80,17 @@ func runDaemon(ctx context.Context, cfg config.Config, logger *slog.Logger) erro
 		return err
 	}
 	logger.Info("kvit runs", "version", buildVersion(), "destinations", len(cfg.Destinations))
-	go anchor.watch(ctx, pool)
+	go anchor.Watch(ctx, pool)
 	select {
 	case <-ctx.Done():
-	case err := <-anchor.older:
+	case err := <-anchor.Older():
 		d.abandon(ctx, client)
 		return err
 	}
 	logger.Info("kvit stops: requests under way may end")
 	<-client.Stopped()
 	logger.Info("kvit has stopped")
-	return anchor.end(ctx, pool)
+	return anchor.End(ctx, pool)
 }
 
 // abandonWait is short: the database refuses what work would have to write at its end.
@@ -112,7 +112,7 @@ type daemon struct {
 	registry *prometheus.Registry
 	eraser   *erasure.Eraser
 	logger   *slog.Logger
-	anchor   *anchorKeeper
+	anchor   *erasure.AnchorKeeper
 	started  atomic.Bool
 }
 
@@ -146,7 +146,7 @@ const waitStep = 3 * time.Second
 func (d *daemon) start(ctx context.Context, client *river.Client[pgx.Tx]) error {
 	for {
 		err := d.tryStart(ctx, client)
-		if err == nil || errors.Is(err, migrations.ErrOldSchema) || asAnchorError(err) != nil || !store.IsConnection(err) {
+		if err == nil || errors.Is(err, migrations.ErrOldSchema) || erasure.IsAnchor(err) || !store.IsConnection(err) {
 			return err
 		}
 		d.logger.Warn("waiting for the database", "problem", store.Describe(err))
@@ -165,7 +165,7 @@ func (d *daemon) tryStart(ctx context.Context, client *river.Client[pgx.Tx]) err
 	if err := migrations.Check(ctx, d.pool); err != nil {
 		return err
 	}
-	if err := d.anchor.start(ctx, d.pool); err != nil {
+	if err := d.anchor.Start(ctx, d.pool); err != nil {
 		return err
 	}
 	if err := syncSchema(ctx, d.cfg, d.pool, d.logger); err != nil {

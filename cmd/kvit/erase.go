@@ -144,6 +144,18 @@ func holdEnd(h store.HeldOrder) string {
 	return "until " + h.ExpiresAt.UTC().Format(time.DateTime)
 }
 
+// moveAnchor moves the anchor for a command that erases: a file that cannot be written does not stop it.
+func (a *app) moveAnchor(ctx context.Context, cfg config.Config, db store.DB) error {
+	err := anchorOf(cfg).Keep(ctx, db)
+	if err == nil || erasure.IsAnchor(err) {
+		return err
+	}
+	fmt.Fprintf(a.stderr, "kvit: warning: the anchor was not moved: %v\n", err)
+	return nil
+}
+
+func anchorOf(cfg config.Config) erasure.AnchorFile { return erasure.AnchorFile(cfg.Retention.Anchor) }
+
 // openEraser is open for commands that erase, or tell what there is to erase.
 func (a *app) openEraser(ctx context.Context) (config.Config, *pgxpool.Pool, *erasure.Eraser, error) {
 	cfg, pool, logger, err := a.open(ctx)

@@ -5,14 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"kvit/config"
 	"kvit/erasure"
-	"kvit/erasure/policy"
 	"kvit/erasure/proof"
 )
 
@@ -36,7 +34,7 @@ func (a *app) eraseAgain(ctx context.Context, o eraseOptions) error {
 	}
 	// What waits for a table has lost its events already, and what is on hold shall stay: the database may be
 	// worked on.
-	if !o.dryRun && (err == nil || isMisfit(err)) {
+	if !o.dryRun && (err == nil || erasure.IsMisfit(err)) {
 		if err := a.settleAnchor(ctx, cfg, pool, o.replay); err != nil {
 			return err
 		}
@@ -49,47 +47,18 @@ func (a *app) eraseAgain(ctx context.Context, o eraseOptions) error {
 
 // exportIn reads a file as often as it is asked to.
 func exportIn(file string) erasure.Export {
-	return func(do func(proof.Certificate) error) error {
-		f, err := os.Open(file)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = f.Close() }()
-		return proof.ReadCertificates(f, do)
-	}
+	return func(do func(proof.Certificate) error) error { return proof.ReadFile(file, do) }
 }
 
 // settleAnchor takes the database for whole if it, or the export, holds what the anchor knows of.
 func (a *app) settleAnchor(ctx context.Context, cfg config.Config, pool *pgxpool.Pool, file string) error {
-	if cfg.Retention.Anchor == "" {
-		return nil
+	err := anchorOf(cfg).Settle(ctx, pool, exportIn(file))
+	var unknown *erasure.UnknownError
+	if errors.As(err, &unknown) {
+		fmt.Fprintf(a.stderr, "kvit: warning: %v\n", err)
+		return errReported
 	}
-	known, err := readAnchor(cfg.Retention.Anchor)
-	if err != nil {
-		return err
-	}
-	if err := keepAnchor(ctx, cfg, pool); asAnchorError(err) == nil {
-		return err
-	}
-	var last int64
-	var there string
-	err = exportIn(file)(func(c proof.Certificate) error {
-		last = c.Number
-		if c.Number == known.Number {
-			there = c.Hash
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	if !known.Missing(last, there) {
-		return resetAnchor(ctx, cfg, pool)
-	}
-	fmt.Fprintf(a.stderr, "kvit: warning: the export ends at certificate %d, and %s knows of number %d of %s:"+
-		" what was erased in between cannot be erased again by name. Remove the file, run kvit erase, and repeat the requests of"+
-		" persons since then\n", last, cfg.Retention.Anchor, known.Number, known.At.UTC().Format(time.RFC3339))
-	return errReported
+	return err
 }
 
 func printReplay(w io.Writer, r *erasure.Replayed) {
@@ -102,14 +71,9 @@ func printReplay(w io.Writer, r *erasure.Replayed) {
 	}
 }
 
-func isMisfit(err error) bool {
-	var misfit *policy.PolicyError
-	return errors.As(err, &misfit)
-}
-
 // isReported: the report says it all.
 func isReported(err error) bool {
-	return isMisfit(err) || errors.Is(err, erasure.ErrNotErased)
+	return erasure.IsMisfit(err) || errors.Is(err, erasure.ErrNotErased)
 }
 
 // tell prints a report.

@@ -13,7 +13,6 @@ import (
 	"kvit/config"
 	"kvit/erasure"
 	"kvit/erasure/policy"
-	"kvit/store"
 )
 
 func (a *app) policyCommand() *cobra.Command {
@@ -75,18 +74,7 @@ func (a *app) draftPolicy(ctx context.Context, tables []string) (policy.Draft, e
 	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	orders := cfg.Shop.Orders
-	related, err := store.RelatedTables(ctx, pool, orders.Table, more, policy.DraftDepth)
-	if err != nil {
-		return policy.Draft{}, err
-	}
-	database, err := erasure.ReadDatabase(ctx, pool, related)
-	if err != nil {
-		return policy.Draft{}, err
-	}
-	return policy.DraftPolicy(policy.DraftSource{
-		Orders: ordersTable(orders), CustomerID: orders.CustomerID, Tables: related, Asked: more, Database: database,
-	}), nil
+	return erasure.DraftPolicy(ctx, pool, ordersTable(cfg.Shop.Orders), cfg.Shop.Orders.CustomerID, more)
 }
 
 // furtherTables are the tables of the command line, each once and with its schema. kvit's own are not

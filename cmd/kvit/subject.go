@@ -59,31 +59,3 @@ func readSubject(in io.Reader, s *store.Subject) error {
 	}
 	return nil
 }
-
-func (a *app) subjectExportCommand() *cobra.Command {
-	var (
-		subject store.Subject
-		out     string
-		force   bool
-	)
-	cmd := &cobra.Command{
-		Use: "export", Short: "Write everything about a person as JSON (GDPR article 15)",
-		Long: `Writes what the database holds about a person: their orders, the rows of the tables of retention.policy that belong to these
-or carry the e-mail address or customer id themselves, their events, and which destinations were told. Only what was
-asked for is searched: who is known by both, an address and an id, needs both.
-
-What is written is personal data. --out writes a file that nobody else may read.`,
-		Example: "  kvit subject export --email - --out person.json\n  kvit subject export --customer-id 4711",
-		Args:    usage(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := readSubject(cmd.InOrStdin(), &subject); err != nil {
-				return err
-			}
-			return a.subjectExport(cmd.Context(), subject, out, force)
-		},
-	}
-	registerSubject(cmd, &subject)
-	cmd.Flags().StringVar(&out, "out", "", "write to this file, of mode 0600, instead of standard output")
-	cmd.Flags().BoolVar(&force, "force", false, "let --out replace a file")
-	return cmd
-}

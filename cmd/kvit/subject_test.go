@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -14,10 +15,12 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
+	"kvit/config"
+	"kvit/destination"
+	"kvit/destination/ga4/ga4test"
 	"kvit/destination/klaviyo/klaviyotest"
 	"kvit/destination/spread/spreadtest"
 	"kvit/destination/webhook/webhooktest"
-	"kvit/erasure"
 	"kvit/store"
 	"kvit/store/storetest"
 )
@@ -381,16 +384,30 @@ func TestSubjectFailuresSayNothing(t *testing.T) {
 	}
 }
 
-func TestReferencesOfRequests(t *testing.T) {
+// Client ids alone let GA4 find a person: it must be known of it, and of no other.
+func TestRecipientsOfTheConfiguration(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct {
-		reference, id string
-		fits          bool
-	}{
-		{"TICKET-17", "", true}, {"17", "4711", true}, {"Anfrage 2026/3", "4711", true}, {"TICKET-17", "17", true},
-		{"17", "17", false}, {"C-123456 asks", "c-123456", false}, {"jane@example.com", "", false}, {strings.Repeat("x", 101), "", false},
-	} {
-		err := checkRequest(erasure.SubjectRequest{Subject: store.Subject{CustomerID: c.id}, Reference: c.reference, By: "anna"})
-		require.Equal(t, c.fits, err == nil, "%s for %s: %v", c.reference, c.id, err)
+	values := map[string]string{
+		"DATABASE_URL": "postgres://nobody@127.0.0.1:1/none", "CRM_SECRET": secret, "ACCOUNT": ga4test.Credentials("http://127.0.0.1:1"),
 	}
+	cfg, err := config.Parse("kvit.yaml", []byte(`
+database: {url: "${DATABASE_URL}"}
+destinations:
+  browsers:
+    kind: ga4
+    measurement_id: G-ABC1234567
+    api_secret: ${CRM_SECRET}
+    deletion: {property_id: "123456", credentials: "${ACCOUNT}"}
+  crm: {kind: webhook, url: "https://hooks.example/kvit", secret: "${CRM_SECRET}", deduplicates: true}
+`), func(name string) string { return values[name] }, kinds)
+	require.NoError(t, err)
+	found := map[string]bool{}
+	for _, r := range recipientsIn(cfg.Destinations, slog.New(slog.DiscardHandler)) {
+		adapter, err := r.Adapter()
+		require.NoError(t, err)
+		_, tellable := destination.RedactorOf(adapter)
+		require.True(t, tellable, r.Name)
+		found[r.Name] = adapter.Traits().FindsByClientID
+	}
+	require.Equal(t, map[string]bool{"browsers": true, "crm": false}, found)
 }

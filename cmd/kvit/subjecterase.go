@@ -8,14 +8,12 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"strings"
 	"time"
-	"unicode/utf8"
 
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
 	"kvit/config"
+	"kvit/destination"
 	"kvit/erasure"
 	"kvit/store"
 )
@@ -56,38 +54,15 @@ Exit 1 if anything stays or a provider could not be told.`,
 	return cmd
 }
 
-// longestReference is what certificates and lists have room for.
-const longestReference = 100
-
-// checkRequest refuses a reference that is missing, or that would keep what has to go.
+// checkRequest refuses a request that nobody could be asked about, or that would keep what has to go.
 func checkRequest(q erasure.SubjectRequest) error {
-	switch {
-	case q.Reference == "" || q.By == "":
+	if q.Reference == "" || q.By == "" {
 		return fmt.Errorf("%w: --reference and --by must be given", errUsage)
-	case utf8.RuneCountInString(q.Reference) > longestReference || strings.ContainsFunc(q.Reference, isControl):
-		return fmt.Errorf("%w: --reference must be one line of %d characters at most", errUsage, longestReference)
-	case strings.Contains(q.Reference, "@") || names(q.Reference, q.Subject.CustomerID):
-		return fmt.Errorf("%w: --reference names the person, and it is kept: use a ticket's number", errUsage)
+	}
+	if err := q.CheckReference(); err != nil {
+		return fmt.Errorf("%w: --reference %w", errUsage, err)
 	}
 	return nil
-}
-
-// names tells whether the reference holds the customer's id. A short one may stand in it by chance.
-func names(reference, id string) bool {
-	const chance = 5
-	reference, id = strings.ToLower(reference), strings.ToLower(id)
-	return id != "" && (reference == id || len(id) > chance && strings.Contains(reference, id))
-}
-
-func isControl(r rune) bool { return r < ' ' || r == 0x7f }
-
-// subjectResult is what `kvit subject erase --json` prints.
-type subjectResult struct {
-	erasure.SubjectReport
-	Tasks []toldTask `json:"tasks"`
-	Notes []string   `json:"notes"`
-
-	refused bool
 }
 
 func (a *app) subjectErase(ctx context.Context, q erasure.SubjectRequest, dryRun, asJSON bool) error {
@@ -96,75 +71,43 @@ func (a *app) subjectErase(ctx context.Context, q erasure.SubjectRequest, dryRun
 		return err
 	}
 	defer pool.Close()
-	result := subjectResult{Tasks: []toldTask{}, Notes: []string{}}
-	if eraser.Orders != nil {
-		if err := q.Subject.Searchable(*eraser.Orders); err != nil {
-			return err
-		}
-	} else if cfg.Shop != nil {
-		result.Notes = append(result.Notes, "retention.policy is missing: nothing of the shop's tables is erased")
+	request := erasure.SubjectErasure{
+		Eraser: eraser, Shop: shopOrders(cfg), Anchor: anchorOf(cfg), Recipients: recipientsIn(cfg.Destinations, eraser.Logger),
 	}
-	report, err := a.eraseSubject(ctx, cfg, pool, eraser, q, dryRun)
-	result.SubjectReport, result.refused = report, errors.Is(err, erasure.ErrRefused)
-	if err == nil || result.refused {
-		result.Tasks, err = a.tellTasks(ctx, cfg, pool, eraser.Logger, q.Subject, report)
+	result, err := request.Do(ctx, q, dryRun)
+	if errors.Is(err, store.ErrNotSearchable) {
+		return err
+	}
+	if result.AnchorProblem != nil {
+		fmt.Fprintf(a.stderr, "kvit: warning: %v\n", result.AnchorProblem)
 	}
 	if asJSON {
 		err = errors.Join(err, printJSON(a.stdout, result))
 	} else {
-		result.print(a.stdout)
+		printForgotten(a.stdout, result)
 	}
-	if err == nil && result.incomplete() {
+	if err == nil && result.Incomplete() {
 		return errReported
 	}
 	return err
 }
 
-// eraseSubject refuses a database that has gone back, and moves the anchor when certificates have come.
-func (a *app) eraseSubject(ctx context.Context, cfg config.Config, pool *pgxpool.Pool, eraser *erasure.Eraser, q erasure.SubjectRequest, dryRun bool) (erasure.SubjectReport, error) {
-	if dryRun {
-		return eraser.DryEraseSubject(ctx, q)
+// recipientsIn makes an adapter when it is asked for: most requests concern few destinations.
+func recipientsIn(destinations []config.Destination, logger *slog.Logger) []erasure.Recipient {
+	var list []erasure.Recipient
+	for _, d := range destinations {
+		list = append(list, erasure.Recipient{
+			Name: d.Name, Adapter: func() (destination.Destination, error) { return adapterOf(d, logger) },
+		})
 	}
-	if err := keepAnchor(ctx, cfg, pool); err != nil {
-		return erasure.SubjectReport{}, err
-	}
-	report, err := eraser.EraseSubject(ctx, q)
-	if err := keepAnchor(ctx, cfg, pool); err != nil {
-		fmt.Fprintf(a.stderr, "kvit: warning: %v\n", err)
-	}
-	return report, err
+	return list
 }
 
-// tellTasks tells nobody in a dry run, whose tasks are rolled back.
-func (a *app) tellTasks(ctx context.Context, cfg config.Config, pool *pgxpool.Pool, logger *slog.Logger, subject store.Subject, report erasure.SubjectReport) ([]toldTask, error) {
-	if report.DryRun {
-		tasks := []toldTask{}
-		for _, task := range report.Tasks {
-			tasks = append(tasks, toldTask{Task: task})
-		}
-		return tasks, nil
-	}
-	t := teller{
-		destinations: cfg.Destinations, db: pool, logger: logger, subject: subject, clientIDs: report.ClientIDs, eventIDs: report.EventIDs,
-	}
-	tasks, err := t.tell(ctx, report.Tasks)
-	if err != nil {
-		return tasks, errors.New("tell providers: " + store.Describe(err))
-	}
-	return tasks, nil
-}
-
-// incomplete tells whether something was refused, or a provider told in vain. Tasks that wait for an
-// operator are no failure.
-func (r subjectResult) incomplete() bool {
-	return r.refused || len(r.Notes) > 0 || slices.ContainsFunc(r.Tasks, func(t toldTask) bool { return t.failed })
-}
-
-func (r subjectResult) print(w io.Writer) {
+func printForgotten(w io.Writer, r erasure.SubjectResult) {
 	if r.DryRun {
 		fmt.Fprintln(w, "dry run: everything below was done and rolled back, and nobody was told")
 	}
-	if r.nothing() {
+	if foundNothing(r) {
 		fmt.Fprintln(w, "nothing found")
 	}
 	for _, o := range r.Erased {
@@ -194,15 +137,15 @@ func (r subjectResult) print(w io.Writer) {
 		fmt.Fprintln(w, note)
 	}
 	for _, t := range r.Tasks {
-		fmt.Fprintf(w, "destination %s: %s\n", t.Destination, t.state(r.DryRun))
+		fmt.Fprintf(w, "destination %s: %s\n", t.Destination, taskState(t, r.DryRun))
 	}
 }
 
-func (r subjectResult) nothing() bool {
+func foundNothing(r erasure.SubjectResult) bool {
 	return len(r.Erased)+len(r.Refused)+len(r.Rows)+len(r.Shared)+len(r.Kept)+len(r.Tasks) == 0
 }
 
-func (t toldTask) state(dryRun bool) string {
+func taskState(t erasure.ToldTask, dryRun bool) string {
 	switch {
 	case t.Told:
 		return "told"

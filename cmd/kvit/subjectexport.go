@@ -1,31 +1,42 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"time"
 
-	"github.com/jackc/pgx/v5"
+	"github.com/spf13/cobra"
 
 	"kvit/erasure"
-	"kvit/erasure/policy"
 	"kvit/store"
 )
 
-// subjectSummary counts what an export holds. Nothing in it is personal.
-type subjectSummary struct {
-	orders, rows, events int
-}
+func (a *app) subjectExportCommand() *cobra.Command {
+	var (
+		subject store.Subject
+		out     string
+		force   bool
+	)
+	cmd := &cobra.Command{
+		Use: "export", Short: "Write everything about a person as JSON (GDPR article 15)",
+		Long: `Writes what the database holds about a person: their orders, the rows of the tables of retention.policy that belong to these
+or carry the e-mail address or customer id themselves, their events, and which destinations were told. Only what was
+asked for is searched: who is known by both, an address and an id, needs both.
 
-func (s subjectSummary) String() string {
-	if s == (subjectSummary{}) {
-		return "nothing found"
+What is written is personal data. --out writes a file that nobody else may read.`,
+		Example: "  kvit subject export --email - --out person.json\n  kvit subject export --customer-id 4711",
+		Args:    usage(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := readSubject(cmd.InOrStdin(), &subject); err != nil {
+				return err
+			}
+			return a.subjectExport(cmd.Context(), subject, out, force)
+		},
 	}
-	return fmt.Sprintf("%d orders, %d rows of other tables, %d events", s.orders, s.rows, s.events)
+	registerSubject(cmd, &subject)
+	cmd.Flags().StringVar(&out, "out", "", "write to this file, of mode 0600, instead of standard output")
+	cmd.Flags().BoolVar(&force, "force", false, "let --out replace a file")
+	return cmd
 }
 
 func (a *app) subjectExport(ctx context.Context, subject store.Subject, out string, force bool) error {
@@ -34,22 +45,14 @@ func (a *app) subjectExport(ctx context.Context, subject store.Subject, out stri
 		return err
 	}
 	defer pool.Close()
-	export := subjectExport{subject: subject, orders: shopOrders(cfg), policy: eraser.Policy}
-	if export.orders != nil {
-		if err := subject.Searchable(*export.orders); err != nil {
-			return err
-		}
-		export.policy.Orders = policy.OrdersTable{Name: export.orders.Table, Email: export.orders.Email} // what leads to orders
+	export, err := eraser.ExportSubject(ctx, subject, shopOrders(cfg))
+	if err != nil {
+		return err
 	}
-	if export.notes, err = policyNotes(ctx, eraser); err != nil {
-		return describe("check the column policy", err)
-	}
-	for _, c := range cfg.Retention.Carts {
-		export.notes = append(export.notes, "retention.carts: nothing ties table "+c.Table+" to a person, so that it was not searched")
-	}
+	var found erasure.SubjectSummary
 	write := func(w io.Writer) error {
-		snapshot := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
-		return pgx.BeginTxFunc(ctx, pool, snapshot, func(tx pgx.Tx) error { return export.write(ctx, tx, w) })
+		found, err = export.Write(ctx, pool, w)
+		return err
 	}
 	said := a.stderr
 	if out == "" {
@@ -59,162 +62,8 @@ func (a *app) subjectExport(ctx context.Context, subject store.Subject, out stri
 		err = writeFile(out, force, write)
 	}
 	if err != nil {
-		return describe("export", err)
+		return fmt.Errorf("export: %w", err)
 	}
-	fmt.Fprintln(said, export.found)
+	fmt.Fprintln(said, found)
 	return nil
-}
-
-// describe words a database error without its values, which may be what was searched for.
-func describe(action string, err error) error {
-	var pgErr interface{ SQLState() string }
-	if errors.As(err, &pgErr) {
-		return fmt.Errorf("%s: %s", action, store.Describe(err))
-	}
-	return fmt.Errorf("%s: %w", action, err)
-}
-
-// policyNotes tell where the policy does not fit: something there may not have been searched.
-func policyNotes(ctx context.Context, eraser *erasure.Eraser) ([]string, error) {
-	problems, err := eraser.Check(ctx)
-	if err != nil {
-		return nil, err
-	}
-	notes := []string{}
-	for _, p := range problems {
-		notes = append(notes, "retention.policy: "+p.String())
-	}
-	return notes, nil
-}
-
-// subjectExport writes one JSON object, as it goes: a person may have many orders.
-type subjectExport struct {
-	subject store.Subject
-	orders  *store.Orders // nil: no shop is configured
-	policy  policy.Policy
-	notes   []string
-
-	to    *bufio.Writer
-	found subjectSummary
-}
-
-func (e *subjectExport) write(ctx context.Context, db store.DB, w io.Writer) error {
-	e.to = bufio.NewWriter(w)
-	about := map[string]string{}
-	for name, value := range map[string]string{"email": e.subject.Email, "customer_id": e.subject.CustomerID} {
-		if value != "" {
-			about[name] = value
-		}
-	}
-	if err := errors.Join(e.member("{", "about", about), e.member(",", "exported_at", time.Now().UTC().Truncate(time.Second))); err != nil {
-		return err
-	}
-	refs, err := e.ofOrders(ctx, db)
-	if err != nil {
-		return err
-	}
-	e.found.events, err = e.list(",", "events", func(do func([]byte) error) error {
-		return store.EachSubjectEvent(ctx, db, e.subject, refs, do)
-	})
-	if err != nil {
-		return err
-	}
-	if err := e.member(",", "notes", e.notes); err != nil {
-		return err
-	}
-	_, _ = e.to.WriteString("\n}\n") // Flush returns the error of every write before it
-	if err := e.to.Flush(); err != nil {
-		return fmt.Errorf("write: %w", err)
-	}
-	return nil
-}
-
-// ofOrders writes orders and tables, and returns the orders' references.
-func (e *subjectExport) ofOrders(ctx context.Context, db store.DB) (refs []string, err error) {
-	if e.orders == nil {
-		e.notes = append(e.notes, "no shop is configured: only events were searched")
-		return nil, nil
-	}
-	orders, err := store.SubjectOrders(ctx, db, *e.orders, e.subject, time.Now())
-	if err != nil {
-		return nil, err
-	}
-	customers := 0
-	for _, o := range orders {
-		if o.Ref != nil {
-			refs = append(refs, *o.Ref)
-		}
-		if o.Customer {
-			customers++
-		}
-	}
-	if customers > 0 && e.subject.CustomerID == "" {
-		e.notes = append(e.notes, fmt.Sprintf("%d of the orders have a customer id: what is known by that alone was not searched; export it with --customer-id as well", customers))
-	}
-	e.found.orders, err = e.list(",", "orders", func(do func([]byte) error) error {
-		return store.EachSubjectOrder(ctx, db, *e.orders, e.subject, do)
-	})
-	if err != nil {
-		return nil, err
-	}
-	return refs, e.tables(ctx, db)
-}
-
-func (e *subjectExport) tables(ctx context.Context, db store.DB) error {
-	if len(e.policy.Tables) == 0 {
-		e.notes = append(e.notes, "retention.policy is missing: of the shop's tables, only orders were searched")
-	}
-	reached, apart := e.policy.Reach()
-	_, _ = e.to.WriteString(",\n\"tables\": ")
-	before := "{"
-	for _, r := range reached {
-		n, err := e.list(before, r.Table, func(do func([]byte) error) error {
-			return store.EachSubjectRow(ctx, db, *e.orders, e.subject, r, do)
-		})
-		if err != nil {
-			return err
-		}
-		e.found.rows += n
-		before = ","
-	}
-	if before == "{" {
-		_, _ = e.to.WriteString("{")
-	}
-	_, _ = e.to.WriteString("}")
-	for _, table := range apart {
-		e.notes = append(e.notes, "retention.policy: nothing ties table "+table+" to an order, so that it was not searched")
-	}
-	return nil
-}
-
-func (e *subjectExport) member(before, name string, value any) error {
-	text, err := json.Marshal(value)
-	if err != nil {
-		return fmt.Errorf("encode %s: %w", name, err)
-	}
-	e.name(before, name)
-	_, _ = e.to.Write(text)
-	return nil
-}
-
-func (e *subjectExport) name(before, name string) {
-	text, _ := json.Marshal(name) // a text always encodes
-	_, _ = fmt.Fprintf(e.to, "%s\n%s: ", before, text)
-}
-
-// list writes an array of what each gives, one object a line, and returns how many there were.
-func (e *subjectExport) list(before, name string, each func(do func(object []byte) error) error) (n int, err error) {
-	e.name(before, name)
-	_, _ = e.to.WriteString("[")
-	err = each(func(object []byte) error {
-		if n > 0 {
-			_ = e.to.WriteByte(',')
-		}
-		n++
-		_ = e.to.WriteByte('\n')
-		_, err := e.to.Write(object)
-		return err
-	})
-	_, _ = e.to.WriteString("]")
-	return n, err
 }

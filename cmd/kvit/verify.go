@@ -1,22 +1,14 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
+	"kvit/erasure"
 	"kvit/erasure/proof"
-	"kvit/store"
 )
 
 // stdoutName is the file name that stands for stdout.
@@ -98,116 +90,24 @@ func (a *app) tellChain(chain proof.Chain, o verifyOptions) {
 	fmt.Fprintln(w)
 }
 
-func (a *app) verify(ctx context.Context, o verifyOptions) (proof.Chain, error) {
+func (a *app) verify(ctx context.Context, o verifyOptions) (chain proof.Chain, err error) {
 	if o.file != "" {
-		return verifyFile(o.file)
+		return proof.VerifyFile(o.file)
 	}
 	_, pool, _, err := a.open(ctx)
 	if err != nil {
-		return proof.Chain{}, err
+		return chain, err
 	}
 	defer pool.Close()
 	switch o.export {
 	case "":
-		return verifyDatabase(ctx, pool, nil)
+		return erasure.Verify(ctx, pool)
 	case stdoutName:
-		return exportTo(ctx, pool, a.stdout)
+		return erasure.ExportCertificates(ctx, pool, a.stdout)
 	}
-	return exportFile(ctx, pool, o.export, o.force)
-}
-
-func verifyFile(file string) (chain proof.Chain, err error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return chain, err
-	}
-	defer func() { _ = f.Close() }()
-	err = proof.ReadCertificates(f, chain.Verify)
-	return chain, err
-}
-
-// verifyDatabase calls each, if there is one, for every certificate that holds, in the order of the
-// numbers.
-func verifyDatabase(ctx context.Context, db store.DB, each func(proof.Certificate) error) (chain proof.Chain, err error) {
-	err = store.EachCertificate(ctx, db, func(c store.Certificate) error {
-		certificate := proof.Certificate(c)
-		if err := chain.Verify(certificate); err != nil || each == nil {
-			return err
-		}
-		return each(certificate)
-	})
-	return chain, err
-}
-
-// exportTo writes the certificates as proof.ReadCertificates reads them. All are of one snapshot, so
-// that an erasure meanwhile is in it as a whole or not at all.
-func exportTo(ctx context.Context, pool *pgxpool.Pool, w io.Writer) (chain proof.Chain, err error) {
-	buffered := bufio.NewWriter(w)
-	encoder := json.NewEncoder(buffered)
-	encoder.SetEscapeHTML(false)
-	snapshot := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
-	err = pgx.BeginTxFunc(ctx, pool, snapshot, func(tx pgx.Tx) error {
-		chain, err = verifyDatabase(ctx, tx, func(c proof.Certificate) error {
-			return encoder.Encode(c)
-		})
-		return err
-	})
-	if err != nil {
-		return chain, err
-	}
-	if err := buffered.Flush(); err != nil {
-		return chain, fmt.Errorf("write certificates: %w", err)
-	}
-	return chain, nil
-}
-
-func exportFile(ctx context.Context, pool *pgxpool.Pool, name string, force bool) (chain proof.Chain, err error) {
-	err = writeFile(name, force, func(w io.Writer) error {
-		chain, err = exportTo(ctx, pool, w)
+	err = writeFile(o.export, o.force, func(w io.Writer) error {
+		chain, err = erasure.ExportCertificates(ctx, pool, w)
 		return err
 	})
 	return chain, err
-}
-
-// writeFile leaves no half of a file, and nothing that others may read: a temporary file, in the same
-// folder so that it can be renamed, has mode 0600 from the start.
-func writeFile(name string, force bool, write func(io.Writer) error) error {
-	if err := mayWrite(name, force); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
-	if err != nil {
-		return fmt.Errorf("create file: %w", err)
-	}
-	defer func() {
-		_ = f.Close()
-		_ = os.Remove(f.Name()) // gone already if all went well
-	}()
-	if err := write(f); err != nil {
-		return err
-	}
-	if err := errors.Join(f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("write file: %w", err)
-	}
-	if err := mayWrite(name, force); err != nil { // it took a while
-		return err
-	}
-	return os.Rename(f.Name(), name)
-}
-
-// mayWrite refuses what is there, unless it is a plain file and force is given: a renamed file would take
-// the place of a device or a link.
-func mayWrite(name string, force bool) error {
-	info, err := os.Lstat(name)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
-		return err
-	case !info.Mode().IsRegular():
-		return fmt.Errorf("%s is no plain file", name)
-	case !force:
-		return fmt.Errorf("%s is there already: --force replaces it", name)
-	}
-	return nil
 }

@@ -1,14 +1,12 @@
-package main
+package erasure
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"time"
 
-	"kvit/config"
 	"kvit/destination"
 	"kvit/store"
 )
@@ -19,26 +17,31 @@ const (
 	underWayAsk     = 200 * time.Millisecond
 )
 
-// teller tells providers that a person wants to be forgotten. It knows what the tasks must not hold.
-type teller struct {
-	destinations []config.Destination
-	db           store.DB
-	logger       *slog.Logger
-	subject      store.Subject
-	clientIDs    []string // that are still known
-	eventIDs     []int64
+// Recipient is a destination of the configuration, as far as telling its provider of a request goes.
+type Recipient struct {
+	Name    string
+	Adapter func() (destination.Destination, error) // makes it of its configuration
 }
 
-// toldTask is what became of one task.
-type toldTask struct {
+// teller tells providers that a person wants to be forgotten. It knows what the tasks must not hold.
+type teller struct {
+	recipients []Recipient
+	db         store.DB
+	subject    store.Subject
+	clientIDs  []string // that are still known
+	eventIDs   []int64
+}
+
+// ToldTask is what became of one task.
+type ToldTask struct {
 	store.Task
-	Told   bool `json:"told"`
+	Told   bool `json:"told"` // the provider has been told
 	failed bool // an attempt was made in vain
 }
 
 // tell makes one attempt at each task. Tasks that need an operator stay open.
-func (t *teller) tell(ctx context.Context, tasks []store.Task) ([]toldTask, error) {
-	told := []toldTask{}
+func (t *teller) tell(ctx context.Context, tasks []store.Task) ([]ToldTask, error) {
+	told := []ToldTask{}
 	ended, err := t.wait(ctx, len(tasks) > 0)
 	if err != nil {
 		return told, err
@@ -51,7 +54,7 @@ func (t *teller) tell(ctx context.Context, tasks []store.Task) ([]toldTask, erro
 		if result.problem != "" {
 			task.Problem = &result.problem
 		}
-		told = append(told, toldTask{Task: task, Told: result.problem == "", failed: result.attempted && result.problem != ""})
+		told = append(told, ToldTask{Task: task, Told: result.problem == "", failed: result.attempted && result.problem != ""})
 	}
 	return told, nil
 }
@@ -86,13 +89,12 @@ type tried struct {
 
 func (t *teller) attempt(ctx context.Context, task store.Task, ended bool) tried {
 	result := tried{task: task}
-	i := slices.IndexFunc(t.destinations, func(d config.Destination) bool { return d.Name == task.Destination })
+	i := slices.IndexFunc(t.recipients, func(r Recipient) bool { return r.Name == task.Destination })
 	if i < 0 {
 		result.problem = "the configuration does not name it any more: ask the provider in the way it offers"
 		return result
 	}
-	d := t.destinations[i]
-	adapter, err := adapterOf(d, t.logger)
+	adapter, err := t.recipients[i].Adapter()
 	if err != nil {
 		result.problem = "the destination cannot be made of its configuration"
 		return result

@@ -1,0 +1,175 @@
+package erasure
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"kvit/erasure/policy"
+	"kvit/store"
+)
+
+// Finding is one thing that `kvit check` has to say.
+type Finding struct {
+	Key     string // of the configuration
+	Table   string // that retention.policy is about; empty: none, or another key
+	Column  string // of it; empty: the table as a whole
+	Problem string
+	Advice  bool // works, but could be better
+}
+
+// OrderFindings is what `kvit check` has to say about the erasure of orders. shop is the shop's orders table,
+// whether or not a policy erases them. An order's erasure is tried and rolled back. Where an answer leaves
+// nothing to ask, the rest is not asked.
+func (e *Eraser) OrderFindings(ctx context.Context, shop store.Orders) []Finding {
+	lacks, err := store.LackingRights(ctx, e.DB, shop)
+	if err != nil {
+		return []Finding{{Key: "shop.orders", Problem: store.Describe(err)}}
+	}
+	if len(lacks) > 0 {
+		return findingsOf("shop.orders", lacks)
+	}
+	if findings := e.clockFindings(ctx, shop); len(findings) > 0 {
+		return findings
+	}
+	var findings []Finding
+	if _, err := store.ReadOrdersStatus(ctx, e.DB, shop, 0); err != nil {
+		findings = append(findings, Finding{Key: "shop.orders", Problem: "orders cannot be read, is awaiting_import right? " + store.Describe(err)})
+	}
+	if e.Orders == nil {
+		return append(findings, Finding{Key: "retention.policy", Problem: "is empty: no order is ever erased"})
+	}
+	problems, err := e.Check(ctx)
+	if err != nil {
+		return append(findings, Finding{Key: "retention.policy", Problem: store.Describe(err)})
+	}
+	return slices.Concat(findings, policyFindings(problems, false), e.trialFindings(ctx), haste(shop),
+		e.replicaFindings(ctx), e.dueIndexFindings(ctx, shop), e.indexFindings(ctx))
+}
+
+// CartFindings is what `kvit check` has to say about the rules of carts.
+func (e *Eraser) CartFindings(ctx context.Context) []Finding {
+	found, err := e.CheckCarts(ctx)
+	if err != nil {
+		return []Finding{{Key: "retention.carts", Problem: store.Describe(err)}}
+	}
+	var findings []Finding
+	for _, f := range found {
+		at := Finding{Key: "retention.carts." + f.Rule}
+		for _, p := range f.Problems {
+			at.Problem = p.String()
+			findings = append(findings, at)
+		}
+		at.Advice = true
+		for _, p := range f.Advice {
+			at.Problem = p.String()
+			findings = append(findings, at)
+		}
+		for _, statement := range f.Indexes {
+			at.Problem = "finding carts and their rows reads the whole table; this helps: " + statement
+			findings = append(findings, at)
+		}
+	}
+	return findings
+}
+
+func findingsOf(key string, problems []string) []Finding {
+	var findings []Finding
+	for _, problem := range problems {
+		findings = append(findings, Finding{Key: key, Problem: problem})
+	}
+	return findings
+}
+
+// clockFindings tries the predicates of the configuration one by one.
+func (e *Eraser) clockFindings(ctx context.Context, shop store.Orders) []Finding {
+	var findings []Finding
+	for _, clock := range shop.Clocks {
+		if err := store.TryClock(ctx, e.DB, shop, clock); err != nil {
+			findings = append(findings, Finding{
+				Key: "retention.clocks." + clock.Name, Problem: "cannot be used, are when and since right? " + store.Describe(err),
+			})
+		}
+	}
+	return findings
+}
+
+func policyFindings(problems []policy.Problem, advice bool) []Finding {
+	var findings []Finding
+	for _, p := range problems {
+		findings = append(findings, Finding{Key: "retention.policy", Table: p.Table, Column: p.Column, Problem: p.String(), Advice: advice})
+	}
+	return findings
+}
+
+// trialFindings finds what the catalog does not tell, such as triggers.
+func (e *Eraser) trialFindings(ctx context.Context) []Finding {
+	trial, err := e.Trial(ctx)
+	if err != nil {
+		return []Finding{{Key: "retention.policy", Problem: "try an erasure: " + store.Describe(err)}}
+	}
+	return append(policyFindings(trial.Refused, false), policyFindings(trial.Untried, true)...)
+}
+
+// haste tells of a time in which no mistake can be noticed.
+func haste(shop store.Orders) []Finding {
+	if shop.EraseAfter >= 24*time.Hour {
+		return nil
+	}
+	return []Finding{{
+		Key: "retention.erase_after_import", Advice: true,
+		Problem: "is less than a day: an import that was a mistake can hardly be noticed in time",
+	}}
+}
+
+// replicaFindings tells of replicas that cannot be seen.
+func (e *Eraser) replicaFindings(ctx context.Context) []Finding {
+	if e.MaxReplicaLag == 0 {
+		return nil
+	}
+	lag, known, err := store.ReplicaLag(ctx, e.DB)
+	advice := func(problem string) []Finding {
+		return []Finding{{Key: "retention.max_replica_lag", Advice: true, Problem: problem}}
+	}
+	switch {
+	case err != nil:
+		return nil
+	case !known:
+		return advice("has no effect, since kvit's database role may not see how far replicas are behind: grant it pg_read_all_stats")
+	case lag > e.MaxReplicaLag:
+		return advice("is shorter than a replica is behind at the moment, " + lag.Round(time.Second).String() +
+			": the erasure waits for it. Of a replica that is behind on purpose, write a longer one, or 0")
+	}
+	return nil
+}
+
+func (e *Eraser) indexFindings(ctx context.Context) []Finding {
+	missing, err := e.MissingIndexes(ctx)
+	if err != nil {
+		return []Finding{{Key: "retention.policy", Problem: store.Describe(err)}}
+	}
+	var findings []Finding
+	for _, statement := range missing {
+		findings = append(findings, Finding{
+			Key: "retention.policy", Advice: true, Problem: "each batch of an erasure reads the whole table; this helps: " + statement,
+		})
+	}
+	return findings
+}
+
+func (e *Eraser) dueIndexFindings(ctx context.Context, shop store.Orders) []Finding {
+	var findings []Finding
+	asked := map[string]bool{}
+	for _, clock := range shop.AllClocks() {
+		if asked[clock.Since] {
+			continue
+		}
+		asked[clock.Since] = true
+		if has, err := store.HasDueIndex(ctx, e.DB, shop, clock); err == nil && !has {
+			findings = append(findings, Finding{
+				Key: "shop.orders", Advice: true, Problem: "finding due orders reads the whole table; this helps: " + shop.DueIndex(clock),
+			})
+		}
+	}
+	return findings
+}
