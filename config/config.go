@@ -61,6 +61,8 @@ type Orders struct {
 	Email          string // its customer's e-mail address, for requests of a person and tables matched by it; empty: there is none
 	CustomerID     string // its customer's id, likewise; empty: there is none
 	AwaitingImport string // SQL predicate over the table: the order is expected in the ERP; default "true"
+
+	Customer *OrderCustomer // where e-mail address and customer's id stand in another table; nil: they do not
 }
 
 // Delivery holds the limits of one delivery attempt (key "delivery").

@@ -176,6 +176,7 @@ func readOrders(s *Section) Orders {
 		Email:          s.Text("email", "", identifier),
 		CustomerID:     s.Text("customer_id", "", identifier),
 		AwaitingImport: s.Text("awaiting_import", "true"),
+		Customer:       readCustomer(s),
 	}
 	first := map[string]string{}
 	for _, c := range append(o.columns(), orderColumn{"email", o.Email}, orderColumn{"customer_id", o.CustomerID}) {

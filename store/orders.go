@@ -20,9 +20,10 @@ type Orders struct {
 	ImportedAt     string
 	ERPNumber      string
 	ErasedAt       string
-	Email          string // empty: the table has no such column
-	CustomerID     string // empty: the same
-	AwaitingImport string // SQL predicate over the table's columns: orders the ERP should get
+	Email          string    // empty: the table has no such column
+	CustomerID     string    // empty: the same
+	Customer       *Customer // where they stand in another table; nil: they do not
+	AwaitingImport string    // SQL predicate over the table's columns: orders the ERP should get
 
 	EraseAfter           time.Duration // since the import
 	EraseUnimportedAfter time.Duration // since the order was placed, if the ERP never got it; 0: never

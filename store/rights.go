@@ -47,6 +47,13 @@ func LackingRights(ctx context.Context, db DB, o Orders) ([]string, error) {
 			lacks = append(lacks, lack)
 		}
 	}
+	if o.Customer != nil {
+		lack, err := o.Customer.lacks(ctx, db, o)
+		if err != nil {
+			return nil, err
+		}
+		lacks = append(lacks, lack...)
+	}
 	if len(lacks) == 0 {
 		if _, err := o.refType(ctx, db); err != nil {
 			lacks = append(lacks, err.Error())

@@ -403,7 +403,7 @@ func TestSubjectFailuresSayNothing(t *testing.T) {
 		require.Equal(t, 1, code, args)
 		requireNoMarker(t, "errors", stderr)
 		if args[1] == "export" { // writes what is there all the same, and for whom
-			require.Contains(t, stderr, "not searched: table public.orders: cannot be searched: database error 42703: column o.email does not exist")
+			require.Contains(t, stderr, "not searched: table public.orders: cannot be searched: database error 42703: column")
 			continue
 		}
 		requireNoMarker(t, "output", stdout)
