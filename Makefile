@@ -8,11 +8,12 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 LINT_VERSION := v2.15.0
 LINT         := .tools/golangci-lint-$(LINT_VERSION)
 
-.PHONY: help demo test lint bench build prerequisites clean
+.PHONY: help demo test test-shops lint bench build prerequisites clean
 
 help:
 	@echo 'make demo    install what is missing, build, and show kvit at work for a minute and a half'
 	@echo 'make test    install what is missing and run all tests, with the race detector'
+	@echo 'make test-shops   put kvit beside real webshops, which npm installs, and see what it does to them'
 	@echo 'make lint    gofmt, go vet, golangci-lint'
 	@echo 'make bench   print how fast this machine delivers events and erases orders, and what others feel of it'
 	@echo 'make build   ./kvit, one static binary'
@@ -23,6 +24,11 @@ demo: prerequisites build
 
 test: prerequisites
 	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 10m ./...
+
+# The shops run with the system's Node where it is new enough; the one in .tools is there only where not.
+test-shops: prerequisites
+	@sh shops/install.sh
+	PATH="$(CURDIR)/.tools/node/bin:$$PATH" KVIT_SHOPS=1 $(GO) test -count=1 -timeout 10m ./shops
 
 lint: $(LINT)
 	@unformatted="$$(gofmt -l .)"; if [ -n "$$unformatted" ]; then \

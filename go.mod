@@ -2,6 +2,12 @@ module kvit
 
 go 1.26.0
 
+// What npm installs for `make test-shops`.
+ignore (
+	./shops/medusa/node_modules
+	./shops/vendure/node_modules
+)
+
 require (
 	github.com/fergusstrange/embedded-postgres v1.34.0
 	github.com/goccy/go-yaml v1.19.2

@@ -104,6 +104,7 @@ shop:
     awaiting_import: "status = 'paid'"
 retention:
   erase_after_import: 30d
+  residue: {orders: 0}
   policy:
     - table: public.orders
       columns:

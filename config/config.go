@@ -55,12 +55,13 @@ type Orders struct {
 	Table          string // schema.table; the schema is public if the file gives none
 	Ref            string // the permanent order reference
 	PlacedAt       string // timestamptz: when the order was placed
-	ImportedAt     string // timestamptz, written by kvit once: the order is in the ERP
+	ImportedAt     string // timestamptz, written by kvit once: the order is in the ERP; empty, as the next two: kvit keeps these marks itself
 	ERPNumber      string // text, written by kvit once: its number there
 	ErasedAt       string // timestamptz, written by kvit: its personal data is gone
 	Email          string // its customer's e-mail address, for requests of a person and tables matched by it; empty: there is none
 	CustomerID     string // its customer's id, likewise; empty: there is none
 	AwaitingImport string // SQL predicate over the table: the order is expected in the ERP; default "true"
+	TimeZone       string // of columns that hold times without one; empty: there must be none
 
 	Customer *OrderCustomer // where e-mail address and customer's id stand in another table; nil: they do not
 }

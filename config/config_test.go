@@ -78,6 +78,7 @@ destinations:
 		ERPNumber: "d", ErasedAt: "e", AwaitingImport: "true"}}, cfg.Shop)
 	require.Equal(t, Retention{Schedule: "30 3 * * *", TimeZone: "UTC", EraseAfterImport: 30 * day,
 		AlarmUnimportedAfter: 4 * time.Hour, EventsAfter: 30 * day, ReceiptsAfter: 400 * day, Brake: Brake{MaxOrders: 10_000, MaxShare: 0.2},
+		Residue:   Residue{Orders: 3, Time: time.Minute},
 		BatchTime: 200 * time.Millisecond, BatchOrders: 1000, MaxReplicaLag: 10 * time.Second}, cfg.Retention)
 	require.Equal(t, []Destination{
 		{
@@ -141,6 +142,7 @@ retention:
   events_after: 2d
   receipts_after: 4d
   brake: {max_orders: 5, max_share: 0.05}
+  residue: {orders: 0, time: 5s}
   batch_time: 10ms
   batch_orders: 1
   max_replica_lag: 100ms
@@ -175,6 +177,7 @@ retention:
 			{Line: 39, Name: "cart_2", When: "Asia/Tokyo", Since: "b", EraseAfter: time.Second},
 		},
 		EventsAfter: 48 * time.Hour, ReceiptsAfter: 96 * time.Hour, Brake: Brake{MaxOrders: 5, MaxShare: 0.05},
+		Residue:   Residue{Orders: 0, Time: 5 * time.Second},
 		BatchTime: 10 * time.Millisecond, BatchOrders: 1, MaxReplicaLag: 100 * time.Millisecond, Anchor: "/var/lib/kvit/anchor.json",
 	}, cfg.Retention)
 	require.Equal(t, []string{"f", "g"}, []string{cfg.Shop.Orders.Email, cfg.Shop.Orders.CustomerID})
@@ -366,4 +369,20 @@ func TestLoadWithout(t *testing.T) {
 	write("retention: {}\nlog: {level: loud}\nretentoin: {}\n")
 	_, err = LoadWithout(path, withDatabase, testKinds, "retention")
 	require.EqualError(t, err, path+":2: log.level: must be debug, info, warn or error\n"+path+":3: retentoin: is not a known key: did you mean \"retention\"?")
+}
+
+// Without columns of its own for them, kvit keeps the marks.
+func TestOrdersWithoutMarks(t *testing.T) {
+	t.Parallel()
+	cfg, err := Parse("kvit.yaml", []byte(`
+database: {url: "${DATABASE_URL}"}
+shop:
+  orders: {table: orders, ref: a, placed_at: b, time_zone: Europe/Copenhagen}
+retention:
+  policy:
+    - {table: orders, rows: keep}
+`), withDatabase, testKinds)
+	require.NoError(t, err)
+	require.Equal(t, Orders{Table: "public.orders", Ref: "a", PlacedAt: "b", AwaitingImport: "true", TimeZone: "Europe/Copenhagen"}, cfg.Shop.Orders)
+	require.True(t, cfg.Retention.Policy[0].KeepRows)
 }

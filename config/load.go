@@ -170,14 +170,16 @@ func readOrders(s *Section) Orders {
 		Table:          qualified(s.RequiredText("table", tableName)),
 		Ref:            s.RequiredText("ref", identifier),
 		PlacedAt:       s.RequiredText("placed_at", identifier),
-		ImportedAt:     s.RequiredText("imported_at", identifier),
-		ERPNumber:      s.RequiredText("erp_number", identifier),
-		ErasedAt:       s.RequiredText("erased_at", identifier),
+		ImportedAt:     s.Text("imported_at", "", identifier),
+		ERPNumber:      s.Text("erp_number", "", identifier),
+		ErasedAt:       s.Text("erased_at", "", identifier),
 		Email:          s.Text("email", "", identifier),
 		CustomerID:     s.Text("customer_id", "", identifier),
 		AwaitingImport: s.Text("awaiting_import", "true"),
 		Customer:       readCustomer(s),
+		TimeZone:       s.Text("time_zone", "", TimeZone),
 	}
+	s.checkMarks()
 	first := map[string]string{}
 	for _, c := range append(o.columns(), orderColumn{"email", o.Email}, orderColumn{"customer_id", o.CustomerID}) {
 		if other, taken := first[c.name]; taken && c.name != "" {
@@ -189,15 +191,30 @@ func readOrders(s *Section) Orders {
 	return o
 }
 
+// checkMarks keeps a shop from giving columns to some of kvit's marks alone.
+func (s *Section) checkMarks() {
+	marks := []string{"imported_at", "erp_number", "erased_at"}
+	named := slices.DeleteFunc(slices.Clone(marks), func(key string) bool { return !s.Has(key) })
+	if len(named) == 0 || len(named) == len(marks) {
+		return
+	}
+	for _, key := range marks {
+		if !s.Has(key) {
+			s.Problem(key, "is missing beside the other two of imported_at, erp_number and erased_at: name all three, or none, and kvit keeps these marks itself")
+		}
+	}
+}
+
 type orderColumn struct{ key, name string }
 
 // columns lists the columns that kvit needs as they are, by their key in the file. Those that tell who
 // placed the order are not among them: they are personal, and the policy says how they go.
 func (o Orders) columns() []orderColumn {
-	return []orderColumn{
+	all := []orderColumn{
 		{"ref", o.Ref}, {"placed_at", o.PlacedAt}, {"imported_at", o.ImportedAt},
 		{"erp_number", o.ERPNumber}, {"erased_at", o.ErasedAt},
 	}
+	return slices.DeleteFunc(all, func(c orderColumn) bool { return c.name == "" })
 }
 
 // qualified gives a table without a schema the schema public.

@@ -8,9 +8,11 @@ import (
 )
 
 const (
-	hookStart   = "destinations:\n  hook:\n    kind: post\n    sealed: true\n"
-	hook        = hookStart + "    url: https://hooks.example.com/x\n    secret: ${HOOK}\n" // up to line 6
-	tills       = "destinations:\n  sp:\n    kind: till\n    public_key: ${PUBLIC}\n    private_key: ${PRIVATE}\n"
+	hookStart    = "destinations:\n  hook:\n    kind: post\n    sealed: true\n"
+	hook         = hookStart + "    url: https://hooks.example.com/x\n    secret: ${HOOK}\n" // up to line 6
+	tills        = "destinations:\n  sp:\n    kind: till\n    public_key: ${PUBLIC}\n    private_key: ${PRIVATE}\n"
+	marksMissing = "is missing beside the other two of imported_at, erp_number and erased_at: name all three, or none, and kvit keeps these marks itself"
+
 	shopLines   = "shop:\n  orders: {table: orders, ref: ref, placed_at: placed, imported_at: imported, erp_number: erp, erased_at: erased}\n"
 	clock       = shopLines + "retention:\n  clocks:\n" // up to line 4
 	policy      = shopLines + "retention:\n  policy:\n" // up to line 4
@@ -80,8 +82,12 @@ func TestMistakes(t *testing.T) {
 
 		"ShopWithoutOrders": {"log: {}\nshop: {}\n", []string{"2: shop.orders: is missing"}},
 		"OrdersWithoutColumns": {"shop:\n  orders: {table: orders}\n", []string{
-			"2: shop.orders.ref: is missing", "2: shop.orders.placed_at: is missing", "2: shop.orders.imported_at: is missing",
-			"2: shop.orders.erp_number: is missing", "2: shop.orders.erased_at: is missing"}},
+			"2: shop.orders.ref: is missing", "2: shop.orders.placed_at: is missing"}},
+		"OrdersWithOneMark": {strings.Replace(shopLines, ", erp_number: erp, erased_at: erased", "", 1), []string{
+			"2: shop.orders.erp_number: " + marksMissing, "2: shop.orders.erased_at: " + marksMissing}},
+		"OrdersWithTwoMarks": {strings.Replace(shopLines, ", erased_at: erased", "", 1), []string{"2: shop.orders.erased_at: " + marksMissing}},
+		"OrdersTimeZone": {strings.Replace(shopLines, "erased_at: erased", "erased_at: erased, time_zone: Copenhagen", 1), []string{
+			"2: shop.orders.time_zone: is not a known time zone, as in Europe/Copenhagen or UTC"}},
 		"OrdersTable":  {strings.Replace(shopLines, "table: orders", "table: a.b.c", 1), []string{"2: shop.orders.table: " + badTable}},
 		"OrdersColumn": {strings.Replace(shopLines, "ref: ref", "ref: 'x\"; drop'", 1), []string{"2: shop.orders.ref: " + badColumn}},
 		"OrdersColumnTwice": {strings.Replace(shopLines, "erp_number: erp", "erp_number: ref", 1),
@@ -294,8 +300,8 @@ retention:
 		`kvit.yaml:5: database.max_conections: is not a known key: did you mean "max_connections"?`,
 		"kvit.yaml:6: log.level: must be debug, info, warn or error",
 		"kvit.yaml:6: log.format: must be auto, text or json",
-		"kvit.yaml:8: shop.orders.erp_number: is missing",
-		"kvit.yaml:8: shop.orders.erased_at: is missing",
+		"kvit.yaml:8: shop.orders.erp_number: " + marksMissing,
+		"kvit.yaml:8: shop.orders.erased_at: " + marksMissing,
 		"kvit.yaml:10: shop.orders.ref: " + badColumn,
 		"kvit.yaml:12: shop.orders.imported_at: names the same column as placed_at",
 		"kvit.yaml:16: destinations.spread.public_key: the environment variable UNSET is not set",

@@ -157,7 +157,7 @@ func readFate(s *Section, t *TablePolicy, orders Orders, isOrders bool) {
 	case s.broken:
 	case rows != "" && columns.present:
 		s.Problem("columns", "has no use beside rows: "+rows)
-	case rows != "" && isOrders:
+	case rows != "" && isOrders && (rows == "delete" || orders.ErasedAt != ""):
 		s.Problem("rows", "cannot "+rows+" orders: name their columns instead")
 	case !columns.present && !s.Has("rows"):
 		s.Problem("columns", "is missing: name every column, or write rows: delete")

@@ -22,6 +22,7 @@ type Retention struct {
 	EventsAfter             time.Duration // an event without an order loses its payload; default 30d
 	ReceiptsAfter           time.Duration // receipts of deliveries are kept that long; default 400d
 	Brake                   Brake         // what one run may erase without being told
+	Residue                 Residue       // what a run looks for after it has erased
 	BatchTime               time.Duration // what one transaction of the erasure shall take; default 200ms, 10ms to 10s
 	BatchOrders             int           // orders erased in one transaction at most; default 1000, 1 to 5000
 	MaxReplicaLag           time.Duration // the erasure pauses while a replica is further behind; default 10s, 0: not looked at
@@ -47,6 +48,12 @@ type Brake struct {
 	MaxShare  float64 // due orders by all orders, 0 to 1; default 0.2, 0: not looked at
 }
 
+// Residue says how a run looks for copies of what it has erased (key "retention.residue").
+type Residue struct {
+	Orders int           // of a run, whose values it looks for; default 3, 0 to 100: 0 looks for none
+	Time   time.Duration // for the search; default 60s, 1s to 90s
+}
+
 func readRetention(top *Section, shop *Shop) Retention {
 	const day = 24 * time.Hour
 	s := top.Section("retention")
@@ -61,6 +68,7 @@ func readRetention(top *Section, shop *Shop) Retention {
 		EventsAfter:             s.Duration("events_after", 30*day, time.Second, aCentury),
 		ReceiptsAfter:           s.Duration("receipts_after", 400*day, time.Second, aCentury),
 		Brake:                   readBrake(s.Section("brake")),
+		Residue:                 readResidue(s.Section("residue")),
 		BatchTime:               s.Duration("batch_time", 200*time.Millisecond, 10*time.Millisecond, 10*time.Second),
 		BatchOrders:             s.Integer("batch_orders", 1000, 1, 5000),
 		MaxReplicaLag:           s.durationOrOff("max_replica_lag", 10*time.Second, 100*time.Millisecond, day),
@@ -95,6 +103,15 @@ func readBrake(s *Section) Brake {
 	return Brake{
 		MaxOrders: s.Integer("max_orders", 10_000, 0, 1_000_000_000),
 		MaxShare:  s.share("max_share", 0.2),
+	}
+}
+
+// readResidue keeps the search shorter than what a run's job has left after its erasing.
+func readResidue(s *Section) Residue {
+	defer s.Finish()
+	return Residue{
+		Orders: s.Integer("orders", 3, 0, 100),
+		Time:   s.Duration("time", time.Minute, time.Second, 90*time.Second),
 	}
 }
 

@@ -26,6 +26,7 @@ func (r *eraseRun) batch(ctx context.Context, due store.Due) (orders []store.Due
 		return orders, err
 	}
 	r.report.add(orders, done)
+	r.look.add(done.look)
 	if done.waiting {
 		return orders, nil
 	}
@@ -49,6 +50,7 @@ type batchDone struct {
 	columns map[string]map[string]int64 // values overwritten, by table and column; of a dry run alone
 	shared  map[string]int64            // rows that stay, by order reference
 	waiting bool                        // tables are left, so that the orders are not erased yet
+	look    look                        // what to look for afterwards
 }
 
 // maxSamples is how many references a report names.
@@ -123,6 +125,9 @@ func (r *eraseRun) erase(ctx context.Context, tx pgx.Tx, due store.Due) ([]store
 		return orders, done, err
 	}
 	done = batchDone{counts: rowCounts{}, columns: map[string]map[string]int64{}, shared: map[string]int64{}, waiting: plan.waiting}
+	if done.look, err = r.remember(ctx, tx, plan, refsOf(orders)); err != nil {
+		return orders, done, err
+	}
 	if err := r.eraseRows(ctx, tx, plan, refsOf(orders), progress, &done); err != nil {
 		return orders, done, err
 	}

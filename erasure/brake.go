@@ -34,7 +34,7 @@ func (r *eraseRun) brake(ctx context.Context) error {
 }
 
 func (r *eraseRun) brakeOrders(ctx context.Context) (*Braking, error) {
-	if r.Orders == nil || r.Brake == (Brake{}) {
+	if r.Orders == nil || r.lost() || r.Brake == (Brake{}) {
 		return nil, nil
 	}
 	due, _, err := store.CountDueOrders(ctx, r.db, *r.Orders, r.now)

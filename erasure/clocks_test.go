@@ -27,175 +27,178 @@ func (s *shop) placed(ref string, ago time.Duration) {
 }
 
 func TestOrdersThatTheERPNeverGotStayUnlessTold(t *testing.T) {
-	t.Parallel()
-	s := newShop(t)
-	s.placed("old", 4000*day)
-	s.run()
-	require.True(t, s.untouched("old"))
+	eachMarks(t, plainShop, func(t *testing.T, s *shop) {
+		s.placed("old", 4000*day)
+		s.run()
+		require.True(t, s.untouched("old"))
 
-	s.Orders.EraseUnimportedAfter = 365 * day
-	s.placed("young", 364*day)
-	s.order("imported", 29*day)
-	s.exec(`update public.orders set created_at = now() - interval '400 days' where order_number = 'imported'`)
-	s.exec(`insert into kvit.legal_hold (order_ref, reason, placed_by) values ('held', 'audit', 'ops')`)
-	s.placed("held", 400*day)
+		s.Orders.EraseUnimportedAfter = 365 * day
+		s.placed("young", 364*day)
+		s.order("imported", 29*day)
+		s.exec(`update public.orders set created_at = now() - interval '400 days' where order_number = 'imported'`)
+		s.exec(`insert into kvit.legal_hold (order_ref, reason, placed_by) values ('held', 'audit', 'ops')`)
+		s.placed("held", 400*day)
 
-	report := s.run()
+		report := s.run()
 
-	require.Equal(t, 1, report.Orders)
-	require.Equal(t, "never_imported", s.clock("old"))
-	require.True(t, s.erased("old"))
-	require.Nil(t, value[*time.Time](s, `select erp_imported_at from kvit.erasure_certificate`))
-	for _, ref := range []string{"young", "imported", "held"} {
-		require.True(t, s.untouched(ref), ref)
-	}
-	require.Equal(t, []string{"held"}, []string{report.Holds[0].OrderRef})
-	s.requireChain(1)
+		require.Equal(t, 1, report.Orders)
+		require.Equal(t, "never_imported", s.clock("old"))
+		require.True(t, s.erased("old"))
+		require.Nil(t, value[*time.Time](s, `select erp_imported_at from kvit.erasure_certificate`))
+		for _, ref := range []string{"young", "imported", "held"} {
+			require.True(t, s.untouched(ref), ref)
+		}
+		require.Equal(t, []string{"held"}, []string{report.Holds[0].OrderRef})
+		s.requireChain(1)
+	})
 }
 
 func TestClocksOfTheShop(t *testing.T) {
-	t.Parallel()
-	s := newShop(t)
-	s.exec(`alter table public.orders add column changed_at timestamptz`)
-	s.name("public.orders", "changed_at", "keep")
-	s.Orders.Clocks = []store.Clock{
-		{Name: "cancelled", When: "status = 'cancelled' or status = '{ref}'", Since: "changed_at", After: 14 * day},
-		{Name: "abandoned_cart", When: "status = 'cart'", Since: "created_at", After: 7 * day},
-	}
-	for ref, o := range map[string]struct {
-		status  string
-		placed  time.Duration
-		changed any
-	}{
-		"cancelled":      {"cancelled", 20 * day, 15 * day},
-		"just cancelled": {"cancelled", 40 * day, 13 * day},
-		"cancelled once": {"cancelled", 40 * day, nil}, // nobody wrote when: its clock has not begun
-		"cart":           {"cart", 8 * day, nil},
-		"new cart":       {"cart", 6 * day, 60 * day},
-		"paid":           {"paid", 90 * day, 90 * day},
-	} {
-		s.placed(ref, o.placed)
-		s.exec(`update public.orders set status = $2, changed_at = now() - $3::interval where order_number = $1`, ref, o.status, o.changed)
-	}
-	s.order("imported and cancelled", 31*day)
-	s.exec(`update public.orders set status = 'cancelled', changed_at = now() - interval '15 days' where order_number like 'imported%'`)
+	eachMarks(t, plainShop, func(t *testing.T, s *shop) {
+		s.exec(`alter table public.orders add column changed_at timestamptz`)
+		s.name("public.orders", "changed_at", "keep")
+		s.Orders.Clocks = []store.Clock{
+			{Name: "cancelled", When: "status = 'cancelled' or status = '{ref}'", Since: "changed_at", After: 14 * day},
+			{Name: "abandoned_cart", When: "status = 'cart'", Since: "created_at", After: 7 * day},
+		}
+		for ref, o := range map[string]struct {
+			status  string
+			placed  time.Duration
+			changed any
+		}{
+			"cancelled":      {"cancelled", 20 * day, 15 * day},
+			"just cancelled": {"cancelled", 40 * day, 13 * day},
+			"cancelled once": {"cancelled", 40 * day, nil}, // nobody wrote when: its clock has not begun
+			"cart":           {"cart", 8 * day, nil},
+			"new cart":       {"cart", 6 * day, 60 * day},
+			"paid":           {"paid", 90 * day, 90 * day},
+		} {
+			s.placed(ref, o.placed)
+			s.exec(`update public.orders set status = $2, changed_at = now() - $3::interval where order_number = $1`, ref, o.status, o.changed)
+		}
+		s.order("imported and cancelled", 31*day)
+		s.exec(`update public.orders set status = 'cancelled', changed_at = now() - interval '15 days' where order_number like 'imported%'`)
 
-	due := map[string]bool{}
-	for _, ref := range []string{"cancelled", "cart", "imported and cancelled"} {
-		due[ref] = true
-	}
-	require.NoError(t, store.SyncOrderStatus(t.Context(), s.db, *s.Orders))
-	rows, err := s.db.Query(t.Context(), `select order_ref, coalesce(erase_due_at <= now(), false) from kvit.order_status`)
-	require.NoError(t, err)
-	for rows.Next() {
-		var ref string
-		var isDue bool
-		require.NoError(t, rows.Scan(&ref, &isDue))
-		require.Equal(t, due[ref], isDue, ref)
-	}
-	require.NoError(t, rows.Err())
-	status, err := store.ReadOrdersStatus(t.Context(), s.db, *s.Orders, 36*time.Hour)
-	require.NoError(t, err)
-	require.Equal(t, []int64{3, 0}, []int64{status.ErasuresDue, status.ErasuresOverdue})
-	status, err = store.ReadOrdersStatus(t.Context(), s.db, *s.Orders, 12*time.Hour)
-	require.NoError(t, err)
-	require.EqualValues(t, 3, status.ErasuresOverdue)
+		due := map[string]bool{}
+		for _, ref := range []string{"cancelled", "cart", "imported and cancelled"} {
+			due[ref] = true
+		}
+		require.NoError(t, store.SyncOrderStatus(t.Context(), s.db, *s.Orders))
+		s.notice()
+		rows, err := s.db.Query(t.Context(), `select order_ref, coalesce(erase_due_at <= now(), false) from kvit.order_status`)
+		require.NoError(t, err)
+		for rows.Next() {
+			var ref string
+			var isDue bool
+			require.NoError(t, rows.Scan(&ref, &isDue))
+			require.Equal(t, due[ref], isDue, ref)
+		}
+		require.NoError(t, rows.Err())
+		status, err := store.ReadOrdersStatus(t.Context(), s.db, *s.Orders, 36*time.Hour)
+		require.NoError(t, err)
+		require.Equal(t, []int64{3, 0}, []int64{status.ErasuresDue, status.ErasuresOverdue})
+		status, err = store.ReadOrdersStatus(t.Context(), s.db, *s.Orders, 12*time.Hour)
+		require.NoError(t, err)
+		require.EqualValues(t, 3, status.ErasuresOverdue)
 
-	report := s.run()
+		report := s.run()
 
-	require.Equal(t, 3, report.Orders)
-	require.Zero(t, report.Skipped)
-	for ref, clock := range map[string]string{
-		"cancelled": "cancelled", "cart": "abandoned_cart", "imported and cancelled": "imported",
-		"just cancelled": "", "cancelled once": "", "new cart": "", "paid": "",
-	} {
-		require.Equal(t, clock, s.clock(ref), ref)
-		require.Equal(t, clock == "", s.untouched(ref), ref)
-	}
+		require.Equal(t, 3, report.Orders)
+		require.Zero(t, report.Skipped)
+		for ref, clock := range map[string]string{
+			"cancelled": "cancelled", "cart": "abandoned_cart", "imported and cancelled": "imported",
+			"just cancelled": "", "cancelled once": "", "new cart": "", "paid": "",
+		} {
+			require.Equal(t, clock, s.clock(ref), ref)
+			require.Equal(t, clock == "", s.untouched(ref), ref)
+		}
+	})
 }
 
 // What waits for a table, or fails, is counted once, though more than one clock is up.
 func TestAnOrderGoesByOneClock(t *testing.T) {
-	t.Parallel()
-	s := newShop(t)
-	s.Orders.EraseUnimportedAfter = day
-	s.Orders.Clocks = []store.Clock{{Name: "cancelled", When: "true", Since: "created_at", After: day}}
-	s.order("E1", 31*day)
-	s.placed("E2", 31*day)
-	s.exec(`update public.orders set created_at = now() - interval '40 days'`)
-	s.exec(`alter table public.orders add constraint stays check (customer_name is not null)`)
-	report, err := s.Run(t.Context())
-	require.ErrorIs(t, err, ErrNotErased)
-	require.Equal(t, 2, report.Failed)
-	require.Zero(t, report.Skipped)
-	s.exec(`alter table public.payments add column iban text`)
-	report, err = s.Run(t.Context())
-	require.True(t, IsMisfit(err), "%v", err)
-	require.Equal(t, 2, report.Waiting)
+	eachMarks(t, plainShop, func(t *testing.T, s *shop) {
+		s.Orders.EraseUnimportedAfter = day
+		s.Orders.Clocks = []store.Clock{{Name: "cancelled", When: "true", Since: "created_at", After: day}}
+		s.order("E1", 31*day)
+		s.placed("E2", 31*day)
+		s.exec(`update public.orders set created_at = now() - interval '40 days'`)
+		s.exec(`alter table public.orders add constraint stays check (customer_name is not null)`)
+		report, err := s.Run(t.Context())
+		require.ErrorIs(t, err, ErrNotErased)
+		require.Equal(t, 2, report.Failed)
+		require.Zero(t, report.Skipped)
+		s.exec(`alter table public.payments add column iban text`)
+		report, err = s.Run(t.Context())
+		require.True(t, IsMisfit(err), "%v", err)
+		require.Equal(t, 2, report.Waiting)
+	})
 }
 
 func TestBrakeStopsBeforeTheFirstRow(t *testing.T) {
-	t.Parallel()
-	s := newShop(t)
-	for i := range 4 {
-		s.order(fmt.Sprintf("E%d", i), 31*day)
-	}
-	s.event("newsletter_optin:1", nil)
-	s.exec(`update kvit.event set received_at = now() - interval '31 days'`)
-	s.Brake = Brake{MaxOrders: 3}
-	before := s.dump()
+	eachMarks(t, plainShop, func(t *testing.T, s *shop) {
+		for i := range 4 {
+			s.order(fmt.Sprintf("E%d", i), 31*day)
+		}
+		s.event("newsletter_optin:1", nil)
+		s.exec(`update kvit.event set received_at = now() - interval '31 days'`)
+		s.Brake = Brake{MaxOrders: 3}
+		s.notice()
+		before := s.dump()
 
-	dry, err := s.DryRun(t.Context())
-	require.NoError(t, err)
-	require.Equal(t, 4, dry.Orders)
-	require.Equal(t, Braking{Due: 4, Reason: "4 orders are due, more than retention.brake.max_orders (3)"}, *dry.Brake)
-	require.Equal(t, before, s.dump())
+		dry, err := s.DryRun(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 4, dry.Orders)
+		require.Equal(t, Braking{Due: 4, Reason: "4 orders are due, more than retention.brake.max_orders (3)"}, *dry.Brake)
+		require.Equal(t, before, s.dump())
 
-	for range 2 { // it stays braked until somebody confirms
-		report, err := s.Run(t.Context())
-		require.ErrorIs(t, err, ErrBraked)
-		require.ErrorContains(t, err, "kvit erase --confirm")
-		require.Equal(t, 4, report.Brake.Due)
-		require.Zero(t, report.Events)
-	}
-	for i := range 4 {
-		require.True(t, s.untouched(fmt.Sprintf("E%d", i)))
-	}
-	require.Equal(t, 2, value[int](s, `select count(*) from kvit.erasure_run where braked_at = 4 and finished_at is not null`))
-	stopped, err := store.Braked(t.Context(), s.db)
-	require.NoError(t, err)
-	require.Equal(t, 4, stopped)
-	last, err := store.LastErasureSuccess(t.Context(), s.db)
-	require.NoError(t, err)
-	require.Nil(t, last)
+		for range 2 { // it stays braked until somebody confirms
+			report, err := s.Run(t.Context())
+			require.ErrorIs(t, err, ErrBraked)
+			require.ErrorContains(t, err, "kvit erase --confirm")
+			require.Equal(t, 4, report.Brake.Due)
+			require.Zero(t, report.Events)
+		}
+		for i := range 4 {
+			require.True(t, s.untouched(fmt.Sprintf("E%d", i)))
+		}
+		require.Equal(t, 2, value[int](s, `select count(*) from kvit.erasure_run where braked_at = 4 and finished_at is not null`))
+		stopped, err := store.Braked(t.Context(), s.db)
+		require.NoError(t, err)
+		require.Equal(t, 4, stopped)
+		last, err := store.LastErasureSuccess(t.Context(), s.db)
+		require.NoError(t, err)
+		require.Nil(t, last)
 
-	report, err := s.RunConfirmed(t.Context())
-	require.NoError(t, err)
-	require.Equal(t, 4, report.Orders)
-	stopped, err = store.Braked(t.Context(), s.db)
-	require.NoError(t, err)
-	require.Zero(t, stopped)
+		report, err := s.RunConfirmed(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 4, report.Orders)
+		stopped, err = store.Braked(t.Context(), s.db)
+		require.NoError(t, err)
+		require.Zero(t, stopped)
+	})
 }
 
 // A held order is not due, and so does not brake.
 func TestBrakeOfAShare(t *testing.T) {
-	t.Parallel()
-	s := newShop(t)
-	s.BatchOrders = 1000
-	orders := func(from, n int, ago time.Duration) {
-		s.exec(`
-			insert into public.orders (order_number, email, erp_imported_at)
-			select 'E' || i, 'x', now() - $3::interval from generate_series($1::int, $1::int + $2::int - 1) i`, from, n, ago)
-	}
-	s.Brake = Brake{MaxShare: 0.25}
-	orders(0, 99, 31*day)
-	require.Equal(t, 99, s.run().Orders, "too few to judge by their share")
-	orders(100, 100, 31*day)
-	orders(300, 101, day)
-	_, err := s.Run(t.Context())
-	require.ErrorContains(t, err, "100 of 300 orders are due, more than retention.brake.max_share (0.25)")
-	orders(1000, 100, day)
-	require.Equal(t, 100, s.run().Orders)
+	eachMarks(t, plainShop, func(t *testing.T, s *shop) {
+		s.BatchOrders = 1000
+		orders := func(from, n int, ago time.Duration) {
+			s.exec(`
+			insert into public.orders (order_number, email)
+			select 'E' || i, 'x' from generate_series($1::int, $1::int + $2::int - 1) i`, from, n)
+			s.imported(ago, `substr(order_number, 2)::int between $2 and $3`, from, from+n-1)
+		}
+		s.Brake = Brake{MaxShare: 0.25}
+		orders(0, 99, 31*day)
+		require.Equal(t, 99, s.run().Orders, "too few to judge by their share")
+		orders(100, 100, 31*day)
+		orders(300, 101, day)
+		_, err := s.Run(t.Context())
+		require.ErrorContains(t, err, "100 of 300 orders are due, more than retention.brake.max_share (0.25)")
+		orders(1000, 100, day)
+		require.Equal(t, 100, s.run().Orders)
+	})
 }
 
 // A trigger of the shop that keeps what was to be erased is found, whatever the statements said.

@@ -123,7 +123,7 @@ func value[T any](s *shop, sql string, args ...any) T {
 func (s *shop) order(ref string, importedAgo time.Duration) {
 	s.t.Helper()
 	s.unimported(ref)
-	s.exec(`update public.orders set erp_imported_at = now() - $2::interval, erp_order_number = 'SO-' || $1 where order_number = $1`, ref, importedAgo)
+	s.imported(importedAgo, `order_number::text = $2`, ref)
 }
 
 func (s *shop) unimported(ref string) {
@@ -148,14 +148,14 @@ func (s *shop) event(key string, ref any) {
 func (s *shop) erased(ref string) bool {
 	s.t.Helper()
 	return value[bool](s, `
-		select personal_data_erased_at is not null and customer_name is null and email = 'erased' and street = 'erased'
-		from public.orders where order_number = $1`, ref)
+		select `+s.mark("erased_at")+` is not null and customer_name is null and email = 'erased' and street = 'erased'
+		from public.orders o where order_number = $1`, ref)
 }
 
 func (s *shop) untouched(ref string) bool {
 	s.t.Helper()
 	return value[bool](s, `
-		select personal_data_erased_at is null and customer_name = $2 and email = $2 and street = $2
+		select `+s.mark("erased_at")+` is null and customer_name = $2 and email = $2 and street = $2
 		   and (select count(*) from public.order_lines l where l.order_id = o.id and l.engraved = $2) = 2
 		   and (select count(*) from public.payments p where p.order_number = $1 and p.holder = $2) = 1
 		   and (select count(*) from kvit.event e where e.order_ref = $1 and e.payload is not null) = 1
@@ -205,85 +205,85 @@ func (s *shop) chain(ctx context.Context) (v verified) {
 }
 
 func TestErasesWhatIsDueAlone(t *testing.T) {
-	t.Parallel()
-	s := newShop(t)
-	s.order("due", 30*day+time.Second)
-	s.order("long-due", 900*day)
-	s.order("not-yet", 30*day-time.Hour)
-	s.unimported("never-imported")
-	s.order("held", 40*day)
-	s.order("hold-expired", 40*day)
-	s.exec(`insert into kvit.legal_hold (order_ref, reason, placed_by, expires_at)
+	eachMarks(t, plainShop, func(t *testing.T, s *shop) {
+		s.order("due", 30*day+time.Second)
+		s.order("long-due", 900*day)
+		s.order("not-yet", 30*day-time.Hour)
+		s.unimported("never-imported")
+		s.order("held", 40*day)
+		s.order("hold-expired", 40*day)
+		s.exec(`insert into kvit.legal_hold (order_ref, reason, placed_by, expires_at)
 		values ('held', 'audit', 'ops', now() + interval '1 hour'), ('hold-expired', 'audit', 'ops', now() - interval '1 hour')`)
 
-	report := s.run()
+		report := s.run()
 
-	for _, ref := range []string{"due", "long-due", "hold-expired"} {
-		require.True(t, s.erased(ref), ref)
-		require.Zero(t, value[int](s, `select count(*) from public.order_lines l join public.orders o on o.id = l.order_id where order_number = $1`, ref))
-		require.Zero(t, value[int](s, `select count(*) from public.payments where order_number = $1 and holder is not null`, ref))
-		require.Zero(t, value[int](s, `
+		for _, ref := range []string{"due", "long-due", "hold-expired"} {
+			require.True(t, s.erased(ref), ref)
+			require.Zero(t, value[int](s, `select count(*) from public.order_lines l join public.orders o on o.id = l.order_id where order_number = $1`, ref))
+			require.Zero(t, value[int](s, `select count(*) from public.payments where order_number = $1 and holder is not null`, ref))
+			require.Zero(t, value[int](s, `
 			select count(*) from kvit.event
 			where order_ref = $1 and (payload is not null or consent <> '{}' or stream is not null or erased_at is null)`, ref))
-	}
-	for _, ref := range []string{"not-yet", "never-imported", "held"} {
-		require.True(t, s.untouched(ref), ref)
-	}
-	require.Equal(t, Report{
-		Orders: 3, Events: 3, Held: 1, Problems: []OrderProblem{}, Blocked: []policy.Blocked{}, Carts: map[string]int{}, CartProblems: []CartProblem{},
-		Rows:    map[string]int64{"public.orders": 3, "public.order_lines": 6, "public.payments": 3, "public.customers": 0, "kvit.event": 3},
-		Samples: []string{"long-due", "hold-expired", "due"},
-		Holds: []store.HeldOrder{{
-			OrderRef: "held", Reason: "audit", ExpiresAt: new(value[time.Time](s, `select expires_at from kvit.legal_hold where order_ref = 'held'`)),
-		}},
-	}, report)
-	s.requireChain(3)
+		}
+		for _, ref := range []string{"not-yet", "never-imported", "held"} {
+			require.True(t, s.untouched(ref), ref)
+		}
+		require.Equal(t, Report{
+			Orders: 3, Events: 3, Held: 1, Problems: []OrderProblem{}, Blocked: []policy.Blocked{}, Carts: map[string]int{}, CartProblems: []CartProblem{},
+			Rows:    map[string]int64{"public.orders": 3, "public.order_lines": 6, "public.payments": 3, "public.customers": 0, "kvit.event": 3},
+			Samples: []string{"long-due", "hold-expired", "due"},
+			Holds: []store.HeldOrder{{
+				OrderRef: "held", Reason: "audit", ExpiresAt: new(value[time.Time](s, `select expires_at from kvit.legal_hold where order_ref = 'held'`)),
+			}},
+		}, report)
+		s.requireChain(3)
+	})
 }
 
 func TestCertificateTellsWhatWasErased(t *testing.T) {
-	t.Parallel()
-	s := newShop(t)
-	s.order("E1", 31*day)
-	s.run()
-	var c store.Certificate
-	require.NoError(t, store.EachCertificate(t.Context(), s.db, func(found store.Certificate) error {
-		c = found
-		return nil
-	}))
-	require.Equal(t, int64(1), c.Number)
-	require.Equal(t, "E1", c.OrderRef)
-	require.Equal(t, "SO-E1", *c.ERPOrderNumber)
-	require.Equal(t, s.policy().Hash(), c.PolicyHash)
-	require.Equal(t, map[string]int64{"public.orders": 1, "public.order_lines": 2, "public.payments": 1, "public.customers": 0, "kvit.event": 1}, c.RowCounts)
-	require.True(t, c.ErasedAt.Equal(value[time.Time](s, `select personal_data_erased_at from public.orders`)))
-	require.True(t, c.ERPImportedAt.Equal(value[time.Time](s, `select erp_imported_at from public.orders`)))
+	eachMarks(t, plainShop, func(t *testing.T, s *shop) {
+		s.order("E1", 31*day)
+		s.run()
+		var c store.Certificate
+		require.NoError(t, store.EachCertificate(t.Context(), s.db, func(found store.Certificate) error {
+			c = found
+			return nil
+		}))
+		require.Equal(t, int64(1), c.Number)
+		require.Equal(t, "E1", c.OrderRef)
+		require.Equal(t, "SO-E1", *c.ERPOrderNumber)
+		require.Equal(t, s.policy().Hash(), c.PolicyHash)
+		require.Equal(t, map[string]int64{"public.orders": 1, "public.order_lines": 2, "public.payments": 1, "public.customers": 0, "kvit.event": 1}, c.RowCounts)
+		require.True(t, c.ErasedAt.Equal(value[time.Time](s, `select `+s.mark("erased_at")+` from public.orders o`)))
+		require.True(t, c.ERPImportedAt.Equal(value[time.Time](s, `select `+s.mark("imported_at")+` from public.orders o`)))
+	})
 }
 
 func TestNoMarkerIsLeftAnywhere(t *testing.T) {
-	t.Parallel()
-	s := newShop(t)
-	require.NoError(t, store.SyncDestinations(t.Context(), s.db, []store.Destination{
-		{Name: "crm", Kind: "webhook", Enabled: true, EventNames: []string{"order_placed", "newsletter_optin"}},
-	}, false))
-	s.exec(`insert into public.customers values (7, $1)`, marker)
-	for i := range 10 {
-		s.order(fmt.Sprintf("E%d", i), 31*day)
-	}
-	s.exec(`update public.orders set customer_id = 7`)
-	s.event("newsletter_optin:1", nil)
-	s.exec(`update kvit.event set received_at = now() - interval '31 days'`)
-	require.Contains(t, s.dump(), marker)
-	s.run()
-	require.NotContains(t, s.dump(), marker)
+	eachMarks(t, plainShop, func(t *testing.T, s *shop) {
+		require.NoError(t, store.SyncDestinations(t.Context(), s.db, []store.Destination{
+			{Name: "crm", Kind: "webhook", Enabled: true, EventNames: []string{"order_placed", "newsletter_optin"}},
+		}, false))
+		s.exec(`insert into public.customers values (7, $1)`, marker)
+		for i := range 10 {
+			s.order(fmt.Sprintf("E%d", i), 31*day)
+		}
+		s.exec(`update public.orders set customer_id = 7`)
+		s.event("newsletter_optin:1", nil)
+		s.exec(`update kvit.event set received_at = now() - interval '31 days'`)
+		require.Contains(t, s.dump(), marker)
+		s.run()
+		require.NotContains(t, s.dump(), marker)
+	})
 }
 
 func TestSecondRunFindsNothing(t *testing.T) {
-	t.Parallel()
-	s := newShop(t)
-	s.order("E1", 31*day)
-	s.run()
-	require.Zero(t, s.run().Orders)
-	s.requireChain(1)
+	eachMarks(t, plainShop, func(t *testing.T, s *shop) {
+		s.order("E1", 31*day)
+		s.run()
+		require.Zero(t, s.run().Orders)
+		s.requireChain(1)
+	})
 }
 
 // A column that is added while a run is about to begin is seen: the run waits for the change of the
@@ -389,42 +389,42 @@ func TestErrorsHoldNoValues(t *testing.T) {
 }
 
 func TestOrdersLockedByTheShopAreSkipped(t *testing.T) {
-	t.Parallel()
-	s := newShop(t)
-	for _, ref := range []string{"E1", "E2", "E3"} {
-		s.order(ref, 31*day)
-	}
-	tx, err := s.db.Begin(t.Context())
-	require.NoError(t, err)
-	_, err = tx.Exec(t.Context(), `select from public.orders where order_number = 'E1' for update`)
-	require.NoError(t, err)
-	_, err = tx.Exec(t.Context(), `select from public.payments where order_number = 'E2' for update`)
-	require.NoError(t, err)
+	eachMarks(t, plainShop, func(t *testing.T, s *shop) {
+		for _, ref := range []string{"E1", "E2", "E3"} {
+			s.order(ref, 31*day)
+		}
+		tx, err := s.db.Begin(t.Context())
+		require.NoError(t, err)
+		_, err = tx.Exec(t.Context(), `select from public.orders where order_number = 'E1' for update`)
+		require.NoError(t, err)
+		_, err = tx.Exec(t.Context(), `select from public.payments where order_number = 'E2' for update`)
+		require.NoError(t, err)
 
-	report := s.run()
+		report := s.run()
 
-	require.Equal(t, 1, report.Orders)
-	require.Equal(t, 2, report.Skipped)
-	require.NoError(t, tx.Rollback(t.Context()))
-	require.Equal(t, 2, s.run().Orders)
+		require.Equal(t, 1, report.Orders)
+		require.Equal(t, 2, report.Skipped)
+		require.NoError(t, tx.Rollback(t.Context()))
+		require.Equal(t, 2, s.run().Orders)
+	})
 }
 
 func TestRowOfSeveralOrdersGoesWithTheLast(t *testing.T) {
-	t.Parallel()
-	s := newShop(t)
-	s.exec(`insert into public.customers values (1, $1), (2, $1)`, marker)
-	s.order("E1", 31*day)
-	s.order("E2", 31*day)
-	s.order("E3", 31*day)
-	s.order("E4", day)
-	s.exec(`update public.orders set customer_id = case when order_number in ('E1', 'E4') then 1 else 2 end`)
-	report := s.run()
-	require.Equal(t, int64(1), report.Rows["public.customers"])
-	require.Equal(t, marker, value[string](s, `select name from public.customers where id = 1`), "E4 still needs it")
-	require.Equal(t, "erased", value[string](s, `select name from public.customers where id = 2`))
-	s.exec(`update public.orders set erp_imported_at = now() - interval '31 days' where order_number = 'E4'`)
-	s.run()
-	require.Equal(t, "erased", value[string](s, `select name from public.customers where id = 1`))
+	eachMarks(t, plainShop, func(t *testing.T, s *shop) {
+		s.exec(`insert into public.customers values (1, $1), (2, $1)`, marker)
+		s.order("E1", 31*day)
+		s.order("E2", 31*day)
+		s.order("E3", 31*day)
+		s.order("E4", day)
+		s.exec(`update public.orders set customer_id = case when order_number in ('E1', 'E4') then 1 else 2 end`)
+		report := s.run()
+		require.Equal(t, int64(1), report.Rows["public.customers"])
+		require.Equal(t, marker, value[string](s, `select name from public.customers where id = 1`), "E4 still needs it")
+		require.Equal(t, "erased", value[string](s, `select name from public.customers where id = 2`))
+		s.imported(31*day, `order_number = 'E4'`)
+		s.run()
+		require.Equal(t, "erased", value[string](s, `select name from public.customers where id = 1`))
+	})
 }
 
 func TestPendingDeliveriesEndAsErased(t *testing.T) {
@@ -472,37 +472,38 @@ func TestTamperedCertificateIsNamed(t *testing.T) {
 }
 
 func TestDryRunChangesNothingAndCountsTheSame(t *testing.T) {
-	t.Parallel()
-	s := newShop(t)
-	s.exec(`insert into public.customers values (1, $1)`, marker)
-	for i := range 8 {
-		s.order(fmt.Sprintf("E%d", i), time.Duration(28+i)*day)
-	}
-	s.exec(`update public.orders set customer_id = 1 where erp_imported_at < now() - interval '30 days'`)
-	s.exec(`insert into kvit.legal_hold (order_ref, reason, placed_by) values ('E5', 'audit', 'ops')`)
-	s.exec(`alter table public.orders add constraint stays check (order_number <> 'E6' or customer_name is not null)`)
-	s.event("newsletter_optin:1", nil)
-	s.event("newsletter_optin:2", nil)
-	s.exec(`update kvit.event set received_at = now() - interval '31 days' where order_ref is null`)
-	s.exec(`update kvit.event set received_at = now() - interval '500 days', payload = null, erased_at = now() where event_key = 'newsletter_optin:2'`)
-	before := s.dump()
+	eachMarks(t, plainShop, func(t *testing.T, s *shop) {
+		s.exec(`insert into public.customers values (1, $1)`, marker)
+		for i := range 8 {
+			s.order(fmt.Sprintf("E%d", i), time.Duration(28+i)*day)
+		}
+		s.exec(`update public.orders o set customer_id = 1 where ` + s.mark("imported_at") + ` < now() - interval '30 days'`)
+		s.exec(`insert into kvit.legal_hold (order_ref, reason, placed_by) values ('E5', 'audit', 'ops')`)
+		s.exec(`alter table public.orders add constraint stays check (order_number <> 'E6' or customer_name is not null)`)
+		s.event("newsletter_optin:1", nil)
+		s.event("newsletter_optin:2", nil)
+		s.exec(`update kvit.event set received_at = now() - interval '31 days' where order_ref is null`)
+		s.exec(`update kvit.event set received_at = now() - interval '500 days', payload = null, erased_at = now() where event_key = 'newsletter_optin:2'`)
+		s.notice()
+		before := s.dump()
 
-	dry, dryErr := s.DryRun(t.Context())
-	require.ErrorIs(t, dryErr, ErrNotErased)
-	require.Equal(t, before, s.dump())
+		dry, dryErr := s.DryRun(t.Context())
+		require.ErrorIs(t, dryErr, ErrNotErased)
+		require.Equal(t, before, s.dump())
 
-	wet, wetErr := s.Run(t.Context())
-	require.Equal(t, dryErr, wetErr)
-	require.True(t, dry.DryRun)
-	require.Equal(t, map[string]map[string]int64{
-		"public.orders":    {"customer_name": 4, "email": 4, "street": 4},
-		"public.payments":  {"holder": 4},
-		"public.customers": {"name": 0},
-	}, dry.Columns)
-	dry.DryRun, dry.Columns = false, nil
-	require.Equal(t, wet, dry)
-	require.Equal(t, 4, wet.Orders)
-	require.Equal(t, 1, wet.Purged)
+		wet, wetErr := s.Run(t.Context())
+		require.Equal(t, dryErr, wetErr)
+		require.True(t, dry.DryRun)
+		require.Equal(t, map[string]map[string]int64{
+			"public.orders":    {"customer_name": 4, "email": 4, "street": 4},
+			"public.payments":  {"holder": 4},
+			"public.customers": {"name": 0},
+		}, dry.Columns)
+		dry.DryRun, dry.Columns = false, nil
+		require.Equal(t, wet, dry)
+		require.Equal(t, 4, wet.Orders)
+		require.Equal(t, 1, wet.Purged)
+	})
 }
 
 func TestOneRunAtATime(t *testing.T) {
@@ -630,25 +631,25 @@ func TestReferencesOfOtherTypes(t *testing.T) {
 	t.Parallel()
 	for _, sqlType := range []string{"integer", "bigint", "uuid", "character(40)"} {
 		t.Run(sqlType, func(t *testing.T) {
-			t.Parallel()
-			s := newShop(t)
-			refs := map[bool][2]string{
-				false: {"42", "43"},
-				true:  {"0198c1f0-0000-7000-8000-000000000001", "0198c1f0-0000-7000-8000-000000000002"},
-			}[sqlType == "uuid"]
-			s.Policy.Tables = append(s.Policy.Tables[:2:2], s.Policy.Tables[3:]...) // payments has a text reference
-			s.order(refs[0], 31*day)
-			s.unimported(refs[1])
-			s.event("order_placed:x", "no "+sqlType)
-			s.exec(`update kvit.event set received_at = now() - interval '31 days'`)
-			s.exec(`alter table public.orders alter column order_number type ` + sqlType + ` using order_number::` + sqlType)
+			eachMarks(t, plainShop, func(t *testing.T, s *shop) {
+				refs := map[bool][2]string{
+					false: {"42", "43"},
+					true:  {"0198c1f0-0000-7000-8000-000000000001", "0198c1f0-0000-7000-8000-000000000002"},
+				}[sqlType == "uuid"]
+				s.Policy.Tables = append(s.Policy.Tables[:2:2], s.Policy.Tables[3:]...) // payments has a text reference
+				s.order(refs[0], 31*day)
+				s.unimported(refs[1])
+				s.event("order_placed:x", "no "+sqlType)
+				s.exec(`update kvit.event set received_at = now() - interval '31 days'`)
+				s.exec(`alter table public.orders alter column order_number type ` + sqlType + ` using order_number::` + sqlType)
 
-			report := s.run()
+				report := s.run()
 
-			require.Equal(t, 1, report.Orders)
-			require.Equal(t, 2, report.Events)
-			require.Equal(t, refs[0], value[string](s, `select order_ref from kvit.erasure_certificate`))
-			require.Equal(t, refs[1], value[string](s, `select order_ref from kvit.event where payload is not null`))
+				require.Equal(t, 1, report.Orders)
+				require.Equal(t, 2, report.Events)
+				require.Equal(t, refs[0], value[string](s, `select order_ref from kvit.erasure_certificate`))
+				require.Equal(t, refs[1], value[string](s, `select order_ref from kvit.event where payload is not null`))
+			})
 		})
 	}
 }
@@ -700,33 +701,33 @@ func TestDeferredConstraintIsFoundByBoth(t *testing.T) {
 
 // A hold placed during a run either keeps the order whole or is told that it comes too late.
 func TestHoldAgainstErasure(t *testing.T) {
-	t.Parallel()
-	s := newShop(t)
-	const n = 30
-	for i := range n {
-		s.order(fmt.Sprintf("E%d", i), 31*day)
-	}
-	var wg sync.WaitGroup
-	held := make([]error, n)
-	wg.Go(func() {
-		_, err := s.Run(t.Context())
-		require.NoError(t, err)
-	})
-	for i := range n {
-		wg.Go(func() {
-			_, held[i] = store.AddHold(t.Context(), s.db, s.Orders, store.Hold{OrderRef: fmt.Sprintf("E%d", n-1-i), Reason: "audit", PlacedBy: "ops"})
-		})
-	}
-	wg.Wait()
-	for i, err := range held {
-		ref := fmt.Sprintf("E%d", n-1-i)
-		if err == nil {
-			require.True(t, s.untouched(ref), ref)
-			continue
+	eachMarks(t, plainShop, func(t *testing.T, s *shop) {
+		const n = 30
+		for i := range n {
+			s.order(fmt.Sprintf("E%d", i), 31*day)
 		}
-		require.ErrorIs(t, err, store.ErrErased)
-		require.True(t, s.erased(ref), ref)
-	}
+		var wg sync.WaitGroup
+		held := make([]error, n)
+		wg.Go(func() {
+			_, err := s.Run(t.Context())
+			require.NoError(t, err)
+		})
+		for i := range n {
+			wg.Go(func() {
+				_, held[i] = store.AddHold(t.Context(), s.db, s.Orders, store.Hold{OrderRef: fmt.Sprintf("E%d", n-1-i), Reason: "audit", PlacedBy: "ops"})
+			})
+		}
+		wg.Wait()
+		for i, err := range held {
+			ref := fmt.Sprintf("E%d", n-1-i)
+			if err == nil {
+				require.True(t, s.untouched(ref), ref)
+				continue
+			}
+			require.ErrorIs(t, err, store.ErrErased)
+			require.True(t, s.erased(ref), ref)
+		}
+	})
 }
 
 // A hold whose transaction has not ended when the run begins is waited for, and seen.
@@ -750,41 +751,41 @@ func TestHoldThatIsBeingPlacedIsSeen(t *testing.T) {
 }
 
 func TestRandomOrders(t *testing.T) {
-	t.Parallel()
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	random := rand.New(rand.NewPCG(seed, 0))
-	s := newShop(t)
-	keep := map[string]bool{}
-	for i := range 150 {
-		ref := fmt.Sprintf("E%d", i)
-		ago := time.Duration(random.IntN(60)) * day
-		imported := random.IntN(5) > 0
-		if imported {
-			s.order(ref, ago)
-		} else {
-			s.unimported(ref)
+	eachMarks(t, plainShop, func(t *testing.T, s *shop) {
+		seed := rand.Uint64()
+		t.Logf("seed %d", seed)
+		random := rand.New(rand.NewPCG(seed, 0))
+		keep := map[string]bool{}
+		for i := range 150 {
+			ref := fmt.Sprintf("E%d", i)
+			ago := time.Duration(random.IntN(60)) * day
+			imported := random.IntN(5) > 0
+			if imported {
+				s.order(ref, ago)
+			} else {
+				s.unimported(ref)
+			}
+			hold := random.IntN(4)
+			switch hold {
+			case 0:
+				s.exec(`insert into kvit.legal_hold (order_ref, reason, placed_by) values ($1, 'audit', 'ops')`, ref)
+			case 1:
+				s.exec(`insert into kvit.legal_hold (order_ref, reason, placed_by, expires_at) values ($1, 'audit', 'ops', now() - interval '1 minute')`, ref)
+			}
+			keep[ref] = !imported || ago < 30*day || hold == 0
 		}
-		hold := random.IntN(4)
-		switch hold {
-		case 0:
-			s.exec(`insert into kvit.legal_hold (order_ref, reason, placed_by) values ($1, 'audit', 'ops')`, ref)
-		case 1:
-			s.exec(`insert into kvit.legal_hold (order_ref, reason, placed_by, expires_at) values ($1, 'audit', 'ops', now() - interval '1 minute')`, ref)
+		s.BatchOrders = 1 + random.IntN(20)
+		s.run()
+		var erased int64
+		for ref, kept := range keep {
+			require.Equal(t, kept, s.untouched(ref), ref)
+			require.Equal(t, !kept, s.erased(ref), ref)
+			if !kept {
+				erased++
+			}
 		}
-		keep[ref] = !imported || ago < 30*day || hold == 0
-	}
-	s.BatchOrders = 1 + random.IntN(20)
-	s.run()
-	var erased int64
-	for ref, kept := range keep {
-		require.Equal(t, kept, s.untouched(ref), ref)
-		require.Equal(t, !kept, s.erased(ref), ref)
-		if !kept {
-			erased++
-		}
-	}
-	s.requireChain(erased)
+		s.requireChain(erased)
+	})
 }
 
 // Time is up at once: the run does nothing, says so, and counts as not finished.

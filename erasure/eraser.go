@@ -32,6 +32,7 @@ type Eraser struct {
 	BatchOrders   int           // orders a transaction, at most
 	BatchTime     time.Duration // that a transaction shall take; 0: BatchOrders alone decide
 	Brake         Brake
+	Residue       Residue           // what a run looks for when it has erased
 	MaxReplicaLag time.Duration     // the run waits for replicas that are further behind; 0: for none
 	HashKey       *store.HashKey    // nil: the policy hashes nothing
 	Schedule      cron.Schedule     // nil: only when asked
@@ -76,6 +77,8 @@ type Report struct {
 
 	Replay *Replayed `json:"replay,omitempty"` // of Eraser.Replay alone
 
+	Residue *ResidueReport `json:"residue,omitempty"` // nil: nothing was looked for
+
 	More bool `json:"more"` // time was up before everything due was done
 }
 
@@ -114,6 +117,9 @@ func (e *Eraser) RunConfirmed(ctx context.Context) (Report, error) {
 // orders that are due locked. The brake does not stop it; the report tells whether it would stop a run.
 func (e *Eraser) DryRun(ctx context.Context) (Report, error) {
 	r := e.newRun(time.Time{})
+	if err := r.recognise(ctx); err != nil {
+		return r.report, err
+	}
 	err := r.undone(ctx, func(pgx.Tx) error { return r.everything(ctx) })
 	return r.report, err
 }
@@ -141,6 +147,7 @@ func (e *Eraser) policy() policy.Policy {
 		Orders: policy.OrdersTable{
 			Name: o.Table, Ref: o.Ref, PlacedAt: o.PlacedAt,
 			ImportedAt: o.ImportedAt, ERPNumber: o.ERPNumber, ErasedAt: o.ErasedAt, Email: o.Email,
+			TimeZone: o.TimeZone, Since: o.SinceColumns(),
 		},
 	}
 }

@@ -2,6 +2,7 @@ package erasure
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -29,6 +30,9 @@ func (e *Eraser) OrderFindings(ctx context.Context, shop store.Orders) []Finding
 	if len(lacks) > 0 {
 		return findingsOf("shop.orders", lacks)
 	}
+	if findings := e.referenceFindings(ctx, shop); len(findings) > 0 {
+		return findings
+	}
 	if findings := e.clockFindings(ctx, shop); len(findings) > 0 {
 		return findings
 	}
@@ -43,8 +47,12 @@ func (e *Eraser) OrderFindings(ctx context.Context, shop store.Orders) []Finding
 	if err != nil {
 		return append(findings, Finding{Key: "retention.policy", Problem: store.Describe(err)})
 	}
-	return slices.Concat(findings, policyFindings(problems, false), e.trialFindings(ctx), haste(shop),
-		e.replicaFindings(ctx), e.dueIndexFindings(ctx, shop), e.indexFindings(ctx))
+	trial := e.trialFindings(ctx)
+	if !slices.ContainsFunc(trial, func(f Finding) bool { return !f.Advice }) {
+		trial = append(trial, e.residueFindings(ctx)...) // what cannot be erased cannot leave copies either
+	}
+	return slices.Concat(findings, policyFindings(problems, false), trial, haste(shop),
+		e.replicaFindings(ctx), e.dueIndexFindings(ctx, shop), e.indexFindings(ctx), e.leakFindings(ctx))
 }
 
 // CartFindings is what `kvit check` has to say about the rules of carts.
@@ -79,6 +87,18 @@ func findingsOf(key string, problems []string) []Finding {
 		findings = append(findings, Finding{Key: key, Problem: problem})
 	}
 	return findings
+}
+
+// referenceFindings looks for references that two rows have, where no index does.
+func (e *Eraser) referenceFindings(ctx context.Context, shop store.Orders) []Finding {
+	twice, err := store.ReferencesTwice(ctx, e.DB, shop)
+	switch {
+	case err != nil:
+		return []Finding{{Key: "shop.orders.ref", Problem: "look for references that two rows have: " + store.Describe(err)}}
+	case twice > 0:
+		return []Finding{{Key: "shop.orders.ref", Problem: fmt.Sprintf("%d references have more than one row each: these orders are never erased", twice)}}
+	}
+	return nil
 }
 
 // clockFindings tries the predicates of the configuration one by one.
@@ -160,6 +180,14 @@ func (e *Eraser) indexFindings(ctx context.Context) []Finding {
 func (e *Eraser) dueIndexFindings(ctx context.Context, shop store.Orders) []Finding {
 	var findings []Finding
 	asked := map[string]bool{}
+	placed := store.Clock{Since: shop.PlacedAt}
+	if has, err := store.HasDueIndex(ctx, e.DB, shop, placed); err == nil && !has {
+		asked[shop.PlacedAt] = true
+		lookup := store.Lookup{Table: shop.Table, Column: shop.PlacedAt}
+		findings = append(findings, Finding{
+			Key: "shop.orders", Advice: true, Problem: "kvit reads the whole table every minute to find orders that are new; this helps: " + lookup.Index(),
+		})
+	}
 	for _, clock := range shop.AllClocks() {
 		if asked[clock.Since] {
 			continue
@@ -170,6 +198,23 @@ func (e *Eraser) dueIndexFindings(ctx context.Context, shop store.Orders) []Find
 				Key: "shop.orders", Advice: true, Problem: "finding due orders reads the whole table; this helps: " + shop.DueIndex(clock),
 			})
 		}
+	}
+	return findings
+}
+
+// leakFindings advise on what may keep copies of erased rows.
+func (e *Eraser) leakFindings(ctx context.Context) []Finding {
+	problems, err := e.Leaks(ctx)
+	if err != nil {
+		return []Finding{{Key: "retention.policy", Problem: store.Describe(err)}}
+	}
+	var findings []Finding
+	for _, p := range problems {
+		if p.Table == "" {
+			findings = append(findings, Finding{Key: "database", Problem: p.Problem, Advice: true})
+			continue
+		}
+		findings = append(findings, policyFindings([]policy.Problem{p}, true)...)
 	}
 	return findings
 }

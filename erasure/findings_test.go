@@ -9,7 +9,9 @@ import (
 	"kvit/store"
 )
 
-const dueIndex = `create index on public.orders (erp_imported_at) where personal_data_erased_at is null`
+const orderIndexes = `
+	create index on public.orders (created_at);
+	create index on public.orders (erp_imported_at) where personal_data_erased_at is null`
 
 // Each finding names the key that has to change, and for the policy also what part of it.
 func TestOrderFindings(t *testing.T) {
@@ -22,6 +24,12 @@ func TestOrderFindings(t *testing.T) {
 	}{
 		"Rights": {func(s *shop, _ *store.Orders) { s.exec(`drop table public.orders cascade`) },
 			Finding{Key: "shop.orders"}, "table public.orders does not exist", true},
+		"Twice": {func(s *shop, _ *store.Orders) {
+			s.order("E1", day)
+			s.exec(`
+				alter table public.orders drop constraint orders_order_number_key;
+				insert into public.orders (order_number, email) select order_number, email from public.orders`)
+		}, Finding{Key: "shop.orders.ref"}, "1 references have more than one row each", true},
 		"Clock": {func(_ *shop, shop *store.Orders) {
 			shop.Clocks = []store.Clock{{Name: "cancelled", When: "stautus = 'cancelled'", Since: "created_at", After: day}}
 		}, Finding{Key: "retention.clocks.cancelled"}, "are when and since right? database error 42703", true},
@@ -44,7 +52,7 @@ func TestOrderFindings(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newShop(t)
-			s.exec(dueIndex)
+			s.exec(orderIndexes)
 			orders := *s.Orders
 			c.spoil(s, &orders)
 			found := s.OrderFindings(t.Context(), orders)
@@ -64,10 +72,11 @@ func TestNothingToFind(t *testing.T) {
 	s := newShop(t)
 	s.order("E1", day)
 	found := s.OrderFindings(t.Context(), *s.Orders)
-	require.Len(t, found, 1)
-	require.True(t, found[0].Advice)
-	require.Contains(t, found[0].Problem, "finding due orders reads the whole table; this helps: create index concurrently")
-	s.exec(dueIndex)
+	require.Len(t, found, 2)
+	require.True(t, found[0].Advice && found[1].Advice)
+	require.Contains(t, found[0].Problem, "to find orders that are new; this helps: create index concurrently")
+	require.Contains(t, found[1].Problem, "finding due orders reads the whole table; this helps: create index concurrently")
+	s.exec(orderIndexes)
 	require.Empty(t, s.OrderFindings(t.Context(), *s.Orders))
 	require.Empty(t, s.CartFindings(t.Context()))
 }

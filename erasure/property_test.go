@@ -263,6 +263,9 @@ func (r *randomShop) build() {
 	r.random.Shuffle(len(r.Policy.Tables), func(i, j int) {
 		r.Policy.Tables[i], r.Policy.Tables[j] = r.Policy.Tables[j], r.Policy.Tables[i]
 	})
+	if r.Orders.OwnMarks() {
+		create.WriteString(`alter table public.orders drop column imported, drop column number, drop column erased;`)
+	}
 	for _, o := range r.orders {
 		insert.WriteString(o.sql)
 	}
@@ -278,6 +281,9 @@ func (r *randomShop) clocks() *store.Orders {
 	o := &store.Orders{
 		Table: "public.orders", Ref: "ref", PlacedAt: "placed", ImportedAt: "imported",
 		ERPNumber: "number", ErasedAt: "erased", AwaitingImport: "true", EraseAfter: 30 * day,
+	}
+	if r.random.IntN(2) == 0 {
+		o.ImportedAt, o.ERPNumber, o.ErasedAt = "", "", "" // kvit keeps the marks
 	}
 	if r.random.IntN(2) == 0 {
 		o.EraseUnimportedAfter = 365 * day
@@ -308,8 +314,12 @@ func (r *randomShop) order(id int) randomOrder {
 	}
 	ref := fmt.Sprintf("E%d", id)
 	sql := fmt.Sprintf(`update public.orders set ref = '%[2]s', status = '%[3]s', placed = now() - %[4]d * interval '1 day',
-		imported = now() - nullif(%[5]d, 0) * interval '1 day', number = 'SO-%[1]d', closed_at = now() - nullif(%[6]d, 0) * interval '1 day'
-		where id = %[1]d;`, id, ref, status, placed, imported, closed)
+		closed_at = now() - nullif(%[5]d, 0) * interval '1 day' where id = %[1]d;`, id, ref, status, placed, closed)
+	mark := `update public.orders set imported = now() - nullif(%[3]d, 0) * interval '1 day', number = 'SO-%[1]d' where id = %[1]d;`
+	if r.Orders.OwnMarks() {
+		mark = `insert into kvit.order_mark (order_ref, imported_at, erp_number) values ('%[2]s', now() - nullif(%[3]d, 0) * interval '1 day', 'SO-%[1]d');`
+	}
+	sql += fmt.Sprintf(mark, id, ref, imported)
 	for range r.random.IntN(3) {
 		sql += r.event(ref, r.random.IntN(3))
 	}
@@ -328,6 +338,13 @@ func (r *randomShop) order(id int) randomOrder {
 	}
 	o.sql = sql
 	return o
+}
+
+func (r *randomShop) erasedAt() string {
+	if r.Orders.OwnMarks() {
+		return `(select m.erased_at from kvit.order_mark m where m.order_ref = o.ref)`
+	}
+	return `o.erased`
 }
 
 // event is the statement that writes one, so many days old, of which a delivery is pending, or none.
@@ -391,7 +408,7 @@ func (r *randomShop) find() found {
 			         or exists (select from kvit.delivery d where d.event_id = e.id and d.outcome = 'erased')) then 'erased ' || coalesce(order_ref, '')
 			    else 'torn' end
 			from kvit.event e`),
-		erased:   collect[string, bool](r.shop, `select ref, erased is not null from public.orders where ref is not null`),
+		erased:   collect[string, bool](r.shop, `select ref, `+r.erasedAt()+` is not null from public.orders o where ref is not null`),
 		progress: collect[string, map[string]int64](r.shop, `select order_ref, tables from kvit.erasure_progress`),
 		clocks:   collect[string, string](r.shop, `select order_ref, string_agg(clock, ' ') from kvit.erasure_certificate group by 1`),
 	}
@@ -465,6 +482,9 @@ func (r *randomShop) dry() {
 	r.t.Helper()
 	if r.random.IntN(4) > 0 {
 		return
+	}
+	if r.Orders.OwnMarks() {
+		r.notice()
 	}
 	before := r.dump()
 	report, err := r.DryRun(r.t.Context())
@@ -577,7 +597,7 @@ func (s *shop) programDump() string {
 func (r *randomShop) clear() {
 	r.t.Helper()
 	sql := `set local session_replication_role = replica;
-		delete from kvit.erasure_certificate; delete from kvit.erasure_run; delete from kvit.legal_hold;
+		delete from kvit.erasure_certificate; delete from kvit.erasure_run; delete from kvit.legal_hold; delete from kvit.order_mark;
 		delete from kvit.event; delete from kvit.river_job; delete from kvit.delivery;`
 	for i := len(r.tables) - 1; i >= 0; i-- {
 		sql += `drop table ` + r.tables[i].policy.Name + `;`

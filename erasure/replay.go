@@ -82,8 +82,11 @@ func (r *eraseRun) replay(ctx context.Context, tx pgx.Tx, export Export) error {
 			}
 			return nil
 		}
-		if isCarts(c) || c.Clock == store.ClockShared {
-			return nil // what came back goes at the next run: carts by their own times, rows that were left with their orders
+		if c.IsSupplement() {
+			return nil // its order has a certificate of its own
+		}
+		if isCarts(c) {
+			return nil // carts that came back go at the next run, by their own times
 		}
 		if chunk = append(chunk, c); len(chunk) < replayOrders {
 			return nil
@@ -179,10 +182,14 @@ func (r *eraseRun) again(ctx context.Context, tx pgx.Tx, certificates []proof.Ce
 	if err != nil {
 		return failure("find orders of certificates", err)
 	}
+	back, err := r.back(ctx, tx, found)
+	if err != nil {
+		return wordless("look for what came back", err)
+	}
 	var alive []string
 	var marks []store.Mark
 	for _, o := range found {
-		if o.ErasedAt != nil {
+		if o.ErasedAt != nil && !slices.Contains(back, o.Ref) {
 			continue
 		}
 		alive = append(alive, o.Ref)
@@ -199,6 +206,36 @@ func (r *eraseRun) again(ctx context.Context, tx pgx.Tx, certificates []proof.Ce
 		return wordless("erase orders again", err)
 	}
 	return r.holding(ctx, tx, alive)
+}
+
+// back finds orders that kvit's own marks call erased and that have something again: only the shop's tables
+// were restored. Their marks are taken back.
+func (r *eraseRun) back(ctx context.Context, tx pgx.Tx, found []store.Order) ([]string, error) {
+	var erased []string
+	for _, o := range found {
+		if o.ErasedAt != nil && r.Orders.OwnMarks() {
+			erased = append(erased, o.Ref)
+		}
+	}
+	if len(erased) == 0 {
+		return nil, nil
+	}
+	plan, err := r.fit(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	left := map[string]bool{}
+	for _, e := range plan.erasures {
+		remains, err := store.FindRemains(ctx, tx, r.shop, e, erased)
+		if err != nil {
+			return nil, err
+		}
+		for ref, n := range remains.Left {
+			left[ref] = left[ref] || n > 0
+		}
+	}
+	erased = slices.DeleteFunc(erased, func(ref string) bool { return !left[ref] })
+	return erased, store.UnmarkErased(ctx, tx, *r.Orders, erased)
 }
 
 // holding reports those that a hold keeps.

@@ -21,6 +21,8 @@ type eraseRun struct {
 	confirmed bool      // the brake is off
 	size      batchSize
 	lookout   lookout
+	look      look // for copies of what was erased
+	sampling  sampling
 	report    Report
 	misfit    []policy.Problem // that the last batch found
 	shop      store.Orders     // Eraser.Orders as the last batch found the table
@@ -35,7 +37,11 @@ func (r *eraseRun) do(ctx context.Context) (Report, error) {
 		if err != nil {
 			return failure("start erasure", err)
 		}
-		err = r.everything(ctx)
+		if err = r.recognise(ctx); err == nil {
+			r.startSampling(ctx)
+			err = r.everything(ctx)
+			r.residues(ctx, id)
+		}
 		if noteErr := r.note(ctx, id, err); err == nil {
 			err = noteErr
 		}
@@ -108,6 +114,25 @@ func (r *eraseRun) late() bool {
 		r.report.More = true
 	}
 	return r.report.More
+}
+
+// recognise looks whether the orders can be told at all, and makes kvit know those that are new, where it keeps
+// their marks itself: what is due is found by these. That is no part of the erasure, and a dry run does it, too.
+func (r *eraseRun) recognise(ctx context.Context) error {
+	if r.Orders == nil {
+		return nil
+	}
+	var err error
+	if r.misfit, err = r.Check(ctx); err != nil {
+		return failure("check the column policy", err)
+	}
+	if r.lost() || !r.Orders.OwnMarks() {
+		return nil
+	}
+	if err := store.NoticeAllOrders(ctx, r.DB, *r.Orders, r.stopAt); err != nil {
+		return failure("look for new orders", err)
+	}
+	return nil
 }
 
 // everything goes through all that is due. A policy that does not fit stops the tables it does not fit.
@@ -243,7 +268,11 @@ func (r *eraseRun) count(ctx context.Context) error {
 	return nil
 }
 
+// looseEvents needs to know which events have an order, and leaves them alone while nothing tells.
 func (r *eraseRun) looseEvents(ctx context.Context) error {
+	if r.Orders != nil && r.lost() {
+		return nil
+	}
 	next := &store.LooseEvents{Now: r.now, Before: r.now.Add(-r.EventsAfter), Limit: batchEvents}
 	for next != nil && !r.late() {
 		var erased int

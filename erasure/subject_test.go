@@ -79,40 +79,40 @@ func (s *shop) personsIn(table string) int64 {
 }
 
 func TestAPersonIsForgotten(t *testing.T) {
-	t.Parallel()
-	s := newSubjectShop(t)
-	s.janes("E1", "E2")
-	s.reads(strings.ToLower(jane))
-	s.visits("visit", nil)
+	eachMarks(t, newSubjectShop, func(t *testing.T, s *shop) {
+		s.janes("E1", "E2")
+		s.reads(strings.ToLower(jane))
+		s.visits("visit", nil)
 
-	dry, err := s.DryEraseSubject(t.Context(), forget())
-	require.NoError(t, err)
-	require.True(t, dry.DryRun)
-	require.Zero(t, value[int64](s, `select count(*) from kvit.erasure_certificate`))
-	require.Zero(t, value[int64](s, `select count(*) from kvit.erasure_task`))
+		dry, err := s.DryEraseSubject(t.Context(), forget())
+		require.NoError(t, err)
+		require.True(t, dry.DryRun)
+		require.Zero(t, value[int64](s, `select count(*) from kvit.erasure_certificate`))
+		require.Zero(t, value[int64](s, `select count(*) from kvit.erasure_task`))
 
-	report, err := s.EraseSubject(t.Context(), forget())
-	require.NoError(t, err)
-	require.Equal(t, []string{"E1", "E2"}, erasedRefs(report))
-	require.Equal(t, 3, report.Events)
-	require.Equal(t, map[string]int64{
-		"public.orders": 2, "public.order_lines": 4, "public.payments": 2, "public.newsletter": 1, "public.newsletter_clicks": 1, "kvit.event": 3,
-	}, report.Rows)
-	require.Equal(t, []string{"1.2"}, report.ClientIDs)
-	require.Len(t, report.EventIDs, 3)
-	dry.DryRun = false
-	require.Equal(t, report, dry, "a dry run is the real thing")
-	for _, table := range []string{"public.orders", "public.order_lines", "public.payments", "public.newsletter", "public.newsletter_clicks", "kvit.event", "kvit.river_job", "kvit.erasure_certificate"} {
-		require.Zero(t, s.personsIn(table), table)
-	}
-	require.Equal(t, []string{"E1 request", "E2 request", "request:T-1 request"}, s.certificates())
-	s.requireChain(3)
+		report, err := s.EraseSubject(t.Context(), forget())
+		require.NoError(t, err)
+		require.Equal(t, []string{"E1", "E2"}, erasedRefs(report))
+		require.Equal(t, 3, report.Events)
+		require.Equal(t, map[string]int64{
+			"public.orders": 2, "public.order_lines": 4, "public.payments": 2, "public.newsletter": 1, "public.newsletter_clicks": 1, "kvit.event": 3,
+		}, report.Rows)
+		require.Equal(t, []string{"1.2"}, report.ClientIDs)
+		require.Len(t, report.EventIDs, 3)
+		dry.DryRun = false
+		require.Equal(t, report, dry, "a dry run is the real thing")
+		for _, table := range []string{"public.orders", "public.order_lines", "public.payments", "public.newsletter", "public.newsletter_clicks", "kvit.event", "kvit.river_job", "kvit.erasure_certificate"} {
+			require.Zero(t, s.personsIn(table), table)
+		}
+		require.Equal(t, []string{"E1 request", "E2 request", "request:T-1 request"}, s.certificates())
+		s.requireChain(3)
 
-	again, err := s.EraseSubject(t.Context(), forget())
-	require.NoError(t, err, "nothing is left")
-	require.Empty(t, again.Erased)
-	require.Empty(t, again.Rows)
-	require.Len(t, s.certificates(), 3)
+		again, err := s.EraseSubject(t.Context(), forget())
+		require.NoError(t, err, "nothing is left")
+		require.Empty(t, again.Erased)
+		require.Empty(t, again.Rows)
+		require.Len(t, s.certificates(), 3)
+	})
 }
 
 func (s *shop) certificates() []string {
@@ -128,75 +128,76 @@ func (s *shop) certificates() []string {
 
 // What cannot go yet is refused, with the reason and the date on which it goes; a second call does it.
 func TestAPersonsOrdersAreRefused(t *testing.T) {
-	t.Parallel()
-	s := newSubjectShop(t)
-	s.Orders.EraseUnimportedAfter = 60 * day
-	s.janes("free", "held", "held-until", "unimported", "long-unimported")
-	s.exec(`
-		update public.orders set erp_imported_at = null where order_number like '%unimported';
+	eachMarks(t, newSubjectShop, func(t *testing.T, s *shop) {
+		s.Orders.EraseUnimportedAfter = 60 * day
+		s.janes("free", "held", "held-until", "unimported", "long-unimported")
+		s.exec(`
 		update public.orders set created_at = now() - interval '61 days' where order_number = 'long-unimported';
 		insert into public.orders (order_number, email) values ('somebody-elses', 'other@example.com')`)
-	s.exec(`
+		s.notImported(`order_number like '%unimported'`)
+		s.exec(`
 		insert into kvit.legal_hold (order_ref, reason, placed_by, expires_at)
 		values ('held', 'case', 'legal', null), ('held-until', 'case', 'legal', now() + interval '90 days')`)
-	s.reads(jane) // as the orders have it
-	s.visits("visit", "unimported")
+		s.reads(jane) // as the orders have it
+		s.visits("visit", "unimported")
 
-	report, err := s.EraseSubject(t.Context(), forget())
-	require.ErrorIs(t, err, ErrRefused)
-	require.ElementsMatch(t, []string{"free", "long-unimported"}, erasedRefs(report))
-	refused := map[string]RefusedOrder{}
-	for _, r := range report.Refused {
-		refused[r.OrderRef] = r
-	}
-	require.Len(t, refused, 3)
-	require.Equal(t, "is on hold until it is released", refused["held"].Reason)
-	require.Nil(t, refused["held"].GoesAt)
-	require.Contains(t, refused["held-until"].Reason, "is on hold until 2")
-	require.WithinDuration(t, time.Now().Add(90*day), *refused["held-until"].GoesAt, time.Hour)
-	require.Contains(t, refused["unimported"].Reason, "the ERP does not have it yet; 30d after it has")
-	require.WithinDuration(t, time.Now().Add(60*day), *refused["unimported"].GoesAt, time.Hour)
-	require.Equal(t, map[string]int64{"public.newsletter": 1, "public.newsletter_clicks": 1}, report.Shared)
-	require.Equal(t, map[string]int64{"unimported": 1}, report.Kept)
-	require.EqualValues(t, 1, value[int64](s, `select count(*) from public.newsletter where email = $1`, jane), "it stays with the orders")
+		report, err := s.EraseSubject(t.Context(), forget())
+		require.ErrorIs(t, err, ErrRefused)
+		require.ElementsMatch(t, []string{"free", "long-unimported"}, erasedRefs(report))
+		refused := map[string]RefusedOrder{}
+		for _, r := range report.Refused {
+			refused[r.OrderRef] = r
+		}
+		require.Len(t, refused, 3)
+		require.Equal(t, "is on hold until it is released", refused["held"].Reason)
+		require.Nil(t, refused["held"].GoesAt)
+		require.Contains(t, refused["held-until"].Reason, "is on hold until 2")
+		require.WithinDuration(t, time.Now().Add(90*day), *refused["held-until"].GoesAt, time.Hour)
+		require.Contains(t, refused["unimported"].Reason, "the ERP does not have it yet; 30d after it has")
+		require.WithinDuration(t, time.Now().Add(60*day), *refused["unimported"].GoesAt, time.Hour)
+		require.Equal(t, map[string]int64{"public.newsletter": 1, "public.newsletter_clicks": 1}, report.Shared)
+		require.Equal(t, map[string]int64{"unimported": 1}, report.Kept)
+		require.EqualValues(t, 1, value[int64](s, `select count(*) from public.newsletter where email = $1`, jane), "it stays with the orders")
 
-	s.exec(`delete from kvit.legal_hold; update public.orders set erp_imported_at = now() where erp_imported_at is null`)
-	report, err = s.EraseSubject(t.Context(), forget())
-	require.NoError(t, err)
-	require.ElementsMatch(t, []string{"held", "held-until", "unimported"}, erasedRefs(report))
-	for _, table := range []string{"public.newsletter", "public.newsletter_clicks", "kvit.event"} {
-		require.Zero(t, s.personsIn(table), table)
-	}
-	require.EqualValues(t, 1, value[int64](s, `select count(*) from public.orders where email = 'other@example.com' and personal_data_erased_at is null`))
-	s.requireChain(5)
+		s.exec(`delete from kvit.legal_hold`)
+		s.imported(0, `order_number = 'unimported'`)
+		report, err = s.EraseSubject(t.Context(), forget())
+		require.NoError(t, err)
+		require.ElementsMatch(t, []string{"held", "held-until", "unimported"}, erasedRefs(report))
+		for _, table := range []string{"public.newsletter", "public.newsletter_clicks", "kvit.event"} {
+			require.Zero(t, s.personsIn(table), table)
+		}
+		require.EqualValues(t, 1, value[int64](s, `select count(*) from public.orders o where email = 'other@example.com' and `+s.mark("erased_at")+` is null`))
+		s.requireChain(5)
+	})
 }
 
 func TestAPersonByCustomerID(t *testing.T) {
-	t.Parallel()
-	s := newSubjectShop(t)
-	s.exec(`insert into public.customers (id, name) values (7, $1), (8, 'B')`, marker)
-	s.order("E1", time.Hour)
-	s.order("E2", time.Hour)
-	s.order("E3", time.Hour)
-	s.exec(`update public.orders set customer_id = 7 where order_number in ('E1', 'E2')`)
-	s.exec(`update public.orders set email = $1 where order_number = 'E1'`, jane)
+	eachMarks(t, newSubjectShop, func(t *testing.T, s *shop) {
+		s.exec(`insert into public.customers (id, name) values (7, $1), (8, 'B')`, marker)
+		s.order("E1", time.Hour)
+		s.order("E2", time.Hour)
+		s.order("E3", time.Hour)
+		s.exec(`update public.orders set customer_id = 7 where order_number in ('E1', 'E2')`)
+		s.exec(`update public.orders set email = $1 where order_number = 'E1'`, jane)
 
-	report, err := s.EraseSubject(t.Context(), forget())
-	require.ErrorIs(t, err, ErrRefused)
-	require.Equal(t, []store.ErasedOrder{{OrderRef: "E1", Shared: 1}}, report.Erased, "the customer's row stays with E2, and the report tells")
+		report, err := s.EraseSubject(t.Context(), forget())
+		require.ErrorIs(t, err, ErrRefused)
+		require.Equal(t, []store.ErasedOrder{{OrderRef: "E1", Shared: 1}}, report.Erased, "the customer's row stays with E2, and the report tells")
 
-	q := SubjectRequest{Subject: store.Subject{CustomerID: "7"}, Reference: "T-2", By: "anna"}
-	report, err = s.EraseSubject(t.Context(), q)
-	require.NoError(t, err)
-	require.Equal(t, []string{"E2"}, erasedRefs(report))
-	require.Equal(t, "erased", value[string](s, `select name from public.customers where id = 7`))
-	require.Equal(t, "B", value[string](s, `select name from public.customers where id = 8`))
-	require.EqualValues(t, 1, value[int64](s, `select count(*) from public.orders where personal_data_erased_at is null`))
+		q := SubjectRequest{Subject: store.Subject{CustomerID: "7"}, Reference: "T-2", By: "anna"}
+		report, err = s.EraseSubject(t.Context(), q)
+		require.NoError(t, err)
+		require.Equal(t, []string{"E2"}, erasedRefs(report))
+		require.Equal(t, "erased", value[string](s, `select name from public.customers where id = 7`))
+		require.Equal(t, "B", value[string](s, `select name from public.customers where id = 8`))
+		require.EqualValues(t, 1, value[int64](s, `select count(*) from public.orders o where `+s.mark("erased_at")+` is null`))
 
-	q.Subject.CustomerID, q.Reference = "not a number", "T-3"
-	report, err = s.EraseSubject(t.Context(), q)
-	require.NoError(t, err, "nobody has that id")
-	require.Empty(t, report.Rows)
+		q.Subject.CustomerID, q.Reference = "not a number", "T-3"
+		report, err = s.EraseSubject(t.Context(), q)
+		require.NoError(t, err, "nobody has that id")
+		require.Empty(t, report.Rows)
+	})
 }
 
 // A table that the policy does not fit stops its own erasure alone, and the report says so.
@@ -372,19 +373,19 @@ func TestTasksAreMadeBeforeTheFirstRowGoes(t *testing.T) {
 
 // Nothing of the person is left in a dump, nor in what a failure says.
 func TestNothingOfAPersonIsLeftInADump(t *testing.T) {
-	t.Parallel()
-	s := newSubjectShop(t)
-	s.janes("E1", "E2")
-	s.reads(jane)
-	s.visits("visit", nil)
-	s.exec(`insert into kvit.delivery (event_id, destination, outcome, attempts) select id, 'crm', 'delivered', 1 from kvit.event`)
-	require.Contains(t, strings.ToLower(s.dump()), strings.ToLower(marker), "the search would find it")
-	_, err := s.EraseSubject(t.Context(), forget())
-	require.NoError(t, err)
-	require.NotContains(t, strings.ToLower(s.dump()), strings.ToLower(marker))
+	eachMarks(t, newSubjectShop, func(t *testing.T, s *shop) {
+		s.janes("E1", "E2")
+		s.reads(jane)
+		s.visits("visit", nil)
+		s.exec(`insert into kvit.delivery (event_id, destination, outcome, attempts) select id, 'crm', 'delivered', 1 from kvit.event`)
+		require.Contains(t, strings.ToLower(s.dump()), strings.ToLower(marker), "the search would find it")
+		_, err := s.EraseSubject(t.Context(), forget())
+		require.NoError(t, err)
+		require.NotContains(t, strings.ToLower(s.dump()), strings.ToLower(marker))
 
-	s.exec(`alter table public.orders drop column email cascade`)
-	_, err = s.EraseSubject(t.Context(), forget())
-	require.Error(t, err)
-	require.NotContains(t, strings.ToLower(err.Error()), strings.ToLower(marker))
+		s.exec(`alter table public.orders drop column email cascade`)
+		_, err = s.EraseSubject(t.Context(), forget())
+		require.Error(t, err)
+		require.NotContains(t, strings.ToLower(err.Error()), strings.ToLower(marker))
+	})
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"kvit/erasure/proof"
 	"kvit/store"
 )
 
@@ -94,5 +95,5 @@ func (r *eraseRun) certifySwept(ctx context.Context, tx pgx.Tx, table string, co
 		orders = append(orders, store.DueOrder{Ref: ref})
 		rows[ref] = map[string]int64{table: counts[ref]}
 	}
-	return r.certify(ctx, tx, store.Clock{Name: store.ClockShared}, orders, rows, nil)
+	return r.certify(ctx, tx, store.Clock{Name: proof.ClockShared}, orders, rows, nil)
 }

@@ -27,12 +27,14 @@ type maintainWorker struct {
 	orders *store.Orders
 	logger *slog.Logger
 
-	alarmed atomic.Pointer[time.Time] // when late imports were last logged; nil: there were none
+	alarmed   atomic.Pointer[time.Time] // when late imports were last logged; nil: there were none
+	misfitted atomic.Pointer[time.Time] // when it was last logged that the shop's table does not fit; nil: it does
 }
 
 const (
 	maintainEvery = time.Minute
-	alarmEvery    = time.Hour // late imports are logged once an hour while there are any
+	alarmEvery    = time.Hour       // late imports, and a table that does not fit, are logged once an hour while there are any
+	noticeTime    = 5 * time.Second // what a round spends on looking for orders that kvit does not know of
 )
 
 // Work does one round.
@@ -45,6 +47,9 @@ func (w *maintainWorker) Work(ctx context.Context, job *river.Job[MaintainArgs])
 	if abandoned > 0 {
 		w.logger.Warn("deliveries failed because their jobs were cancelled or discarded", "count", abandoned)
 	}
+	if fits, err := w.shopFits(ctx); err != nil || !fits {
+		return w.problem(err)
+	}
 	open, err := store.OpenReceipts(ctx, w.db, 5000)
 	if err != nil {
 		return w.problem(err)
@@ -54,10 +59,49 @@ func (w *maintainWorker) Work(ctx context.Context, job *river.Job[MaintainArgs])
 			return w.problem(err)
 		}
 	}
-	if err := w.alarm(ctx); err != nil {
+	if err := w.notice(ctx); err != nil {
 		return w.problem(err)
 	}
-	return nil
+	return w.problem(w.alarm(ctx))
+}
+
+// shopFits tells whether the orders table is as it was configured. The shop may alter it while kvit runs: then
+// marks and erasures wait, and everything else goes on.
+func (w *maintainWorker) shopFits(ctx context.Context) (bool, error) {
+	if w.orders == nil {
+		return true, nil
+	}
+	misfits, err := store.ShopMisfits(ctx, w.db, *w.orders)
+	if err != nil {
+		return false, err
+	}
+	last := w.misfitted.Load()
+	switch {
+	case len(misfits) == 0:
+		if last != nil {
+			w.misfitted.Store(nil)
+			w.logger.Info("the shop's orders table fits again")
+		}
+	case last == nil || time.Since(*last) >= alarmEvery:
+		w.misfitted.Store(new(time.Now()))
+		w.logger.Error("the shop's orders table does not fit shop.orders: no order is marked or erased", "problems", misfits)
+	}
+	return len(misfits) == 0, nil
+}
+
+// notice makes kvit know orders that are new, and follow the table where its columns have changed.
+func (w *maintainWorker) notice(ctx context.Context) error {
+	if w.orders == nil {
+		return nil
+	}
+	if err := store.SyncOrderStatus(ctx, w.db, *w.orders); err != nil {
+		return err
+	}
+	until := time.Now().Add(noticeTime)
+	if err := store.NoticeNewOrders(ctx, w.db, *w.orders, until); err != nil {
+		return err
+	}
+	return store.NoticeOldOrders(ctx, w.db, *w.orders, until)
 }
 
 // alarm tells of orders that the ERP should have by now. Metrics and kvit status tell it too.
@@ -81,6 +125,9 @@ func (w *maintainWorker) alarm(ctx context.Context) error {
 }
 
 func (w *maintainWorker) problem(err error) error {
+	if err == nil {
+		return nil
+	}
 	w.logger.Error("maintenance stopped early", "problem", store.Describe(err))
 	return river.JobCancel(errors.New("maintain: " + store.Describe(err))) // the next minute's job tries again
 }

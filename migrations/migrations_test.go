@@ -99,7 +99,7 @@ func TestRolesHaveExactlyTheirRights(t *testing.T) {
 		{"kvit_ops", `select id, event_key, name, occurred_at, order_ref, consent, received_at, erased_at from kvit.tracking_event`, true},
 		{"kvit_ops", `select payload from kvit.tracking_event`, false},
 		{"kvit_ops", `select payload from kvit.event`, false},
-		{"kvit_ops", `select * from kvit.delivery, kvit.delivery_status, kvit.erp_receipt, kvit.legal_hold, kvit.erasure_certificate, kvit.destination, kvit.erasure_task, kvit.river_job, kvit.river_queue`, true},
+		{"kvit_ops", `select * from kvit.delivery, kvit.delivery_status, kvit.erp_receipt, kvit.legal_hold, kvit.erasure_certificate, kvit.destination, kvit.erasure_task, kvit.erasure_residue, kvit.river_job, kvit.river_queue`, true},
 		{"kvit_ops", `insert into kvit.tracking_event (event_key, name) values ('order_paid:E1', 'order_paid')`, false},
 		{"kvit_ops", `delete from kvit.legal_hold`, false},
 		{"kvit_ops", `update kvit.erasure_task set closed_at = now(), closed_by = 'anna'`, false},

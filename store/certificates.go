@@ -20,6 +20,9 @@ type Certificate struct {
 	PolicyHash     string
 	RowCounts      map[string]int64
 	Verification   map[string]int64
+	Searched       map[string]int64  // of supplements; nil in others, as are the next two
+	Found          map[string]int64  // rows by "schema.table.column"
+	Unsearched     map[string]string // reason by table
 	PreviousHash   string
 	Hash           string
 }
@@ -39,11 +42,11 @@ func LastCertificate(ctx context.Context, db DB) (number int64, hash string, err
 func AppendCertificates(ctx context.Context, tx pgx.Tx, list []Certificate) error {
 	_, err := tx.CopyFrom(ctx, pgx.Identifier{"kvit", "erasure_certificate"},
 		[]string{"number", "order_ref", "erased_at", "clock", "erp_imported_at", "erp_order_number",
-			"policy_hash", "row_counts", "verification", "previous_hash", "hash"},
+			"policy_hash", "row_counts", "verification", "searched", "found", "unsearched", "previous_hash", "hash"},
 		pgx.CopyFromSlice(len(list), func(i int) ([]any, error) {
 			c := list[i]
 			return []any{c.Number, c.OrderRef, c.ErasedAt, nullIfEmpty(c.Clock), c.ERPImportedAt, c.ERPOrderNumber,
-				c.PolicyHash, c.RowCounts, c.Verification, c.PreviousHash, c.Hash}, nil
+				c.PolicyHash, c.RowCounts, c.Verification, c.Searched, c.Found, c.Unsearched, c.PreviousHash, c.Hash}, nil
 		}))
 	if err != nil {
 		return fmt.Errorf("append certificates: %w", err)
@@ -63,7 +66,7 @@ func nullIfEmpty(text string) *string {
 func EachCertificate(ctx context.Context, db DB, do func(Certificate) error) error {
 	rows, err := db.Query(ctx, `
 		select number, order_ref, erased_at, coalesce(clock, '') as clock, erp_imported_at, erp_order_number,
-		       policy_hash, row_counts, verification, previous_hash, hash
+		       policy_hash, row_counts, verification, searched, found, unsearched, previous_hash, hash
 		from kvit.erasure_certificate
 		order by number`)
 	if err != nil {

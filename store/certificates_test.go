@@ -31,6 +31,7 @@ func TestCertificates(t *testing.T) {
 		})
 	}
 	list[1].ERPOrderNumber = &erpNumber
+	list[1].Searched, list[1].Found, list[1].Unsearched = map[string]int64{"places": 2}, map[string]int64{"a.b": 1}, map[string]string{"c.d": "time over"}
 	list[2].Clock, list[2].ERPImportedAt, list[2].Verification = "", nil, nil // an old one, but for the time
 	require.NoError(t, store.AppendCertificates(t.Context(), tx, list))
 

@@ -12,7 +12,7 @@ import (
 type Clock struct {
 	Name  string        // stands in the certificate
 	When  string        // SQL predicate over the orders table: orders that the clock is for; empty: all
-	Since string        // column of the orders table; null there: the clock has not begun
+	Since string        // column of the orders table; null there: the clock has not begun. Empty: kvit's own mark of the import
 	After time.Duration // to the second
 }
 
@@ -22,7 +22,6 @@ const (
 	ClockNeverImported = "never_imported" // it never got it
 	ClockRequest       = "request"        // somebody asked for it, and the ERP has the order or another clock is up
 	ClockReplay        = "replay"         // it was erased before, and a backup brought it back
-	ClockShared        = "shared"         // no order: rows that stayed behind with other orders, whose last one is gone
 )
 
 // AllClocks are those that erase by themselves. An order goes by the first of them that is up.
@@ -30,10 +29,21 @@ func (o Orders) AllClocks() []Clock {
 	clocks := []Clock{{Name: ClockImported, Since: o.ImportedAt, After: o.EraseAfter}}
 	if o.EraseUnimportedAfter > 0 {
 		clocks = append(clocks, Clock{
-			Name: ClockNeverImported, When: QuoteColumn(o.ImportedAt) + " is null", Since: o.PlacedAt, After: o.EraseUnimportedAfter,
+			Name: ClockNeverImported, When: o.mark("o", "imported_at") + " is null", Since: o.PlacedAt, After: o.EraseUnimportedAfter,
 		})
 	}
 	return append(clocks, o.Clocks...)
+}
+
+// SinceColumns are the columns of the orders table that clocks begin by.
+func (o Orders) SinceColumns() []string {
+	var columns []string
+	for _, c := range o.AllClocks() {
+		if c.Since != "" && !slices.Contains(columns, c.Since) {
+			columns = append(columns, c.Since)
+		}
+	}
+	return columns
 }
 
 // when is the predicate for any context.
@@ -44,16 +54,24 @@ func (c Clock) when() string {
 	return "(" + c.When + ")"
 }
 
+// since is when the clock began; the orders table is "o".
+func (o Orders) since(c Clock) string {
+	if c.Since == "" {
+		return o.mark("o", "imported_at")
+	}
+	return "o." + QuoteColumn(c.Since)
+}
+
 // up says that the clock has run off; the orders table is "o".
-func (c Clock) up(now time.Time, arg func(any) string) string {
-	return c.when() + " and o." + QuoteColumn(c.Since) + " <= " + arg(now.Add(-c.After)) + "::timestamptz"
+func (o Orders) up(c Clock, now time.Time, arg func(any) string) string {
+	return c.when() + " and " + o.since(c) + " <= " + arg(now.Add(-c.After)) + "::timestamptz"
 }
 
 // isUp says that any of the clocks has.
 func (o Orders) isUp(clocks []Clock, now time.Time, arg func(any) string) string {
 	conditions := make([]string, len(clocks))
 	for i, c := range clocks {
-		conditions[i] = "(" + c.up(now, arg) + ")"
+		conditions[i] = "(" + o.up(c, now, arg) + ")"
 	}
 	return "(" + strings.Join(conditions, " or ") + ")"
 }
@@ -65,9 +83,9 @@ func (o Orders) goesBy(c Clock, now time.Time, arg func(any) string) string {
 	case ClockReplay:
 		return "true"
 	case ClockRequest:
-		return "(o." + QuoteColumn(o.ImportedAt) + " is not null or " + o.isUp(all, now, arg) + ")"
+		return "(" + o.mark("o", "imported_at") + " is not null or " + o.isUp(all, now, arg) + ")"
 	}
-	condition := c.up(now, arg)
+	condition := o.up(c, now, arg)
 	before := all[:max(slices.IndexFunc(all, func(other Clock) bool { return other.Name == c.Name }), 0)]
 	if len(before) > 0 {
 		condition += " and not coalesce(" + o.isUp(before, now, arg) + ", false)"
@@ -79,8 +97,8 @@ func (o Orders) goesBy(c Clock, now time.Time, arg func(any) string) string {
 func (o Orders) dueAt() string {
 	var times []string
 	for _, c := range o.AllClocks() {
-		times = append(times, fmt.Sprintf("case when %s then o.%s::timestamptz + interval '%d seconds' end",
-			c.when(), QuoteColumn(c.Since), int64(c.After/time.Second)))
+		times = append(times, fmt.Sprintf("case when %s then %s::timestamptz + interval '%d seconds' end",
+			c.when(), o.since(c), int64(c.After/time.Second)))
 	}
 	return "least(" + strings.Join(times, ", ") + ")"
 }
@@ -88,7 +106,7 @@ func (o Orders) dueAt() string {
 // TryClock returns the error that the database has with a clock's predicate or column.
 func TryClock(ctx context.Context, db DB, o Orders, c Clock) error {
 	var args arguments
-	where := c.up(time.Now(), args.add)
+	where := o.up(c, time.Now(), args.add)
 	if _, err := db.Exec(ctx, o.sql(`select from {orders} o where `)+where+` limit 0`, args...); err != nil {
 		return fmt.Errorf("try clock %s: %w", c.Name, err)
 	}
@@ -107,6 +125,9 @@ func (a *arguments) add(value any) string {
 // HasDueIndex tells whether the shop's orders table has an index that leads to the orders whose clock is
 // up without reading the whole table: one that begins with the column in Since.
 func HasDueIndex(ctx context.Context, db DB, o Orders, c Clock) (bool, error) {
+	if c.Since == "" {
+		return true, nil // kvit.order_mark has its own
+	}
 	var found bool
 	err := db.QueryRow(ctx, `
 		select exists (
@@ -123,7 +144,10 @@ func HasDueIndex(ctx context.Context, db DB, o Orders, c Clock) (bool, error) {
 }
 
 // DueIndex is the statement that makes the index HasDueIndex looks for. kvit does not run it: the
-// table is the shop's. Only orders that are not yet erased are in it, so it stays small.
+// table is the shop's. Where that says which orders are erased, only the others are in it, so it stays small.
 func (o Orders) DueIndex(c Clock) string {
+	if o.OwnMarks() {
+		return o.sql(`create index concurrently on {orders} (` + QuoteColumn(c.Since) + `)`)
+	}
 	return o.sql(`create index concurrently on {orders} (` + QuoteColumn(c.Since) + `) where {erased_at} is null`)
 }

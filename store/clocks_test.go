@@ -178,6 +178,7 @@ func TestDueAtIsWhenAClockIsUp(t *testing.T) {
 					fmt.Sprintf("E%d", i), moment("infinity", "-infinity", "0001-01-01"), moment("infinity", "-infinity", "0001-01-01"), moment("infinity", "-infinity"), pickOne(random, "paid", "cart", "cancelled"))
 			}
 			require.NoError(t, store.SyncOrderStatus(t.Context(), tx, o))
+			require.NoError(t, store.NoticeAllOrders(t.Context(), tx, o, time.Time{}))
 			rows, err := tx.Query(t.Context(), `select erase_due_at from kvit.order_status where isfinite(erase_due_at) and erase_due_at > '1900-01-01' order by random() limit 8`)
 			require.NoError(t, err)
 			times, err := pgx.CollectRows(rows, pgx.RowTo[time.Time])

@@ -97,8 +97,13 @@ func (s *subjectSearch) keyed(alias string, last Link) []string {
 		" from " + QuoteTable(c.Table) + " c where " + anyOf(persons) + "))"}
 }
 
-// lacks tells what is missing for kvit to find orders by their customers.
-func (c *Customer) lacks(ctx context.Context, db DB, o Orders) ([]string, error) {
+// LackingCustomers tells what is missing for kvit to find orders by their customers in Orders.Customer: the table, a
+// column, a right, or a type that fits. Orders are marked and erased without it.
+func LackingCustomers(ctx context.Context, db DB, o Orders) ([]string, error) {
+	c := o.Customer
+	if c == nil {
+		return nil, nil
+	}
 	var exists, canSelect bool
 	err := db.QueryRow(ctx, `
 		select c.oid is not null, coalesce(has_table_privilege(c.oid, 'select'), false)
@@ -107,9 +112,9 @@ func (c *Customer) lacks(ctx context.Context, db DB, o Orders) ([]string, error)
 	case err != nil:
 		return nil, fmt.Errorf("read rights on %s: %w", c.Table, err)
 	case !exists:
-		return []string{fmt.Sprintf("customer: table %s does not exist", c.Table)}, nil
+		return []string{fmt.Sprintf("table %s does not exist", c.Table)}, nil
 	case !canSelect:
-		return []string{fmt.Sprintf("customer: select on %s is not granted to this role", c.Table)}, nil
+		return []string{fmt.Sprintf("select on %s is not granted to this role", c.Table)}, nil
 	}
 	columns := [][2]string{{c.Table, c.Email}, {c.Table, c.ID}}
 	for _, p := range c.Match {
@@ -125,7 +130,7 @@ func (c *Customer) lacks(ctx context.Context, db DB, o Orders) ([]string, error)
 			return nil, err
 		}
 		if lack != "" {
-			lacks = append(lacks, "customer: "+lack)
+			lacks = append(lacks, lack)
 		}
 	}
 	if len(lacks) > 0 {
@@ -150,7 +155,7 @@ func (c *Customer) unequal(ctx context.Context, db DB, o Orders) (lacks []string
 			return nil, fmt.Errorf("read types of %s.%s: %w", c.Table, p.Column, err)
 		}
 		if !comparable {
-			lacks = append(lacks, fmt.Sprintf("customer: %s.%s is %s and cannot be compared with %s.%s, which is %s", c.Table, p.Column, own, o.Table, p.Key, key))
+			lacks = append(lacks, fmt.Sprintf("%s.%s is %s and cannot be compared with %s.%s, which is %s", c.Table, p.Column, own, o.Table, p.Key, key))
 		}
 	}
 	return lacks, nil

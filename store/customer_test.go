@@ -111,24 +111,24 @@ func TestJoinedCustomersAreFoundByIndex(t *testing.T) {
 	}
 }
 
-func TestLackingRightsOnCustomers(t *testing.T) {
+func TestLackingCustomers(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ change, want string }{
-		"Table":  {`drop table public.customer`, "customer: table public.customer does not exist"},
-		"Column": {`alter table public.customer drop column mail`, "customer: column public.customer.mail does not exist"},
-		"Key":    {`alter table public.orders drop column "customerId"`, "customer: column public.orders.customerId does not exist"},
+		"Table":  {`drop table public.customer`, "table public.customer does not exist"},
+		"Column": {`alter table public.customer drop column mail`, "column public.customer.mail does not exist"},
+		"Key":    {`alter table public.orders drop column "customerId"`, "column public.orders.customerId does not exist"},
 		"Type": {`alter table public.orders alter column "customerId" type text`,
-			"customer: public.customer.id is integer and cannot be compared with public.orders.customerId, which is text"},
-		"Right": {`grant all on public.orders to pg_monitor; set local role pg_monitor`, "customer: select on public.customer is not granted to this role"},
+			"public.customer.id is integer and cannot be compared with public.orders.customerId, which is text"},
+		"Right": {`grant all on public.orders to pg_monitor; set local role pg_monitor`, "select on public.customer is not granted to this role"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			tx, o := joinedShop(t)
-			lacks, err := store.LackingRights(t.Context(), tx, o)
+			lacks, err := store.LackingCustomers(t.Context(), tx, o)
 			require.NoError(t, err)
 			require.Empty(t, lacks)
 			mustExec(t, tx, c.change)
-			lacks, err = store.LackingRights(t.Context(), tx, o)
+			lacks, err = store.LackingCustomers(t.Context(), tx, o)
 			require.NoError(t, err)
 			require.Contains(t, lacks, c.want, fmt.Sprint(lacks))
 		})

@@ -14,6 +14,10 @@ import (
 // and details, and these may be somebody's name. Its own message is repeated only where its source has
 // names of objects in it and nothing else; of other errors, the code and the names that Postgres sends apart.
 func Describe(err error) string {
+	var misfit *MisfitError
+	if errors.As(err, &misfit) {
+		return misfit.Error()
+	}
 	var pgErr *pgconn.PgError
 	if !errors.As(err, &pgErr) {
 		return plain(err)

@@ -102,23 +102,24 @@ func held(now string) string {
 // LockDueOrders reads orders that are due, those whose clock began first, and locks them. Orders that
 // another transaction has locked are left out.
 func LockDueOrders(ctx context.Context, tx pgx.Tx, o Orders, d Due) ([]DueOrder, error) {
-	refType, err := o.refType(ctx, tx)
+	shape, err := o.shape(ctx, tx)
 	if err != nil {
 		return nil, err
+	}
+	if o.OwnMarks() {
+		return o.lockDueByOwnMarks(ctx, tx, shape, d)
 	}
 	var args arguments
 	since := "null::timestamptz" // a null without a type cannot be sorted by
 	if d.Clock.Since != "" {
 		since = "o." + QuoteColumn(d.Clock.Since)
 	}
-	where := o.sql(alive+` and not `+held(args.add(d.Now))) + ` and ` + o.goesBy(d.Clock, d.Now, args.add)
+	where := o.sql(alive+` and not `+held(args.add(d.Now))+` and `+shape.alone()) + ` and ` + o.goesBy(d.Clock, d.Now, args.add)
 	switch {
 	case d.Refs != nil:
-		where += o.sql(` and o.{ref} = any (` + args.add(d.Refs) + `::text[]::` + refType + `[])`)
+		where += o.sql(` and o.{ref} = any (` + args.add(d.Refs) + `::text[]::` + shape.refType + `[])`)
 	case d.After.Ref != "":
-		at, ref := args.add(d.After.Since)+"::timestamptz", args.add(d.After.Ref)+"::text::"+refType
-		// The first condition is for the index, the second passes over orders of the same time.
-		where += ` and ` + since + ` >= ` + at + o.sql(` and (`+since+`::timestamptz, o.{ref}) > (`+at+`, `+ref+`)`)
+		where += d.after(since, o.sql("o.{ref}"), shape.refType, args.add)
 	}
 	rows, _ := tx.Query(ctx, o.sql(`
 		select o.{ref}::text as ref, {o.erp_number}::text as erp_number,
@@ -129,10 +130,81 @@ func LockDueOrders(ctx context.Context, tx pgx.Tx, o Orders, d Due) ([]DueOrder,
 		where `)+where+o.sql(`
 		order by `+since+`, o.{ref}
 		limit `+args.add(d.Limit)+`
-		for update of o skip locked`), args...) // Collect reports its error
+		`+shape.lock("skip locked")), args...) // Collect reports its error
 	orders, err := pgx.CollectRows(rows, pgx.RowToStructByName[DueOrder])
 	if err != nil {
 		return nil, fmt.Errorf("find due orders: %w", err)
+	}
+	return orders, nil
+}
+
+// after goes on after Due.After, in the order of time and reference.
+func (d Due) after(since, ref, refType string, arg func(any) string) string {
+	at, last := arg(d.After.Since)+"::timestamptz", arg(d.After.Ref)+"::text::"+refType
+	// The first condition is for the index, the second passes over orders of the same time.
+	return ` and ` + since + ` >= ` + at + ` and (` + since + `::timestamptz, ` + ref + `) > (` + at + `, ` + last + `)`
+}
+
+// lockDueByOwnMarks finds the orders by kvit's marks, locks them where they can be locked, and then the marks.
+func (o Orders) lockDueByOwnMarks(ctx context.Context, tx pgx.Tx, shape orderShape, d Due) ([]DueOrder, error) {
+	if d.Refs != nil {
+		d.Refs = shape.fitting(d.Refs)
+		if err := o.noticeNamed(ctx, tx, d.Refs, shape.refType); err != nil {
+			return nil, err
+		}
+	}
+	var args arguments
+	since := "null::timestamptz"
+	switch {
+	case d.Clock.Since != "":
+		since = "o." + QuoteColumn(d.Clock.Since)
+	case d.Clock.Name == ClockImported:
+		since = "mark.kvit_mark_imported_at"
+	}
+	where := o.sql(`not `+held(args.add(d.Now))+` and `+shape.alone()) + ` and ` + o.goesBy(d.Clock, d.Now, args.add)
+	switch {
+	case d.Refs != nil:
+		where += ` and mark.kvit_mark_ref = any (` + args.add(d.Refs) + `::text[])`
+	case d.After.Ref != "":
+		where += d.after(since, "mark.kvit_mark_ref", "text", args.add)
+	}
+	rows, _ := tx.Query(ctx, `
+		select mark.kvit_mark_ref as order_ref, `+since+`::timestamptz as since
+		from `+o.livingBy(shape.refType, d.Clock, d.Now, args.add)+`
+		where `+where+`
+		order by `+since+`, mark.kvit_mark_ref
+		limit `+args.add(d.Limit)+`
+		`+shape.lock("skip locked"), args...) // ForEachRow reports its error
+	var found []DueOrder
+	var one DueOrder
+	_, err := pgx.ForEachRow(rows, []any{&one.Ref, &one.Since}, func() error {
+		found = append(found, one)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("find due orders: %w", err)
+	}
+	return withOwnMarks(ctx, tx, found)
+}
+
+// withOwnMarks locks the marks of orders and fills in what they tell.
+func withOwnMarks(ctx context.Context, tx pgx.Tx, found []DueOrder) ([]DueOrder, error) {
+	refs := make([]string, len(found))
+	for i, order := range found {
+		refs[i] = order.Ref
+	}
+	marks, err := lockLivingMarks(ctx, tx, refs)
+	if err != nil {
+		return nil, err
+	}
+	var orders []DueOrder
+	for _, order := range found {
+		mark, ok := marks[order.Ref]
+		if !ok {
+			continue
+		}
+		order.ImportedAt, order.ERPNumber = mark.ImportedAt, mark.ERPNumber
+		orders = append(orders, order)
 	}
 	return orders, nil
 }
@@ -161,11 +233,15 @@ func OrderKeys(ctx context.Context, tx pgx.Tx, o Orders, column string, refs []s
 
 // CountDueOrders tells how many orders are due, and how many would be if no hold were on them.
 func CountDueOrders(ctx context.Context, db DB, o Orders, now time.Time) (dueNow, onHold int, err error) {
+	refType, err := o.refType(ctx, db)
+	if err != nil {
+		return 0, 0, err
+	}
 	var args arguments
-	due := o.isUp(o.AllClocks(), now, args.add)
-	err = db.QueryRow(ctx, o.sql(`
+	due := o.dueOrders(refType, `o.{ref} as ref, `+held(args.add(now))+` as held`, now, args.add)
+	err = db.QueryRow(ctx, `
 		select count(*) filter (where not held), count(*) filter (where held)
-		from (select `+held(args.add(now))+` as held from {orders} o where `+alive)+` and `+due+`) t`, args...).Scan(&dueNow, &onHold)
+		from (`+due+`) t`, args...).Scan(&dueNow, &onHold)
 	if err != nil {
 		return 0, 0, fmt.Errorf("count due orders: %w", err)
 	}
@@ -202,6 +278,7 @@ func HeldOrders(ctx context.Context, db DB, o Orders, now time.Time, limit int) 
 	}
 	args := arguments{refs}
 	due := o.isUp(o.AllClocks(), now, args.add)
+	// Holds are few: the orders are found by their references.
 	rows, _ = db.Query(ctx, o.sql(`
 		select h.order_ref, h.reason, h.expires_at
 		from (select o.{ref}::text as ref from {orders} o where o.{ref} = any ($1::text[]::`+cast+`) and `+alive)+` and `+due+`) t

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -17,20 +18,21 @@ type Orders struct {
 	Table          string // "schema.table"
 	Ref            string
 	PlacedAt       string
-	ImportedAt     string
+	ImportedAt     string // empty, as the next two: kvit keeps these marks itself, in kvit.order_mark
 	ERPNumber      string
 	ErasedAt       string
 	Email          string    // empty: the table has no such column
 	CustomerID     string    // empty: the same
 	Customer       *Customer // where they stand in another table; nil: they do not
 	AwaitingImport string    // SQL predicate over the table's columns: orders the ERP should get
+	TimeZone       string    // of times without one, as Options.TimeZone; empty: the table must not have such
 
 	EraseAfter           time.Duration // since the import
 	EraseUnimportedAfter time.Duration // since the order was placed, if the ERP never got it; 0: never
 	Clocks               []Clock       // more reasons to erase an order
 	AlarmAfter           time.Duration // since the order was placed: the ERP should have it by then; 0: no alarm
 
-	resolved string // the type of Ref; empty: each statement looks it up
+	resolved orderShape // its refType is empty: each statement looks it up
 }
 
 // QuoteTable quotes "schema.table" as an SQL identifier.
@@ -43,12 +45,15 @@ func QuoteColumn(name string) string {
 	return pgx.Identifier{name}.Sanitize()
 }
 
-// mark is a placeholder for a mark of an order, behind the alias of the orders table: {o.erased_at}.
-var mark = regexp.MustCompile(`\{(\w+)\.(imported_at|erp_number|erased_at)\}`)
+// markName is a placeholder for a mark of an order, behind the alias of the orders table: {o.erased_at}.
+var markName = regexp.MustCompile(`\{(\w+)\.(imported_at|erp_number|erased_at)\}`)
 
 // sql fills a statement's {placeholders} with the quoted names of the orders table.
 func (o Orders) sql(statement string) string {
-	statement = mark.ReplaceAllString(statement, "$1.{$2}")
+	statement = markName.ReplaceAllStringFunc(statement, func(name string) string {
+		alias, column, _ := strings.Cut(name[1:len(name)-1], ".")
+		return o.mark(alias, column)
+	})
 	return strings.NewReplacer(
 		"{orders}", QuoteTable(o.Table),
 		"{ref}", QuoteColumn(o.Ref),
@@ -72,17 +77,27 @@ type Order struct {
 
 // LockOrders reads orders by reference and locks their rows until the transaction ends.
 func LockOrders(ctx context.Context, tx pgx.Tx, o Orders, refs []string) ([]Order, error) {
-	refs, cast, err := o.castRefs(ctx, tx, refs)
-	if err != nil || len(refs) == 0 {
+	shape, err := o.shape(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	refs = shape.fitting(refs)
+	if len(refs) == 0 {
+		return nil, nil
+	}
+	if err := o.noticeNamed(ctx, tx, refs, shape.refType); err != nil {
+		return nil, err
+	}
+	if err := o.lockMarks(ctx, tx, refs); err != nil {
 		return nil, err
 	}
 	rows, _ := tx.Query(ctx, o.sql(`
 		select o.{ref}::text as ref, o.{placed_at}::timestamptz as placed_at, {o.imported_at}::timestamptz as imported_at,
 		       {o.erp_number}::text as erp_number, {o.erased_at}::timestamptz as erased_at
 		from {orders} o
-		where o.{ref} = any ($1::text[]::`+cast+`)
+		where o.{ref} = any ($1::text[]::`+shape.refType+`[])
 		order by o.{ref}
-		for update of o`), refs) // Collect reports its error
+		`+shape.lock("")), refs) // Collect reports its error
 	orders, err := pgx.CollectRows(rows, pgx.RowToStructByName[Order])
 	if err != nil {
 		return nil, fmt.Errorf("lock orders: %w", err)
@@ -105,6 +120,9 @@ func MarkOrders(ctx context.Context, tx pgx.Tx, o Orders, marks []Mark) error {
 	for i, m := range marks {
 		refs[i], times[i], numbers[i] = m.Ref, m.ImportedAt, m.ERPNumber
 	}
+	if o.OwnMarks() {
+		return markOwn(ctx, tx, refs, times, numbers)
+	}
 	element, err := o.refType(ctx, tx)
 	if err != nil {
 		return err
@@ -120,52 +138,100 @@ func MarkOrders(ctx context.Context, tx pgx.Tx, o Orders, marks []Mark) error {
 	return nil
 }
 
-// refType is the SQL type of the orders table's reference column. Comparing in that type lets
-// Postgres use the column's index.
-func (o Orders) refType(ctx context.Context, db DB) (string, error) {
-	if o.resolved != "" {
+// orderShape is what the catalog says of the orders table.
+type orderShape struct {
+	refType  string // the SQL type of the reference; comparing in it lets Postgres use the column's index
+	lockable bool   // its rows can be locked: it is no view, and kvit may write one of its columns
+	unique   bool   // no two rows have the same reference
+}
+
+// MisfitError says that the shop's orders table is not what the configuration says. It holds no values.
+type MisfitError struct{ Problem string }
+
+// Error names the table or column.
+func (e *MisfitError) Error() string { return e.Problem }
+
+func (o Orders) shape(ctx context.Context, db DB) (orderShape, error) {
+	if o.resolved.refType != "" {
 		return o.resolved, nil
 	}
-	var name string
+	var s orderShape
 	err := db.QueryRow(ctx, `
-		select format_type(a.atttypid, null)
-		from pg_attribute a
-		where a.attrelid = to_regclass($1) and a.attname = $2 and not a.attisdropped`,
-		QuoteTable(o.Table), o.Ref).Scan(&name)
-	if err != nil {
-		return "", fmt.Errorf("read type of %s.%s: %w", o.Table, o.Ref, err)
+		select format_type(a.atttypid, null),
+		       c.relkind in ('r', 'p') and (not $3 or has_any_column_privilege(c.oid, 'update')),
+		       exists (
+		           select from pg_index i
+		           where i.indrelid = c.oid and i.indisunique and i.indisvalid and i.indpred is null
+		             and i.indnkeyatts = 1 and i.indkey[0] = a.attnum)
+		from pg_class c
+		join pg_attribute a on a.attrelid = c.oid and a.attname = $2 and a.attnum > 0 and not a.attisdropped
+		where c.oid = to_regclass($1)`,
+		QuoteTable(o.Table), o.Ref, o.OwnMarks()).Scan(&s.refType, &s.lockable, &s.unique)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return s, &MisfitError{Problem: fmt.Sprintf("the orders table %s, or its column %s, does not exist", o.Table, o.Ref)}
 	}
-	switch name {
+	if err != nil {
+		return s, fmt.Errorf("read type of %s.%s: %w", o.Table, o.Ref, err)
+	}
+	switch s.refType {
 	case "character":
-		return "bpchar", nil // to Postgres, "character" alone means character(1)
+		s.refType = "bpchar" // to Postgres, "character" alone means character(1)
+		return s, nil
 	case "text", "character varying", "smallint", "integer", "bigint", "uuid":
-		return name, nil
+		return s, nil
 	default:
-		return "", fmt.Errorf("type %s of %s.%s cannot hold an order reference: use text, integer or uuid", name, o.Table, o.Ref)
+		return s, &MisfitError{Problem: fmt.Sprintf("type %s of %s.%s cannot hold an order reference: use text, integer or uuid", s.refType, o.Table, o.Ref)}
 	}
 }
 
-// Resolved knows the type of the reference column, so that the statements of a transaction in which it
+// lock is the clause that locks the rows of "o"; empty where they cannot be locked.
+func (s orderShape) lock(otherwise string) string {
+	if !s.lockable {
+		return ""
+	}
+	return "for update of o " + otherwise
+}
+
+// alone is true of an order whose reference no other row has. Where no index sees to that, an order that is not
+// due could be erased in the name of one that is.
+func (s orderShape) alone() string {
+	if s.unique {
+		return "true"
+	}
+	return "(select count(*) from (select from {orders} twin where twin.{ref} = o.{ref} limit 2) twins) = 1"
+}
+
+// refType is the SQL type of the orders table's reference column.
+func (o Orders) refType(ctx context.Context, db DB) (string, error) {
+	s, err := o.shape(ctx, db)
+	return s.refType, err
+}
+
+// Resolved knows what the catalog says of the orders table, so that the statements of a transaction in which that
 // cannot change need not look it up one by one.
 func (o Orders) Resolved(ctx context.Context, db DB) (Orders, error) {
 	var err error
-	o.resolved, err = o.refType(ctx, db)
+	o.resolved, err = o.shape(ctx, db)
 	return o, err
 }
 
 // castRefs leaves out references that the column's type cannot hold: no order has them, and one
 // would break the statement for all others. It returns the array type to compare in.
 func (o Orders) castRefs(ctx context.Context, db DB, refs []string) (fit []string, arrayType string, err error) {
-	name, err := o.refType(ctx, db)
+	s, err := o.shape(ctx, db)
 	if err != nil {
 		return nil, "", err
 	}
+	return s.fitting(refs), s.refType + "[]", nil
+}
+
+func (s orderShape) fitting(refs []string) (fit []string) {
 	for _, ref := range refs {
-		if fitsType(ref, name) {
+		if fitsType(ref, s.refType) {
 			fit = append(fit, ref)
 		}
 	}
-	return fit, name + "[]", nil
+	return fit
 }
 
 func fitsType(ref, sqlType string) bool {
@@ -193,50 +259,4 @@ func isUUID(s string) bool {
 		}
 	}
 	return true
-}
-
-// SyncOrderStatus makes the view kvit.order_status fit the configured table. It replaces the view
-// only if its definition has changed, because that needs an exclusive lock.
-func SyncOrderStatus(ctx context.Context, db DB, o Orders) error {
-	definition := o.sql(`
-		select o.{ref}::text as order_ref, o.{placed_at}::timestamptz as placed_at,
-		       {o.imported_at}::timestamptz as erp_imported_at, {o.erp_number}::text as erp_order_number,
-		       {due_at} as erase_due_at,
-		       exists (select from kvit.legal_hold h
-		               where h.order_ref = o.{ref}::text and (h.expires_at is null or h.expires_at > now())) as held,
-		       {o.erased_at}::timestamptz as erased_at
-		from {orders} o`)
-	err := pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock(hashtext('kvit.order_status'))`); err != nil {
-			return err
-		}
-		var same bool
-		err := tx.QueryRow(ctx, `
-			select coalesce(obj_description(to_regclass('kvit.order_status'), 'pg_class') = md5($1), false)`, definition).Scan(&same)
-		if err != nil || same {
-			return err
-		}
-		_, err = tx.Exec(ctx, `drop view if exists kvit.order_status`)
-		if err != nil {
-			return err
-		}
-		_, err = tx.Exec(ctx, `create view kvit.order_status as `+definition)
-		if err != nil {
-			return err
-		}
-		_, err = tx.Exec(ctx, `grant select on kvit.order_status to kvit_ops`)
-		if err != nil {
-			return err
-		}
-		var sum string
-		if err := tx.QueryRow(ctx, `select md5($1)`, definition).Scan(&sum); err != nil {
-			return err
-		}
-		_, err = tx.Exec(ctx, `comment on view kvit.order_status is '`+sum+`'`)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("sync view kvit.order_status: %w", err)
-	}
-	return nil
 }

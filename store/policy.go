@@ -21,6 +21,11 @@ type TableColumn struct {
 	Unique    bool // a unique index holds this column alone
 	Checked   bool // a CHECK constraint looks at it, the table's or its domain's
 	MaxLength int  // in characters; 0: no limit
+	View      bool // of a view
+
+	// UniqueInParts is Unique as far as it goes in a partitioned table: within each partition, or beside
+	// the columns by which it is partitioned.
+	UniqueInParts bool
 
 	// What kvit's database role may not do.
 	NoSelect   bool // read the table
@@ -29,8 +34,8 @@ type TableColumn struct {
 	HiddenRows bool // row security applies to the role: it may not see every row
 }
 
-// TableColumns lists the columns of tables, each named "schema.table". A table that does not exist,
-// or is a view, has none.
+// TableColumns lists the columns of tables and views, each named "schema.table". One that does not exist
+// has none.
 func TableColumns(ctx context.Context, db DB, tables []string) ([]TableColumn, error) {
 	rows, _ := db.Query(ctx, `
 		select n.name as table, a.attname::text as name, format_type(a.atttypid, a.atttypmod) as type,
@@ -51,11 +56,18 @@ func TableColumns(ctx context.Context, db DB, tables []string) ([]TableColumn, e
 		           else 0
 		       end as max_length,
 		       not has_table_privilege(c.oid, 'select') as no_select,
-		       not has_column_privilege(c.oid, a.attnum, 'update') as no_update,
+		       not has_column_privilege(c.oid, a.attnum, 'update')
+		       or c.relkind = 'v' and not pg_column_is_updatable(c.oid, a.attnum, false) as no_update,
 		       not has_table_privilege(c.oid, 'delete') as no_delete,
-		       row_security_active(c.oid) as hidden_rows
+		       row_security_active(c.oid) as hidden_rows, c.relkind = 'v' as view,
+		       coalesce((
+		           select bool_or(a.attnum = any (k.cols) and k.cols <@ (array[a.attnum] || string_to_array(part.partattrs::text, ' ')::smallint[]))
+		           from pg_partitioned_table part
+		           join pg_index i on i.indrelid = part.partrelid and i.indisunique and i.indisvalid and i.indpred is null
+		           cross join lateral (select (string_to_array(i.indkey::text, ' ')::smallint[])[1:i.indnkeyatts] as cols) k
+		           where part.partrelid = c.oid), false) as unique_in_parts
 		from unnest($1::text[], $2::text[]) as n (name, quoted)
-		join pg_class c on c.oid = to_regclass(n.quoted) and c.relkind in ('r', 'p')
+		join pg_class c on c.oid = to_regclass(n.quoted) and c.relkind in ('r', 'p', 'v')
 		join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
 		join pg_type t on t.oid = a.atttypid
 		join pg_type base on base.oid = coalesce(nullif(t.typbasetype, 0), t.oid)
@@ -150,7 +162,7 @@ func LockTables(ctx context.Context, tx pgx.Tx, tables []string) error {
 	rows, _ := tx.Query(ctx, `
 		select n.quoted
 		from unnest($1::text[]) as n (quoted)
-		join pg_class c on c.oid = to_regclass(n.quoted) and c.relkind in ('r', 'p')
+		join pg_class c on c.oid = to_regclass(n.quoted) and c.relkind in ('r', 'p', 'v')
 		where has_table_privilege(c.oid, 'select')`, quoteTables(tables)) // Collect reports its error
 	quoted, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil {

@@ -83,23 +83,24 @@ type OrdersStatus struct {
 // are those due for longer than grace. Both conditions fit the index that `kvit check` advises, since
 // metrics ask this with each scrape.
 func ReadOrdersStatus(ctx context.Context, db DB, o Orders, grace time.Duration) (OrdersStatus, error) {
+	refType, err := o.refType(ctx, db)
+	if err != nil {
+		return OrdersStatus{}, err
+	}
 	now := time.Now()
 	args := arguments{now.Add(-grace)}
-	due := o.isUp(o.AllClocks(), now, args.add)
+	due := o.dueOrders(refType, `o.{ref} as ref, {due_at} as due_at, `+held("now()")+` as held`, now, args.add)
 	alarm := "false"
 	if o.AlarmAfter > 0 {
-		alarm = "{placed_at} < " + args.add(now.Add(-o.AlarmAfter)) + "::timestamptz"
+		alarm = "o.{placed_at} < " + args.add(now.Add(-o.AlarmAfter)) + "::timestamptz"
 	}
 	rows, _ := db.Query(ctx, o.sql(`
 		with waiting as (
-		    select count(*) as awaiting_import, min({placed_at}::timestamptz) as oldest_awaiting,
+		    select count(*) as awaiting_import, min(o.{placed_at}::timestamptz) as oldest_awaiting,
 		           count(*) filter (where `+alarm+`) as imports_late
-		    from {orders} o
-		    where {o.imported_at} is null and {o.erased_at} is null and {awaiting_import}
+		    from `+o.waiting(refType)+`
 		), due as (
-		    select {due_at} as due_at, `+held("now()")+` as held
-		    from {orders} o
-		    where `+alive+` and `)+due+`
+		    `)+due+`
 		)
 		select awaiting_import, oldest_awaiting, imports_late,
 		       (select count(*) from due where not held) as erasures_due,
@@ -118,11 +119,12 @@ func LateImports(ctx context.Context, db DB, o Orders) (int64, error) {
 	if o.AlarmAfter == 0 {
 		return 0, nil
 	}
+	refType, err := o.refType(ctx, db)
+	if err != nil {
+		return 0, err
+	}
 	var n int64
-	err := db.QueryRow(ctx, o.sql(`
-		select count(*)
-		from {orders} o
-		where {o.imported_at} is null and {o.erased_at} is null and {placed_at} < $1::timestamptz and {awaiting_import}`),
+	err = db.QueryRow(ctx, o.sql(`select count(*) from `+o.waiting(refType)+` and o.{placed_at} < $1::timestamptz`),
 		time.Now().Add(-o.AlarmAfter)).Scan(&n)
 	if err != nil {
 		return 0, fmt.Errorf("count late imports: %w", err)

@@ -2,6 +2,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,6 +28,7 @@ var ErrNotFound = errors.New("not found")
 type Options struct {
 	URL            string
 	MaxConnections int
+	TimeZone       string // in which times without a zone are read and written, as Postgres knows it; empty: UTC
 	// Admit looks at each new connection before it is used; an error refuses it. Nil: all are good.
 	Admit func(ctx context.Context, db DB) error
 }
@@ -46,8 +48,9 @@ func Open(ctx context.Context, o Options) (*pgxpool.Pool, error) {
 	config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
 	params := config.ConnConfig.RuntimeParams
 	params["application_name"] = "kvit"
-	// Times without a zone in the shop's tables are read as UTC, not as the server's setting.
-	params["timezone"] = "UTC"
+	// Times without a zone in the shop's tables are read in the zone of the configuration, not in the server's. For
+	// the whole session, so that each statement compares such a column as it stands, and can use its index.
+	params["timezone"] = cmp.Or(o.TimeZone, "UTC")
 	if o.Admit != nil {
 		config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error { return o.Admit(ctx, conn) }
 	}
@@ -61,7 +64,8 @@ func Open(ctx context.Context, o Options) (*pgxpool.Pool, error) {
 // IsConnection tells whether the error is about reaching the database, not about a statement: a
 // server that is away, starting, stopping or that cut the connection. Trying again may help.
 func IsConnection(err error) bool {
-	if err == nil || errors.Is(err, context.Canceled) {
+	var misfit *MisfitError
+	if err == nil || errors.Is(err, context.Canceled) || errors.As(err, &misfit) {
 		return false
 	}
 	var pgErr *pgconn.PgError

@@ -113,6 +113,11 @@ func EraseTable(ctx context.Context, tx pgx.Tx, o Orders, e TableErasure, refs [
 	if err != nil {
 		return nil, err
 	}
+	if len(e.Path) == 0 && o.OwnMarks() {
+		if err := o.markErased(ctx, tx, refs, now); err != nil || len(e.Writes) == 0 {
+			return map[string]int64{}, err
+		}
+	}
 	statement := eraseStatement{orders: o, erasure: e, refType: refType, args: arguments{refs}}
 	text, err := statement.text(now)
 	if err != nil {
@@ -166,7 +171,9 @@ func (s *eraseStatement) text(now time.Time) (string, error) {
 		return "", err
 	}
 	if len(s.erasure.Path) == 0 {
-		set = append(set, QuoteColumn(s.orders.ErasedAt)+" = "+s.args.add(now)+"::timestamptz")
+		if !s.orders.OwnMarks() {
+			set = append(set, QuoteColumn(s.orders.ErasedAt)+" = "+s.args.add(now)+"::timestamptz")
+		}
 		return s.orders.sql(`update {orders} t set ` + strings.Join(set, ", ") + ` where t.` + s.refs() + ` returning t.{ref}::text as ref, false as remains`), nil
 	}
 	from, where := s.chosen()
@@ -288,6 +295,9 @@ func (s *eraseStatement) refs() string {
 
 // needed tells whether the row t has an order that is not erased, so that it must stay.
 func (s *eraseStatement) needed() string {
+	if len(s.erasure.Guards) == 0 {
+		return "false"
+	}
 	return s.otherOrder(s.erasure.Guards, `not (`+s.done()+`) and not coalesce(other.`+s.refs()+`, false)`)
 }
 
@@ -305,6 +315,9 @@ func (e TableErasure) otherPaths() [][]Link {
 
 // everyPath are all that lead from a row to an order.
 func (e TableErasure) everyPath() [][]Link {
+	if len(e.Path) == 0 {
+		return nil
+	}
 	known := func(path []Link) bool { return slices.EqualFunc(path, e.Path, Link.Equal) }
 	if slices.ContainsFunc(e.Guards, known) {
 		return e.Guards

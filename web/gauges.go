@@ -37,11 +37,13 @@ var (
 	oldestAwaiting = describe("kvit_oldest_unimported_order_seconds", "Age of the oldest order that the ERP does not have yet.")
 	importsLate    = describe("kvit_orders_import_late", "Orders that the ERP should have had by now (retention.alarm_unimported_after).")
 	braked         = describe("kvit_erasure_braked", "Orders, or carts of one rule, that were due when the brake stopped the last erasure; 0 if it did not.")
+	residue        = describe("kvit_erasure_residue", "Columns in which a search has found values of erased orders, and that are not known to be clean.")
 	overdue        = describe("kvit_erasures_overdue", "Orders whose erasure is overdue.")
 	due            = describe("kvit_erasures_due", "Orders that the next erasure will take.")
 	tasksOpen      = describe("kvit_erasure_tasks_open", "Destinations that somebody has to tell of a person's request to be forgotten.")
 	oldestTask     = describe("kvit_oldest_erasure_task_seconds", "Age of the oldest such task.")
 	policyProblems = describe("kvit_policy_problems", "Tables and columns that the column policy does not fit. What they hold is not erased.")
+	shopMisfit     = describe("kvit_shop_misfit", "Places where the shop's orders table does not fit shop.orders. While there is one, no order is marked or erased.")
 	lastErasure    = describe("kvit_erasure_last_success_timestamp", "When an erasure last ran to its end without a problem, as Unix time.")
 )
 
@@ -115,6 +117,11 @@ func (g *Gauges) shop(ctx context.Context) ([]prometheus.Metric, error) {
 		return metrics, err
 	}
 	metrics = append(metrics, gauge(braked, float64(stopped)))
+	copies, err := store.CountResidues(ctx, g.db)
+	if err != nil {
+		return metrics, err
+	}
+	metrics = append(metrics, gauge(residue, float64(copies)))
 	open, oldest, err := store.TaskBacklog(ctx, g.db)
 	if err != nil {
 		return metrics, err
@@ -122,6 +129,14 @@ func (g *Gauges) shop(ctx context.Context) ([]prometheus.Metric, error) {
 	metrics = append(metrics, gauge(tasksOpen, float64(open)), gauge(oldestTask, age(oldest)))
 	if g.orders == nil {
 		return metrics, nil
+	}
+	misfits, err := store.ShopMisfits(ctx, g.db, *g.orders)
+	if err != nil {
+		return metrics, err
+	}
+	metrics = append(metrics, gauge(shopMisfit, float64(len(misfits))))
+	if len(misfits) > 0 {
+		return metrics, nil // nothing can be said about the orders
 	}
 	status, err := store.ReadOrdersStatus(ctx, g.db, *g.orders, g.grace)
 	if err != nil {

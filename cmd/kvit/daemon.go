@@ -52,7 +52,7 @@ older than the file of retention.anchor.`,
 func runDaemon(ctx context.Context, cfg config.Config, logger *slog.Logger) error {
 	anchor := erasure.NewAnchorKeeper(anchorOf(cfg), logger)
 	pool, err := store.Open(ctx, store.Options{
-		URL: cfg.Database.URL.Reveal(), MaxConnections: cfg.Database.MaxConnections, Admit: anchor.Admit,
+		URL: cfg.Database.URL.Reveal(), MaxConnections: cfg.Database.MaxConnections, TimeZone: sessionZone(cfg), Admit: anchor.Admit,
 	})
 	if err != nil {
 		return err

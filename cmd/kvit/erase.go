@@ -109,6 +109,9 @@ func printReport(w io.Writer, r erasure.Report) {
 	fmt.Fprintf(w, "locked, skipped   %d\n", r.Skipped)
 	fmt.Fprintf(w, "failed            %d\n", r.Failed)
 	printCarts(w, r)
+	if r.Residue != nil {
+		printResidue(w, *r.Residue)
+	}
 	for _, table := range slices.Sorted(maps.Keys(r.Rows)) {
 		fmt.Fprintf(w, "rows of %s: %d\n", table, r.Rows[table])
 	}
@@ -181,6 +184,7 @@ func newEraser(cfg config.Config, pool *pgxpool.Pool, metrics *erasure.Metrics, 
 		EventsAfter: cfg.Retention.EventsAfter, ReceiptsAfter: cfg.Retention.ReceiptsAfter,
 		BatchOrders: cfg.Retention.BatchOrders, BatchTime: cfg.Retention.BatchTime, MaxReplicaLag: cfg.Retention.MaxReplicaLag,
 		Brake:    erasure.Brake{MaxOrders: cfg.Retention.Brake.MaxOrders, MaxShare: cfg.Retention.Brake.MaxShare},
+		Residue:  erasure.Residue{Orders: cfg.Retention.Residue.Orders, Time: cfg.Retention.Residue.Time},
 		Schedule: schedule, Logger: logger,
 	}
 	// Without a policy nothing of the shop is erased: kvit then only looks after its own events.

@@ -91,6 +91,7 @@ imported it, and erases the order's personal data when it is due, with proof.`,
 		a.policyCommand(),
 		a.subjectCommand(),
 		a.initCommand(),
+		a.historyCommand(),
 	)
 	return root
 }

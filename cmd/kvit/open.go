@@ -42,7 +42,7 @@ func (a *app) open(ctx context.Context) (config.Config, *pgxpool.Pool, *slog.Log
 }
 
 func openPool(ctx context.Context, cfg config.Config) (*pgxpool.Pool, error) {
-	return store.Open(ctx, store.Options{URL: cfg.Database.URL.Reveal(), MaxConnections: cfg.Database.MaxConnections})
+	return store.Open(ctx, store.Options{URL: cfg.Database.URL.Reveal(), MaxConnections: cfg.Database.MaxConnections, TimeZone: sessionZone(cfg)})
 }
 
 // newLogger writes for people at a terminal and JSON elsewhere, unless the configuration says.

@@ -17,10 +17,10 @@ import (
 
 func (a *app) policyCommand() *cobra.Command {
 	cmd := group(&cobra.Command{
-		Use: "policy draft", Short: "Propose a column policy",
-		Example: "  kvit policy draft > policy.yaml",
+		Use: "policy draft | scan | grants", Short: "Propose a column policy and the rights that it needs, or look for what it forgets",
+		Example: "  kvit policy draft > policy.yaml\n  kvit policy grants | psql shop\n  kvit policy scan",
 	})
-	cmd.AddCommand(a.policyDraftCommand())
+	cmd.AddCommand(a.policyDraftCommand(), a.policyScanCommand(), a.policyGrantsCommand())
 	return cmd
 }
 
@@ -29,12 +29,14 @@ func (a *app) policyDraftCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "draft", Short: "Write a first retention.policy from the database's catalog",
-		Long: `Writes a first column policy for the orders table, for every table that refers to it by foreign key, directly or through up to
-two others, and for the tables that you name. It goes by names, types and keys: no row is read, and nothing is changed. Of the
-configuration it needs database and shop alone: retention and destinations may be unfinished.
+		Long: `Writes a first column policy for the orders table, for every table that foreign keys lead to from there, in either direction and over
+any number of steps, and for the tables that you name. It goes by names, types, keys, and by what values look like: the database counts how
+many of some rows are JSON, e-mail addresses and the like; no value leaves it, and nothing is changed. Of the configuration it needs
+database and shop alone: retention and destinations may be unfinished.
 
 Columns that look personal get a strategy and the reason for it, keys and the like are kept, and everything else says review,
-which kvit check refuses until somebody has decided. Read every line: what no name gives away, kvit cannot see.`,
+which kvit check refuses until somebody has decided. What only a name suggests says so. Tables that nothing ties to the orders, and that look
+personal, are named for review. Read every line: what neither name nor form gives away, kvit cannot see.`,
 		Example: "  kvit policy draft > policy.yaml\n  kvit policy draft --table public.newsletter --table crm.contacts\n  kvit policy draft --json",
 		Args:    usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -72,7 +74,7 @@ func (a *app) draftPolicy(ctx context.Context, tables []string) (policy.Draft, e
 	if err != nil {
 		return policy.Draft{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	return erasure.DraftPolicy(ctx, pool, ordersTable(cfg.Shop.Orders), customerColumn(cfg.Shop.Orders), more)
 }

@@ -36,7 +36,7 @@ const messyShop = `
 	create table public.order_rader (id bigint primary key, order_number text not null references public.orders (order_number), varenavn text);
 	create table public.rad_comments (id bigint primary key, rad_id bigint references public.order_rader, comment text not null);
 	create table public.parcels (number text primary key, order_id bigint references public.orders (id), postnr varchar(10) not null);
-	create table public.swaps (old_id bigint references public.orders (id), new_id bigint references public.orders (id));
+	create table public.swaps (old_id bigint references public.orders (id), new_id bigint references public.orders (id), note text);
 	create table public.addresses (customer_id bigint references public.customers, street text);
 	create table crm.newsletter (email text primary key, name text, token uuid not null);
 	create table crm.stock (sku text);
@@ -59,7 +59,7 @@ func exampleShop(t *testing.T) string {
 
 func TestPolicyDraftOfTheExampleShop(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, `# A first column policy, made of names, types and keys alone: read every line of it.
+	require.Equal(t, `# A first column policy, made of names, types, keys and the form of values: read every line of it.
 # `+"`kvit check`"+` refuses it as long as the word review stands anywhere: a person has to decide.
 retention:
   policy:
@@ -68,7 +68,7 @@ retention:
         id: keep # primary key
         status: review
         currency: review
-        total: review
+        total: keep # an amount, by name and type
         customer_name: null # a name of a person or company
         email: {text: erased} # an e-mail address; NOT NULL
         phone: null # a telephone number
@@ -81,8 +81,8 @@ retention:
       #   id: keep # primary key
       #   order_id: keep # refers to public.orders
       #   sku: review
-      #   quantity: review
-      #   unit_price: review
+      #   quantity: keep # an amount, by name and type
+      #   unit_price: keep # an amount, by name and type
       #   engraving: null # what the customer wrote
 `, draft(t, exampleShop(t)))
 }
@@ -101,7 +101,7 @@ func TestPolicyDraftOfANewsletter(t *testing.T) {
 	_, tables, found := strings.Cut(got, "    - table: public.club\n")
 	require.True(t, found)
 	tables, _, _ = strings.Cut(tables, "    - table: public.order_lines\n")
-	require.Equal(t, `      match: {user_id: buyer} # the same customer
+	require.Equal(t, `      match: {user_id: buyer} # the same customer, by its name, no foreign key says so
       rows: review # a person may be in it for more than orders: write delete or keep, or the columns below instead
       # columns:
       #   id: keep # primary key
@@ -109,7 +109,7 @@ func TestPolicyDraftOfANewsletter(t *testing.T) {
       #   level: review
       #   email: {text: erased} # an e-mail address; NOT NULL
     - table: public.newsletter
-      match: {email: email} # the same e-mail address
+      match: {email: email} # the same e-mail address, by its name, no foreign key says so
       rows: review # a person may be in it for more than orders: write delete or keep, or the columns below instead
       # columns:
       #   email: review # an e-mail address, and part of a key
@@ -121,7 +121,7 @@ func TestPolicyDraftOfANewsletter(t *testing.T) {
 func TestPolicyDraftOfAMessyShop(t *testing.T) {
 	t.Parallel()
 	got := draft(t, messyShop, "--table", "customers", "--table", "crm.newsletter", "--table", "crm.stock", "--table", "public.orders")
-	require.Equal(t, `# A first column policy, made of names, types and keys alone: read every line of it.
+	require.Equal(t, `# A first column policy, made of names, types, keys and the form of values: read every line of it.
 # `+"`kvit check`"+` refuses it as long as the word review stands anywhere: a person has to decide.
 retention:
   # hash needs a secret of its own: hash_key
@@ -140,7 +140,7 @@ retention:
         gift: keep # true or false
         "null": review
     - table: crm.newsletter
-      match: {email: contact_email} # the same e-mail address; small and capital letters differ, unless shop.orders.email names the column
+      match: {email: contact_email} # the same e-mail address, by its name, no foreign key says so; small and capital letters differ, unless shop.orders.email names the column
       rows: review # a person may be in it for more than orders: write delete or keep, or the columns below instead
       # columns:
       #   email: review # an e-mail address, and part of a key
@@ -161,11 +161,7 @@ retention:
       #   birth_date: {truncate_date: year} # a date of birth
     - table: public.order_rader
       match: {order_number: order_number}
-      rows: review # cart content, by its name: write delete or keep, or the columns below instead
-      # columns:
-      #   id: keep # primary key
-      #   order_number: keep # refers to public.orders
-      #   varenavn: review
+      rows: review # cart content, by its name; nothing in it looks personal: keep, unless there is something in varenavn
     - table: public.parcels
       match: {order_id: id}
       columns:
@@ -173,10 +169,13 @@ retention:
         order_id: keep # refers to public.orders
         postnr: generalise # a postal code
     - table: public.swaps
-      match: review # one of (new_id) to public.orders (id), (old_id) to public.orders (id)
+      ways:
+        - match: {new_id: id}
+        - match: {old_id: id}
       columns:
         old_id: keep # refers to public.orders
         new_id: keep # refers to public.orders
+        note: null # what the customer wrote
     - table: public.addresses
       match: {customer_id: id}
       parent: public.customers
@@ -198,7 +197,7 @@ var reviews = regexp.MustCompile(`(?m)^( +[A-Za-z_"]+: )review\b`)
 
 // byColumns takes the columns that a draft proposes where it leaves whole rows to review.
 func byColumns(draft string) string {
-	draft = regexp.MustCompile(`(?m)^      rows: review.*\n`).ReplaceAllString(draft, "")
+	draft = regexp.MustCompile(`(?m)^      rows: review.*\n(      # columns:)`).ReplaceAllString(draft, "$1")
 	return regexp.MustCompile(`(?m)^      # (columns:|  \S)`).ReplaceAllString(draft, "      $1")
 }
 
@@ -208,7 +207,7 @@ func TestPolicyDraftLoads(t *testing.T) {
 	yaml := exampleYAML + draft(t, exampleShop(t))
 	getenv := func(string) string { return "postgres://kvit@127.0.0.1/shop" }
 	_, err := config.Parse("kvit.yaml", []byte(yaml), getenv, kinds)
-	for _, key := range []string{"policy[0].columns.status", "policy[0].columns.total", "policy[1].rows"} {
+	for _, key := range []string{"policy[0].columns.status", "policy[0].columns.currency", "policy[1].rows"} {
 		require.ErrorContains(t, err, key)
 	}
 	decided := reviews.ReplaceAllString(yaml, "${1}keep")
@@ -241,7 +240,7 @@ func TestPolicyDraftOfAMessyShopLoads(t *testing.T) {
 	decided = regexp.MustCompile(`(?m)^.*ønsket.*\n`).ReplaceAllString(reviews.ReplaceAllString(decided, "${1}keep"), "")
 	cfg, err := parse(decided)
 	require.NoError(t, err)
-	require.Len(t, cfg.Retention.Policy, 9)
+	require.Len(t, cfg.Retention.Policy, 10, "swaps have two ways")
 }
 
 // A draft that is decided fits the database that it was made from, as far as anybody can tell.
@@ -251,8 +250,8 @@ func TestPolicyDraftPassesTheCheck(t *testing.T) {
 	_, err := k.pool().Exec(t.Context(), messyShop+`; alter table public.orders drop column ønsket`)
 	require.NoError(t, err)
 	drafted := k.mustCall("policy", "draft", "--table", "customers", "--table", "crm.newsletter")
-	decided := strings.Replace(byColumns(drafted), "match: review", "match: {new_id: id}", 1)
-	decided = reviews.ReplaceAllString(decided, "${1}keep")
+	require.NotContains(t, drafted, "match: review", "both keys of a swap are ways")
+	decided := reviews.ReplaceAllString(byColumns(drafted), "${1}keep")
 	k.write(exampleYAML + strings.Replace(decided, "retention:\n", "retention:\n  hash_key: ${CRM_SECRET}\n", 1))
 	require.Contains(t, k.mustCall("check", "--offline"), "ok")
 }
@@ -263,7 +262,7 @@ func TestPolicyDraftBesideAnUnfinishedPolicy(t *testing.T) {
 	k := install(t, storetest.URL(t), exampleYAML)
 	_, err := k.pool().Exec(t.Context(), messyShop)
 	require.NoError(t, err)
-	drafted := k.mustCall("policy", "draft", "--table", "public.customers")
+	drafted := k.mustCall("policy", "draft", "--table", "public.customers", "--table", "crm.stock")
 	unfinished := strings.Replace(drafted, "ip: null", "ip: hash", 1)
 	k.write(exampleYAML + "destinations: {crm: {kind: webhook, secret: \"${NOT_SET_YET}\"}}\n" + unfinished)
 	code, stdout, _ := k.call("check", "--offline")
@@ -271,12 +270,12 @@ func TestPolicyDraftBesideAnUnfinishedPolicy(t *testing.T) {
 	for _, problem := range []string{
 		"retention.hash_key: is missing, and the policy has a column that becomes a hash",
 		"retention.policy[0].columns.status: is review: somebody has to decide, keep it or say how it is erased",
-		"retention.policy[2].rows: is review: somebody has to decide, delete or keep its rows, or name its columns",
-		"retention.policy[4].match: is review: somebody has to decide, write {column of this table: column of the orders table}",
+		"retention.policy[3].rows: is review: somebody has to decide, delete or keep its rows, or name its columns",
+		"retention.policy[1].match: is review: somebody has to decide, write {column of this table: column of the orders table}",
 	} {
 		require.Contains(t, stdout, problem)
 	}
-	require.Equal(t, drafted, k.mustCall("policy", "draft", "--table", "public.customers"))
+	require.Equal(t, drafted, k.mustCall("policy", "draft", "--table", "public.customers", "--table", "crm.stock"))
 }
 
 func TestPolicyDraftForMachines(t *testing.T) {
@@ -300,7 +299,9 @@ func TestPolicyDraftForMachines(t *testing.T) {
 	require.Equal(t, map[string]any{"id": "customer_id"}, got.Policy[1].Match)
 	require.Equal(t, "review", got.Policy[2].Rows)
 	require.Equal(t, map[string]any{"order_number": "order_number"}, got.Policy[2].Match)
-	require.Equal(t, "public.order_rader", got.Policy[len(got.Policy)-1].Parent)
+	last := len(got.Policy) - 1
+	require.Equal(t, "public.order_rader", got.Policy[last-1].Parent)
+	require.Equal(t, []string{"crm.newsletter", "review"}, []string{got.Policy[last].Table, got.Policy[last].Rows}, "no key leads there")
 }
 
 func TestPolicyDraftRefuses(t *testing.T) {

@@ -22,10 +22,13 @@ import (
 type status struct {
 	Destinations []store.DestinationStatus `json:"destinations"`
 	Outcomes     []store.OutcomeCount      `json:"outcomes"`
-	Orders       *store.OrdersStatus       `json:"orders"` // null: shop.orders is not configured
+	Orders       *store.OrdersStatus       `json:"orders"`       // null: shop.orders is not configured, or does not fit
+	ShopMisfits  []string                  `json:"shop_misfits"` // where the orders table does not fit; no order is marked or erased
 	LastErasure  *time.Time                `json:"last_erasure"`
 	Braked       int                       `json:"braked"` // orders, or carts of one rule, that were due when the brake stopped the last run; 0: it did not
 	Carts        []erasure.CartsStatus     `json:"carts"`
+
+	Residue []store.ResidueStatus `json:"residue"` // columns that hold values of erased orders
 
 	OpenTasks  int64      `json:"open_tasks"` // destinations that somebody has to tell about a person's request
 	OldestTask *time.Time `json:"oldest_task"`
@@ -74,18 +77,34 @@ func readStatus(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) (sta
 	if s.Braked, err = store.Braked(ctx, pool); err != nil {
 		return s, err
 	}
+	if s.Residue, err = store.OpenResidues(ctx, pool); err != nil {
+		return s, err
+	}
 	if s.OpenTasks, s.OldestTask, err = store.TaskBacklog(ctx, pool); err != nil {
 		return s, err
 	}
-	if orders := shopOrders(cfg); orders != nil {
-		o, err := store.ReadOrdersStatus(ctx, pool, *orders, overdueGrace)
-		if err != nil {
-			return s, err
-		}
-		s.Orders = &o
+	if err = s.readOrders(ctx, cfg, pool); err != nil {
+		return s, err
 	}
 	err = s.readErasure(ctx, cfg, pool)
 	return s, err
+}
+
+// readOrders says nothing of orders that it cannot read, but why.
+func (s *status) readOrders(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) error {
+	s.ShopMisfits = []string{}
+	orders := shopOrders(cfg)
+	if orders == nil {
+		return nil
+	}
+	misfits, err := store.ShopMisfits(ctx, pool, *orders)
+	if err != nil || len(misfits) > 0 {
+		s.ShopMisfits = misfits
+		return err
+	}
+	o, err := store.ReadOrdersStatus(ctx, pool, *orders, overdueGrace)
+	s.Orders = &o
+	return err
 }
 
 // readErasure asks what kvit alone knows, and not its tables.
@@ -127,6 +146,9 @@ func (s status) print(w io.Writer, now time.Time) error {
 		fmt.Fprintf(t, "erasures overdue\t%d\n", s.Orders.ErasuresOverdue)
 		fmt.Fprintf(t, "held\t%d\n", s.Orders.ErasuresHeld)
 	}
+	for _, m := range s.ShopMisfits {
+		fmt.Fprintf(t, "SHOP DOES NOT FIT\t%s\n", m)
+	}
 	for _, c := range s.Carts {
 		fmt.Fprintf(t, "carts of %s\t%d due\t%d overdue\n", c.Rule, c.Due, c.Overdue)
 	}
@@ -138,6 +160,9 @@ func (s status) print(w io.Writer, now time.Time) error {
 		fmt.Fprintf(t, "open tasks\t%d\toldest %s: kvit subject tasks\n", s.OpenTasks, ago(s.OldestTask, now))
 	}
 	fmt.Fprintf(t, "last erasure\t%s\n", ago(s.LastErasure, now))
+	for _, r := range s.Residue {
+		fmt.Fprintf(t, "COPIES LEFT\t%s.%s holds values of erased orders, seen %s: kvit policy scan\n", r.Table, r.Column, ago(&r.LastSeenAt, now))
+	}
 	if s.Braked > 0 {
 		fmt.Fprintf(t, "BRAKED\t%d orders or carts were due: kvit erase --dry-run, then kvit erase --confirm\n", s.Braked)
 	}

@@ -94,7 +94,7 @@ func shopOrders(cfg config.Config) *store.Orders {
 	o := cfg.Shop.Orders
 	orders := &store.Orders{
 		Table: o.Table, Ref: o.Ref, PlacedAt: o.PlacedAt, ImportedAt: o.ImportedAt, ERPNumber: o.ERPNumber,
-		ErasedAt: o.ErasedAt, Email: o.Email, CustomerID: o.CustomerID, AwaitingImport: o.AwaitingImport,
+		ErasedAt: o.ErasedAt, Email: o.Email, CustomerID: o.CustomerID, AwaitingImport: o.AwaitingImport, TimeZone: o.TimeZone,
 		EraseAfter: cfg.Retention.EraseAfterImport, EraseUnimportedAfter: cfg.Retention.EraseNeverImportedAfter,
 		AlarmAfter: cfg.Retention.AlarmUnimportedAfter,
 	}
@@ -108,6 +108,14 @@ func shopOrders(cfg config.Config) *store.Orders {
 		orders.Clocks = append(orders.Clocks, store.Clock{Name: c.Name, When: c.When, Since: c.Since, After: c.EraseAfter})
 	}
 	return orders
+}
+
+// sessionZone is in which zone the database reads times that have none; empty: UTC.
+func sessionZone(cfg config.Config) string {
+	if cfg.Shop == nil {
+		return ""
+	}
+	return cfg.Shop.Orders.TimeZone
 }
 
 // overdueGrace is how long after its due date an order's erasure counts as overdue: the time

@@ -11,10 +11,7 @@ create table public.orders (
     email                    text        not null,
     phone                    text,
     shipping_address         text,
-    customer_note            text,
-    erp_imported_at          timestamptz, -- these three are written by kvit
-    erp_order_number         text,
-    personal_data_erased_at  timestamptz
+    customer_note            text
 );
 
 create table public.order_lines (
@@ -28,5 +25,5 @@ create table public.order_lines (
 
 create index on public.order_lines (order_id);
 
--- Finds what is due for erasure without reading the whole table.
-create index on public.orders (erp_imported_at) where personal_data_erased_at is null;
+-- kvit looks every minute for orders that are new.
+create index on public.orders (created_at);

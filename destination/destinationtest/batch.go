@@ -7,8 +7,10 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/tidwall/gjson"
 
 	"kvit/destination"
 )
@@ -54,6 +56,75 @@ func Encode(t *testing.T, b destination.Batcher, events ...destination.Event) []
 		items[i] = item
 	}
 	return items
+}
+
+// Body is an event, which the provider can take, in its form.
+func Body(t *testing.T, b destination.Batcher, event destination.Event) string {
+	t.Helper()
+	return string(Encode(t, b, event)[0].Body)
+}
+
+// SentAs checks under which name the provider gets each event: the text at a path of its form.
+func SentAs(t *testing.T, b destination.Batcher, path string, want map[string]string) {
+	t.Helper()
+	for name, as := range want {
+		require.Equal(t, as, gjson.Get(Body(t, b, Event(t, name)), path).String(), name)
+	}
+}
+
+// NotSent checks that the adapter neither names nor takes these events.
+func NotSent(t *testing.T, b destination.Batcher, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		_, rejected := b.Encode(Event(t, name))
+		require.Equal(t, destination.Reject("name: is not an event that this destination sends"), rejected, name)
+		require.NotContains(t, b.Traits().Events, name)
+	}
+}
+
+// Lines are n items of a cart or an order, separated by commas; %[1]d in the form is the number of each.
+func Lines(n int, form string) string {
+	lines := make([]string, n)
+	for i := range lines {
+		lines[i] = fmt.Sprintf(form, i)
+	}
+	return strings.Join(lines, ",")
+}
+
+// FullRequest sends as many events of this name as the provider takes at once: a thousand.
+func FullRequest(t *testing.T, b destination.Batcher, name string) {
+	t.Helper()
+	require.Equal(t, 1000, b.Traits().Batch.Events)
+	items := Items(t, b, name, 1000)
+	results, failed := b.SendBatch(t.Context(), items)
+	require.Nil(t, failed)
+	require.Equal(t, destination.Taken(items, 200), results)
+}
+
+// OneRefusesAll sends an event beside one of eight days before now, and then alone. It returns the error of
+// both, of which nothing was taken: see the caller's halves in destination.Batcher.
+func OneRefusesAll(t *testing.T, b destination.Batcher, now time.Time) *destination.Error {
+	t.Helper()
+	fresh, old := Event(t, "order_paid"), Event(t, "page_viewed")
+	old.OccurredAt = now.Add(-8 * 24 * time.Hour)
+	items := Encode(t, b, fresh, old)
+	_, failed := b.SendBatch(t.Context(), items)
+	require.NotNil(t, failed)
+	require.Equal(t, destination.Rejected, failed.Kind)
+	_, alone := b.SendBatch(t.Context(), items[:1])
+	require.Nil(t, alone)
+	return failed
+}
+
+// SendEveryTest sends the event of kvit check --send-test, whichever name it takes, and returns how many.
+func SendEveryTest(t *testing.T, tester destination.Tester) int {
+	t.Helper()
+	names := tester.(destination.Destination).Traits().Events
+	for _, name := range names {
+		_, err := tester.SendTest(t.Context(), destination.TestEvent(name, time.Now()))
+		require.NoError(t, err, name)
+	}
+	return len(names)
 }
 
 // SendTests checks a destination that marks tests with a code, once without and once with the code. marked

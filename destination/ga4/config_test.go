@@ -138,7 +138,7 @@ func TestConfigMistakes(t *testing.T) {
 func TestDeletionIsWired(t *testing.T) {
 	t.Parallel()
 	server := ga4test.NewDeletions("123456", nil)
-	url := listen(t, server)
+	url := destinationtest.Serve(t, server)
 	d := configtest.Destination(t, ga4.Kind,
 		configLines+"    deletion: {property_id: \"123456\", credentials: \"${ACCOUNT}\", base_url: \""+url+"\"}\n",
 		configtest.Environment{"PRIVATE": "example-secret", "ACCOUNT": ga4test.Credentials(url)})

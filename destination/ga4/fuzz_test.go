@@ -4,13 +4,13 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
-	"time"
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
 	"kvit/config"
 	"kvit/destination"
+	"kvit/destination/destinationtest"
 )
 
 // TestNormalForms has the examples of Google's page on user_data.
@@ -53,17 +53,7 @@ func FuzzEncode(f *testing.F) {
 	f.Add("custom:\xff", "\xff", []byte("{\"client\": {\"ga_client_id\": \"\xff\"}}"))
 	g, err := New(Options{MeasurementID: "G-1", APISecret: config.NewSecret("s"), UserData: true, WithoutClientID: Derive, Params: map[string]string{"a": "custom.a", "b": "custom.b"}})
 	require.NoError(f, err)
-	f.Fuzz(func(t *testing.T, name, ref string, raw []byte) {
-		payload, rejected := destination.ParsePayload(name, raw)
-		if rejected != nil {
-			return
-		}
-		event := destination.Event{Key: "k", Name: name, OrderRef: ref, OccurredAt: time.Unix(1_741_083_330, 0), Payload: payload, Raw: raw, Consent: []string{"marketing"}}
-		e, rejected := g.Encode(event)
-		if rejected != nil {
-			require.Equal(t, destination.Rejected, rejected.Kind)
-			return
-		}
+	destinationtest.FuzzEncode(f, func(t *testing.T, event destination.Event, e destination.Encoded) {
 		require.LessOrEqual(t, len(e.Body)+1, maxBytes)
 		whole := body([]destination.Encoded{e, e}, "")
 		require.Less(t, len(body([]destination.Encoded{e}, "")), 130_000)
@@ -80,7 +70,7 @@ func FuzzEncode(f *testing.F) {
 		require.Empty(t, nameProblem("", sent.Events[0].Name))
 		require.LessOrEqual(t, len(sent.Events[0].Params), 25)
 		noPersonalData(t, event, e)
-	})
+	}, g)
 }
 
 // noPersonalData looks for the customer where only hashes may be. The texts of the shop, of which the

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/tidwall/gjson"
 
 	"kvit/config"
 	"kvit/destination"
@@ -41,9 +42,7 @@ func newGA4(t testing.TB, options ga4.Options) *ga4.GA4 {
 func setup(t *testing.T, options ga4.Options) (*ga4.GA4, *ga4test.Server) {
 	t.Helper()
 	server := newServer()
-	listening := httptest.NewServer(server)
-	t.Cleanup(listening.Close)
-	options.BaseURL = listening.URL
+	options.BaseURL = destinationtest.Serve(t, server)
 	return newGA4(t, options), server
 }
 
@@ -98,18 +97,10 @@ const janesOrder = `{"customer": {"id": "cust-1042", "email": "Jane.Doe@example.
 
 func TestPurchase(t *testing.T) {
 	t.Parallel()
-	var address, sent string
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		body, _ := io.ReadAll(req.Body)
-		address, sent = req.URL.String(), string(body)
-		w.WriteHeader(http.StatusNoContent)
-	}))
-	t.Cleanup(server.Close)
+	url, last := destinationtest.Recording(t, 204, "")
 	event := destinationtest.EventWith(t, "order_paid", janesOrder)
-	code, err := newGA4(t, ga4.Options{BaseURL: server.URL + "/", UserData: true}).Send(t.Context(), event)
-	require.NoError(t, err)
-	require.Equal(t, 204, code)
-	require.Equal(t, "/mp/collect?api_secret="+secret+"&measurement_id="+streamID, address)
+	require.Equal(t, 204, destinationtest.Deliver(t, newGA4(t, ga4.Options{BaseURL: url + "/", UserData: true}), event))
+	require.Equal(t, "/mp/collect?api_secret="+secret+"&measurement_id="+streamID, last().Path)
 	require.Equal(t, `{"client_id":"1234567890.1700000000","user_id":"cust-1042",`+
 		`"user_data":{"sha256_email_address":["86e0b9e56c17cc4d12387e1949b85053fbe73bc3ce5a1188713a9d300cc6133d"],`+
 		`"sha256_phone_number":["7d5574e4ec1f7e9b606eadd8d76eab15510a93ca476ee1705145b32cd6ab6504"]},`+
@@ -117,7 +108,7 @@ func TestPurchase(t *testing.T) {
 		`"events":[{"name":"purchase","timestamp_micros":1741083330000000,"params":{"coupon":"SPRING","currency":"DKK","engagement_time_msec":1,`+
 		`"items":[{"item_brand":"Example","item_category":"Kitchen","item_id":"SKU-9","item_name":"Teapot <large>","item_variant":"blue","price":299.00,"quantity":1},`+
 		`{"item_id":"SKU-4","item_name":"Cup","price":82.20,"quantity":5}],`+
-		`"payment_type":"card","session_id":"1741083000","shipping":39.00,"tax":149.80,"transaction_id":"E100042","value":749.00}}]}`, sent)
+		`"payment_type":"card","session_id":"1741083000","shipping":39.00,"tax":149.80,"transaction_id":"E100042","value":749.00}}]}`, last().Body)
 }
 
 func TestRepeats(t *testing.T) {
@@ -125,8 +116,7 @@ func TestRepeats(t *testing.T) {
 	g, server := setup(t, ga4.Options{})
 	for _, name := range []string{"order_paid", "page_viewed"} {
 		for range 2 {
-			_, err := g.Send(t.Context(), destinationtest.Event(t, name))
-			require.NoError(t, err)
+			destinationtest.Deliver(t, g, destinationtest.Event(t, name))
 		}
 	}
 	require.Equal(t, map[string]int{"E100042": 1}, server.Purchases())
@@ -277,15 +267,8 @@ func TestValue(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			g := newGA4(t, ga4.Options{Events: map[string]string{"order_shipped": "shipped"}})
-			e, rejected := g.Encode(destinationtest.EventWith(t, test.event, `{"client": {"ga_client_id": "1.2"}, "order": `+test.order+`}`))
-			require.Nil(t, rejected)
-			var item struct {
-				Params struct {
-					Value json.RawMessage `json:"value"`
-				} `json:"params"`
-			}
-			require.NoError(t, json.Unmarshal(e.Body, &item))
-			require.Equal(t, test.want, string(item.Params.Value))
+			body := destinationtest.Body(t, g, destinationtest.EventWith(t, test.event, `{"client": {"ga_client_id": "1.2"}, "order": `+test.order+`}`))
+			require.Equal(t, test.want, gjson.Get(body, "params.value").Raw)
 		})
 	}
 }
@@ -329,8 +312,7 @@ func TestHugeOrder(t *testing.T) {
 		line := destination.Item{SKU: name, Name: name, Brand: name, Category: name, Variant: name, Quantity: "1", UnitPrice: "1.00"}
 		event := destinationtest.EventWith(t, "order_paid", janesOrder)
 		event.Payload.Order.Items = slices.Repeat([]destination.Item{line}, 1000)
-		_, err := g.Send(t.Context(), event)
-		require.NoError(t, err)
+		destinationtest.Deliver(t, g, event)
 		item, rejected := g.Encode(event)
 		require.Nil(t, rejected)
 		require.LessOrEqual(t, len(item.Body), g.Traits().Batch.Bytes)

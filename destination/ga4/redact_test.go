@@ -3,7 +3,6 @@ package ga4_test
 import (
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -19,18 +18,11 @@ import (
 
 const propertyID = "123456789"
 
-func listen(t *testing.T, handler http.Handler) string {
-	t.Helper()
-	server := httptest.NewServer(handler)
-	t.Cleanup(server.Close)
-	return server.URL
-}
-
 // setupDeletion is a destination that may delete, and what it asks.
 func setupDeletion(t *testing.T, options ga4.Options, fail func(path string) ga4test.Failure) (*ga4.GA4, *ga4test.Deletions) {
 	t.Helper()
 	server := ga4test.NewDeletions(propertyID, fail)
-	url := listen(t, server)
+	url := destinationtest.Serve(t, server)
 	options.Deletion = ga4.Deletion{PropertyID: propertyID, Credentials: config.NewSecret(ga4test.Credentials(url)), BaseURL: url}
 	return newGA4(t, options), server
 }
@@ -39,7 +31,7 @@ func setupDeletion(t *testing.T, options ga4.Options, fail func(path string) ga4
 func TestRedactConformance(t *testing.T) {
 	t.Parallel()
 	server := ga4test.NewDeletions(propertyID, nil)
-	tokens := listen(t, server)
+	tokens := destinationtest.Serve(t, server)
 	t.Run("Suite", func(t *testing.T) {
 		destinationtest.RunRedact(t, destinationtest.RedactHarness{
 			New: func(t *testing.T, baseURL string, client destination.ClientOptions) destination.Redactor {
@@ -192,7 +184,7 @@ func TestToken(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			asked := 0
-			url := listen(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			url := destinationtest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 				if req.URL.Path != "/token" {
 					asked++
 				}
@@ -212,7 +204,7 @@ func TestToken(t *testing.T) {
 
 func TestProveDeletion(t *testing.T) {
 	t.Parallel()
-	listening := listen(t, newServer())
+	listening := destinationtest.Serve(t, newServer())
 	g, server := setupDeletion(t, ga4.Options{BaseURL: listening}, nil)
 	proved, err := g.Prove(t.Context())
 	require.NoError(t, err)

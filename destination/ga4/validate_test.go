@@ -1,10 +1,6 @@
 package ga4_test
 
 import (
-	"io"
-	"net/http"
-	"net/http/httptest"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -53,9 +49,7 @@ func TestFindings(t *testing.T) {
 		`{"validationMessages": [{}]}`: found("something else"),
 		`{}`:                           odd, `<html>`: odd, ``: odd, `{"validationMessages": null}`: odd, `[]`: odd,
 	} {
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, answer) }))
-		t.Cleanup(server.Close)
-		_, err := newGA4(t, ga4.Options{BaseURL: server.URL}).SendTest(t.Context(), destinationtest.Event(t, "search"))
+		_, err := newGA4(t, ga4.Options{BaseURL: destinationtest.Answering(t, 200, answer)}).SendTest(t.Context(), destinationtest.Event(t, "search"))
 		if want == nil {
 			require.NoError(t, err)
 			continue
@@ -95,14 +89,7 @@ func TestFakeIsStrict(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := newServer()
-			listening := httptest.NewServer(server)
-			t.Cleanup(listening.Close)
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, listening.URL+test.path, strings.NewReader(test.body))
-			require.NoError(t, err)
-			req.Header.Set("Content-Type", "application/json")
-			res, err := listening.Client().Do(req)
-			require.NoError(t, err)
-			require.NoError(t, res.Body.Close())
+			destinationtest.Post(server, test.path, test.body, "Content-Type", "application/json")
 			require.Equal(t, test.refused, server.Counts().Refused, server.Refusals())
 			require.Equal(t, name == "Good", server.Counts().Events == 1)
 		})

@@ -4,13 +4,13 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/tidwall/gjson"
 
 	"kvit/config"
 	"kvit/destination"
+	"kvit/destination/destinationtest"
 )
 
 func FuzzCall(f *testing.F) {
@@ -21,12 +21,8 @@ func FuzzCall(f *testing.F) {
 	f.Add("search", "", []byte(`{"client": {"klaviyo_id": "k"}, "search": {"term": "\ud800"}}`))
 	s, err := newSettings(Options{APIKey: config.NewSecret("a"), ListID: "b"})
 	require.NoError(f, err)
-	f.Fuzz(func(t *testing.T, name, ref string, raw []byte) {
-		payload, rejected := destination.ParsePayload(name, raw)
-		if rejected != nil {
-			return
-		}
-		call, rejected := s.call(destination.Event{Key: "k", Name: name, OrderRef: ref, OccurredAt: time.Unix(1741083330, 0), Payload: payload, Raw: raw})
+	destinationtest.FuzzEvents(f, func(t *testing.T, event destination.Event) {
+		call, rejected := s.call(event)
 		if rejected != nil {
 			require.Equal(t, destination.Rejected, rejected.Kind)
 			return

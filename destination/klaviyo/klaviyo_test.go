@@ -1,10 +1,8 @@
 package klaviyo_test
 
 import (
-	"bytes"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -35,9 +33,12 @@ func setup(t *testing.T, options klaviyo.Options, fail func(int) klaviyotest.Fai
 
 func at(t *testing.T, handler http.Handler, options klaviyo.Options) *klaviyo.Klaviyo {
 	t.Helper()
-	listening := httptest.NewServer(handler)
-	t.Cleanup(listening.Close)
-	options.BaseURL, options.APIKey = listening.URL, config.NewSecret(apiKey)
+	return newKlaviyo(t, destinationtest.Serve(t, handler), options)
+}
+
+func newKlaviyo(t *testing.T, url string, options klaviyo.Options) *klaviyo.Klaviyo {
+	t.Helper()
+	options.BaseURL, options.APIKey = url, config.NewSecret(apiKey)
 	k, err := klaviyo.New(options)
 	require.NoError(t, err)
 	return k
@@ -46,23 +47,15 @@ func at(t *testing.T, handler http.Handler, options klaviyo.Options) *klaviyo.Kl
 // sent is what an event becomes.
 func sent(t *testing.T, options klaviyo.Options, event destination.Event) (path string, body string) {
 	t.Helper()
-	var text bytes.Buffer
-	k := at(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		path = req.URL.Path
-		_, _ = text.ReadFrom(req.Body)
-		w.WriteHeader(http.StatusAccepted)
-	}), options)
-	_, err := k.Send(t.Context(), event)
-	require.NoError(t, err)
-	return path, text.String()
+	url, last := destinationtest.Recording(t, http.StatusAccepted, "")
+	destinationtest.Deliver(t, newKlaviyo(t, url, options), event)
+	return last().Path, last().Body
 }
 
 func reason(t *testing.T, options klaviyo.Options, event destination.Event) string {
 	t.Helper()
 	k, server := setup(t, options, nil)
-	_, err := k.Send(t.Context(), event)
-	var known *destination.Error
-	require.ErrorAs(t, err, &known)
+	known := destinationtest.Fail(t, k, event)
 	require.Equal(t, destination.Rejected, known.Kind)
 	require.Zero(t, server.Counts().Requests)
 	return known.Reason
@@ -121,10 +114,9 @@ func TestReferenceOfThePayload(t *testing.T) {
 
 func TestHeaders(t *testing.T) {
 	t.Parallel()
-	var header http.Header
-	k := at(t, http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) { header = req.Header }), klaviyo.Options{Revision: "2026-04-15"})
-	_, err := k.Send(t.Context(), destinationtest.Event(t, "order_paid"))
-	require.NoError(t, err)
+	url, last := destinationtest.Recording(t, 200, "")
+	destinationtest.Deliver(t, newKlaviyo(t, url, klaviyo.Options{Revision: "2026-04-15"}), destinationtest.Event(t, "order_paid"))
+	header := last().Header
 	require.Equal(t, "Klaviyo-API-Key pk_example", header.Get("Authorization"))
 	require.Equal(t, "2026-04-15", header.Get("revision"))
 	require.Equal(t, "application/vnd.api+json", header.Get("Content-Type"))
@@ -140,8 +132,7 @@ func TestMetrics(t *testing.T) {
 		"custom:quiz": "Quiz Done", "custom:Back in stock": "Back in stock",
 		"custom:(subscribe)": "(subscribe)", // a name like another, and no job
 	} {
-		_, err := k.Send(t.Context(), destinationtest.Event(t, event))
-		require.NoError(t, err, event)
+		destinationtest.Deliver(t, k, destinationtest.Event(t, event))
 		recorded, ok := server.Event(event + ":E100042")
 		require.True(t, ok, event)
 		require.Equal(t, metric, recorded.Metric)
@@ -159,8 +150,7 @@ func TestRepeatIsOneEvent(t *testing.T) {
 	event := destinationtest.EventWith(t, "order_paid", janesOrder)
 	_, err := k.Send(t.Context(), event)
 	require.Error(t, err)
-	_, err = k.Send(t.Context(), event)
-	require.NoError(t, err)
+	destinationtest.Deliver(t, k, event)
 	require.Equal(t, klaviyotest.Counts{Requests: 2, Events: 1, Repeats: 1}, server.Counts())
 	recorded, _ := server.Event(event.Key)
 	require.Equal(t, 2, recorded.Said)
@@ -211,8 +201,7 @@ func TestConsentsAsMetrics(t *testing.T) {
 	t.Parallel()
 	k, server := setup(t, klaviyo.Options{Events: map[string]string{"newsletter_optin": "Joined", "sms_optin": ""}}, nil)
 	require.Empty(t, k.Traits().CountedAgain)
-	_, err := k.Send(t.Context(), destinationtest.EventWith(t, "newsletter_optin", janesOrder))
-	require.NoError(t, err)
+	destinationtest.Deliver(t, k, destinationtest.EventWith(t, "newsletter_optin", janesOrder))
 	require.Equal(t, 1, server.Counts().Events)
 	require.Zero(t, server.Counts().Subscribed)
 }
@@ -314,13 +303,8 @@ func TestAnswers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			k := at(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-				w.WriteHeader(test.status)
-				_, _ = w.Write([]byte(test.body))
-			}), klaviyo.Options{})
-			_, err := k.Send(t.Context(), destinationtest.EventWith(t, "order_paid", janesOrder))
-			var known *destination.Error
-			require.ErrorAs(t, err, &known)
+			k := newKlaviyo(t, destinationtest.Answering(t, test.status, test.body), klaviyo.Options{})
+			known := destinationtest.Fail(t, k, destinationtest.EventWith(t, "order_paid", janesOrder))
 			require.Equal(t, test.kind, known.Kind)
 			require.Equal(t, test.reason, known.Reason)
 		})
@@ -350,13 +334,8 @@ func TestFakeIsStrict(t *testing.T) {
 	good := `{"data":{"type":"event","attributes":{"unique_id":"1","time":"2025-03-04T10:15:30+00:00","value":749.00,"value_currency":"DKK","properties":{},` +
 		`"metric":{"data":{"type":"metric","attributes":{"name":"Paid Order"}}},"profile":{"data":{"type":"profile","attributes":{"email":"jane@example.com"}}}}}}`
 	status := func(body string) int {
-		req := httptest.NewRequest(http.MethodPost, "/api/events", strings.NewReader(body))
-		req.Header.Set("Authorization", "Klaviyo-API-Key "+apiKey)
-		req.Header.Set("Revision", klaviyo.DefaultRevision)
-		req.Header.Set("Content-Type", "application/vnd.api+json")
-		answer := httptest.NewRecorder()
-		klaviyotest.New(apiKey, nil).ServeHTTP(answer, req)
-		return answer.Code
+		return destinationtest.Post(klaviyotest.New(apiKey, nil), "/api/events", body, "Authorization", "Klaviyo-API-Key "+apiKey,
+			"Revision", klaviyo.DefaultRevision, "Content-Type", "application/vnd.api+json").Code
 	}
 	require.Equal(t, 202, status(good))
 	for from, to := range map[string]string{
@@ -371,10 +350,7 @@ func TestFakeIsStrict(t *testing.T) {
 func TestWrongKey(t *testing.T) {
 	t.Parallel()
 	k := at(t, klaviyotest.New("pk_other", nil), klaviyo.Options{})
-	_, err := k.Send(t.Context(), destinationtest.EventWith(t, "order_paid", janesOrder))
-	var known *destination.Error
-	require.ErrorAs(t, err, &known)
-	require.Equal(t, destination.Unauthorized, known.Kind)
+	require.Equal(t, destination.Unauthorized, destinationtest.Fail(t, k, destinationtest.EventWith(t, "order_paid", janesOrder)).Kind)
 }
 
 func TestOptions(t *testing.T) {

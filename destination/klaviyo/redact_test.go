@@ -1,8 +1,6 @@
 package klaviyo_test
 
 import (
-	"bytes"
-	"io"
 	"net/http"
 	"testing"
 
@@ -55,19 +53,13 @@ func TestRedactBody(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var path string
-			var body bytes.Buffer
-			k := at(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-				path = req.URL.Path
-				_, _ = body.ReadFrom(req.Body)
-				w.WriteHeader(http.StatusAccepted)
-			}), klaviyo.Options{})
-			code, err := k.Redact(t.Context(), test.person)
+			url, last := destinationtest.Recording(t, http.StatusAccepted, "")
+			code, err := newKlaviyo(t, url, klaviyo.Options{}).Redact(t.Context(), test.person)
 			require.NoError(t, err)
 			require.Equal(t, http.StatusAccepted, code)
-			require.Equal(t, "/api/data-privacy-deletion-jobs", path)
+			require.Equal(t, "/api/data-privacy-deletion-jobs", last().Path)
 			require.Equal(t, `{"data":{"type":"data-privacy-deletion-job","attributes":{"profile":{"data":{"type":"profile","attributes":`+
-				test.want+`}}}}}`, body.String())
+				test.want+`}}}}}`, last().Body)
 		})
 	}
 }
@@ -85,10 +77,9 @@ func TestRedactedProfileIsGone(t *testing.T) {
 	t.Parallel()
 	k, server := setup(t, klaviyo.Options{}, nil)
 	event := destinationtest.EventWith(t, "order_paid", janesOrder)
-	_, err := k.Send(t.Context(), event)
-	require.NoError(t, err)
+	destinationtest.Deliver(t, k, event)
 	for range 2 {
-		_, err = k.Redact(t.Context(), destination.Redaction{Email: "jane.doe@example.com"})
+		_, err := k.Redact(t.Context(), destination.Redaction{Email: "jane.doe@example.com"})
 		require.NoError(t, err)
 	}
 	_, known := server.Event(event.Key)
@@ -115,10 +106,7 @@ func TestRedactReasons(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			k := at(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-				w.WriteHeader(test.status)
-				_, _ = io.WriteString(w, test.body)
-			}), klaviyo.Options{})
+			k := newKlaviyo(t, destinationtest.Answering(t, test.status, test.body), klaviyo.Options{})
 			_, err := k.Redact(t.Context(), destination.Redaction{Email: "jane.doe@example.com"})
 			require.EqualError(t, err, test.want)
 			var known *destination.Error

@@ -5,12 +5,12 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"kvit/config"
 	"kvit/destination"
+	"kvit/destination/destinationtest"
 )
 
 func FuzzEncode(f *testing.F) {
@@ -20,16 +20,7 @@ func FuzzEncode(f *testing.F) {
 	f.Add("custom:a/b", "", []byte(`null`))
 	m, err := New(Options{BaseURL: "https://matomo.example.com", SiteID: 1, TokenAuth: config.NewSecret("a\"b")})
 	require.NoError(f, err)
-	f.Fuzz(func(t *testing.T, name, ref string, raw []byte) {
-		payload, rejected := destination.ParsePayload(name, raw)
-		if rejected != nil {
-			return
-		}
-		item, rejected := m.Encode(destination.Event{Key: "k", Name: name, OrderRef: ref, OccurredAt: time.Unix(1741083330, 0), Payload: payload, Raw: raw})
-		if rejected != nil {
-			require.Equal(t, destination.Rejected, rejected.Kind)
-			return
-		}
+	destinationtest.FuzzEncode(f, func(t *testing.T, _ destination.Event, item destination.Encoded) {
 		var call struct {
 			Requests []string `json:"requests"`
 			Token    string   `json:"token_auth"`
@@ -46,7 +37,7 @@ func FuzzEncode(f *testing.F) {
 		if values.Has("ec_items") {
 			require.True(t, json.Valid([]byte(values.Get("ec_items"))))
 		}
-	})
+	}, m)
 }
 
 func FuzzUnderstand(f *testing.F) {

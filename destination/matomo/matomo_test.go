@@ -1,9 +1,6 @@
 package matomo_test
 
 import (
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -27,9 +24,9 @@ const janesOrder = `{"customer": {"id": "cust-1042", "email": "jane.doe@example.
 
 func options() matomo.Options { return matomo.Options{SiteID: 1, TokenAuth: config.NewSecret(token)} }
 
-func at(t *testing.T, handler http.Handler, options matomo.Options) *matomo.Matomo {
+func at(t *testing.T, url string, options matomo.Options) *matomo.Matomo {
 	t.Helper()
-	options.BaseURL = destinationtest.Serve(t, handler)
+	options.BaseURL = url
 	m, err := matomo.New(options)
 	require.NoError(t, err)
 	return m
@@ -38,23 +35,19 @@ func at(t *testing.T, handler http.Handler, options matomo.Options) *matomo.Mato
 func setup(t *testing.T, options matomo.Options) (*matomo.Matomo, *matomotest.Server) {
 	t.Helper()
 	server := matomotest.New("1", token, nil)
-	return at(t, server, options), server
+	return at(t, destinationtest.Serve(t, server), options), server
 }
 
 func encode(t *testing.T, m *matomo.Matomo, event destination.Event) destination.Encoded {
 	t.Helper()
-	item, rejected := m.Encode(event)
-	require.Nil(t, rejected)
-	return item
+	return destinationtest.Encode(t, m, event)[0]
 }
 
 // fields are the parameters that an event becomes.
 func fields(t *testing.T, options matomo.Options, event destination.Event) url.Values {
 	t.Helper()
-	options.BaseURL = "https://matomo.example.com"
-	m, err := matomo.New(options)
-	require.NoError(t, err)
-	text := strings.Trim(string(encode(t, m, event).Body), `"`)
+	m := at(t, "https://matomo.example.com", options)
+	text := strings.Trim(destinationtest.Body(t, m, event), `"`)
 	values, err := url.ParseQuery(strings.TrimPrefix(text, "?"))
 	require.NoError(t, err)
 	return values
@@ -65,10 +58,8 @@ func TestConformance(t *testing.T) {
 	destinationtest.Run(t, destinationtest.Harness{
 		New: func(t *testing.T, baseURL string, client destination.ClientOptions) destination.Destination {
 			options := options()
-			options.BaseURL, options.HTTP = baseURL, client
-			m, err := matomo.New(options)
-			require.NoError(t, err)
-			return m
+			options.HTTP = client
+			return at(t, baseURL, options)
 		},
 		Success:     matomotest.New("1", token, nil).ServeHTTP,
 		ReadsAnswer: true,
@@ -78,22 +69,15 @@ func TestConformance(t *testing.T) {
 
 func TestOrderPaid(t *testing.T) {
 	t.Parallel()
-	var path, body, mediaType string
-	m := at(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		text, _ := io.ReadAll(req.Body)
-		path, body, mediaType = req.URL.String(), string(text), req.Header.Get("Content-Type")
-		_, _ = io.WriteString(w, `{"status":"success","tracked":1,"invalid":0}`)
-	}), options())
-	code, err := m.Send(t.Context(), destinationtest.EventWith(t, "order_paid", janesOrder))
-	require.NoError(t, err)
-	require.Equal(t, 200, code)
-	require.Equal(t, "/matomo.php", path)
-	require.Equal(t, "application/json", mediaType)
+	url, last := destinationtest.Recording(t, 200, `{"status":"success","tracked":1,"invalid":0}`)
+	require.Equal(t, 200, destinationtest.Deliver(t, at(t, url, options()), destinationtest.EventWith(t, "order_paid", janesOrder)))
+	require.Equal(t, "/matomo.php", last().Path)
+	require.Equal(t, "application/json", last().Header.Get("Content-Type"))
 	require.Equal(t, `{"requests":["?idsite=1&rec=1&apiv=1&send_image=0&bots=1&cdt=1741083330&_id=0123456789abcdef&cid=0123456789abcdef`+
 		`&cip=2001%3Adb8%3A%3A1&ua=Example%2F1.0&lang=da-DK&url=https%3A%2F%2Fshop.example.com%2Freceipt%3Fa%3Db&urlref=https%3A%2F%2Fexample.com%2F`+
 		`&idgoal=0&ec_id=E100042&revenue=749.00&ec_tx=149.80&ec_sh=39&ec_dt=-0.50`+
 		`&ec_items=%5B%5B%22SKU-9%22%2C%22Teapot+%3Clarge%3E+%26+%5C%22lid%5C%22%22%2C%22Kitchen%22%2C299.00%2C2%5D%2C%5B%22Cup%22%2C%22Cup%22%2C%22%22%2C0%2C1%5D%5D"],`+
-		`"token_auth":"0123456789abcdef0123456789abcdef"}`, body)
+		`"token_auth":"0123456789abcdef0123456789abcdef"}`, last().Body)
 }
 
 func TestReferenceOfThePayload(t *testing.T) {
@@ -155,8 +139,7 @@ func TestEventNames(t *testing.T) {
 	require.Contains(t, m.Traits().CountedAgain, "order_paid")
 	require.NotContains(t, m.Traits().Events, "search")
 	for _, name := range []string{"order_placed", "order_paid", "custom:quiz"} {
-		_, err := m.Send(t.Context(), destinationtest.Event(t, name))
-		require.NoError(t, err)
+		destinationtest.Deliver(t, m, destinationtest.Event(t, name))
 	}
 	_, ok := server.Order("E100042")
 	require.True(t, ok)
@@ -287,7 +270,7 @@ func TestRepeatedBatch(t *testing.T) {
 	server := matomotest.New("1", token, func(n int) matomotest.Failure {
 		return matomotest.Failure{Reset: n == 1, After: n == 1}
 	})
-	m := at(t, server, options())
+	m := at(t, destinationtest.Serve(t, server), options())
 	items := batchOf(t, m, "order_paid", 5)
 	_, failed := m.SendBatch(t.Context(), items)
 	require.Equal(t, destination.Ambiguous, failed.Kind)
@@ -315,9 +298,7 @@ func TestFakeIsStrict(t *testing.T) {
 	good := `{"requests":["?idsite=1&rec=1&cdt=1741083330&uid=7&idgoal=0&ec_id=E7&revenue=749.00&ec_items=` + url.QueryEscape(`[["SKU-9","Teapot","",299.00,1]]`) + `"],"token_auth":"` + token + `"}`
 	orders := func(body string) int {
 		server := matomotest.New("1", token, nil)
-		req := httptest.NewRequest(http.MethodPost, "/matomo.php", strings.NewReader(body))
-		req.Header.Set("Content-Type", "application/json")
-		server.ServeHTTP(httptest.NewRecorder(), req)
+		destinationtest.Post(server, "/matomo.php", body, "Content-Type", "application/json")
 		return server.Counts().Orders
 	}
 	require.Equal(t, 1, orders(good))
@@ -385,7 +366,7 @@ func TestAllInvalid(t *testing.T) {
 			t.Parallel()
 			o, server := options(), matomotest.New("1", token, nil)
 			test.change(&o, server)
-			m := at(t, server, o)
+			m := at(t, destinationtest.Serve(t, server), o)
 			for _, n := range []int{1, 3} {
 				_, failed := m.SendBatch(t.Context(), batchOf(t, m, "page_viewed", n))
 				require.NotNil(t, failed)
@@ -423,11 +404,10 @@ func TestRepeatedOrderIsRefused(t *testing.T) {
 			server.RefusesRepeats = true
 			o := options()
 			o.RepeatedOrderIs400 = test.option
-			m := at(t, server, o)
+			m := at(t, destinationtest.Serve(t, server), o)
 			order := destinationtest.EventWith(t, "order_paid", janesOrder)
+			destinationtest.Deliver(t, m, order)
 			_, err := m.Send(t.Context(), order)
-			require.NoError(t, err)
-			_, err = m.Send(t.Context(), order)
 			require.Equal(t, test.delivered, err == nil)
 			require.Equal(t, 1, server.Counts().Orders)
 		})
@@ -467,10 +447,7 @@ func TestAnswers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			m := at(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-				w.WriteHeader(test.status)
-				_, _ = io.WriteString(w, test.body)
-			}), options())
+			m := at(t, destinationtest.Answering(t, test.status, test.body), options())
 			results, failed := m.SendBatch(t.Context(), batchOf(t, m, "page_viewed", 2))
 			if test.kind == 0 {
 				require.Nil(t, failed)
@@ -488,9 +465,7 @@ func TestAnswers(t *testing.T) {
 func TestIndicesThatDoNotFit(t *testing.T) {
 	t.Parallel()
 	for _, indices := range []string{`[]`, `[0]`, `[0,1,2]`, `[0,0]`, `[0,3]`, `[0,-1]`, `[0,"1"]`, `[0,1.5]`, `{"a":1,"b":2}`, `1.5`, `null`} {
-		m := at(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			_, _ = io.WriteString(w, `{"status":"success","tracked":1,"invalid":2,"invalid_indices":`+indices+`}`)
-		}), options())
+		m := at(t, destinationtest.Answering(t, 200, `{"status":"success","tracked":1,"invalid":2,"invalid_indices":`+indices+`}`), options())
 		results, failed := m.SendBatch(t.Context(), batchOf(t, m, "page_viewed", 3))
 		require.Nil(t, failed)
 		for _, result := range results {
@@ -512,11 +487,11 @@ func TestProve(t *testing.T) {
 	m, _ = setup(t, o)
 	_, err = m.Prove(t.Context())
 	require.EqualError(t, err, "Matomo does not show this site_id to this token_auth (HTTP 401)")
-	m = at(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `[{"idsite":"1"}]`) }), options())
+	m = at(t, destinationtest.Answering(t, 200, `[{"idsite":"1"}]`), options())
 	_, err = m.Prove(t.Context())
 	require.NoError(t, err)
 	for _, odd := range []string{`<html>`, `{"idsite":"7"}`, `{}`, `[]`} {
-		m = at(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, odd) }), options())
+		m = at(t, destinationtest.Answering(t, 200, odd), options())
 		_, err = m.Prove(t.Context())
 		require.EqualError(t, err, "the Reporting API does not answer at base_url (HTTP 200)")
 	}

@@ -4,14 +4,12 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/tidwall/gjson"
 
 	"kvit/config"
 	"kvit/destination"
@@ -50,10 +48,9 @@ func setup(t *testing.T, options meta.Options, now func() time.Time) (*meta.Meta
 // encoded is an event as Meta gets it.
 func encoded(t *testing.T, options meta.Options, event destination.Event) (raw string, fields map[string]any) {
 	t.Helper()
-	item, rejected := at(t, "", options).Encode(event)
-	require.Nil(t, rejected)
-	require.NoError(t, json.Unmarshal(item.Body, &fields))
-	return string(item.Body), fields
+	raw = destinationtest.Body(t, at(t, "", options), event)
+	require.NoError(t, json.Unmarshal([]byte(raw), &fields))
+	return raw, fields
 }
 
 func TestConformance(t *testing.T) {
@@ -95,53 +92,35 @@ func TestWhereTheTokenGoes(t *testing.T) {
 		"":           {"/v25.0/1234567890/events", `{"access_token":"EXAMPLETOKEN","data":[`},
 		meta.InQuery: {"/v25.0/1234567890/events?access_token=EXAMPLETOKEN", `{"data":[`},
 	} {
-		var address, body string
-		url := destinationtest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-			sent, _ := io.ReadAll(req.Body)
-			address, body = req.RequestURI, string(sent)
-			_, _ = io.WriteString(w, `{"events_received": 1}`)
-		}))
+		url, last := destinationtest.Recording(t, 200, `{"events_received": 1}`)
 		options := options()
 		options.TokenIn = tokenIn
-		_, err := at(t, url, options).Send(t.Context(), destinationtest.Event(t, "order_paid"))
-		require.NoError(t, err)
-		require.Equal(t, want.address, address)
-		require.True(t, strings.HasPrefix(body, want.body))
-		require.True(t, json.Valid([]byte(body)))
+		destinationtest.Deliver(t, at(t, url, options), destinationtest.Event(t, "order_paid"))
+		require.Equal(t, want.address, last().Path)
+		require.True(t, strings.HasPrefix(last().Body, want.body))
+		require.True(t, json.Valid([]byte(last().Body)))
 	}
 }
 
 func TestNames(t *testing.T) {
 	t.Parallel()
-	for name, want := range map[string]string{
+	destinationtest.SentAs(t, at(t, "", options()), "event_name", map[string]string{
 		"order_paid": "Purchase", "account_created": "CompleteRegistration", "newsletter_optin": "Subscribe", "sms_optin": "SmsOptin",
 		"cart_updated": "AddToCart", "checkout_started": "InitiateCheckout", "product_viewed": "ViewContent", "search": "Search",
 		"page_viewed": "PageView", "custom:Purchase": "custom_Purchase", "custom:size guide / opened": "size_guide_opened", "custom:" + strings.Repeat("ø", 60) + strings.Repeat("x", 60): "_" + strings.Repeat("x", 49),
-	} {
-		_, fields := encoded(t, options(), destinationtest.Event(t, name))
-		require.Equal(t, want, fields["event_name"], name)
-	}
-	for _, name := range []string{"order_placed", "order_shipped", "order_cancelled", "order_refunded", "account_updated", "newsletter_optout", "sms_optout"} {
-		_, rejected := at(t, "", options()).Encode(destinationtest.Event(t, name))
-		require.NotNil(t, rejected, name)
-		require.NotContains(t, at(t, "", options()).Traits().Events, name)
-	}
+	})
+	destinationtest.NotSent(t, at(t, "", options()), "order_placed", "order_shipped", "order_cancelled", "order_refunded", "account_updated", "newsletter_optout", "sms_optout")
 }
 
 func TestNamesCanBeChanged(t *testing.T) {
 	t.Parallel()
 	options := options()
 	options.Events = map[string]string{"newsletter_optin": "Lead", "cart_updated": "", "order_shipped": "Shipped", "custom:*": "", "custom:quiz": "Quiz"}
-	traits := at(t, "", options).Traits()
-	require.Subset(t, traits.Events, []string{"newsletter_optin", "order_shipped", "custom:quiz"})
-	require.NotContains(t, traits.Events, "cart_updated")
-	require.NotContains(t, traits.Events, "custom:*")
-	for name, want := range map[string]string{"newsletter_optin": "Lead", "order_shipped": "Shipped", "custom:quiz": "Quiz"} {
-		_, fields := encoded(t, options, destinationtest.Event(t, name))
-		require.Equal(t, want, fields["event_name"])
-	}
-	_, rejected := at(t, "", options).Encode(destinationtest.Event(t, "custom:other"))
-	require.NotNil(t, rejected)
+	m := at(t, "", options)
+	require.Subset(t, m.Traits().Events, []string{"newsletter_optin", "order_shipped", "custom:quiz"})
+	require.NotContains(t, m.Traits().Events, "custom:*")
+	destinationtest.SentAs(t, m, "event_name", map[string]string{"newsletter_optin": "Lead", "order_shipped": "Shipped", "custom:quiz": "Quiz"})
+	destinationtest.NotSent(t, m, "cart_updated", "custom:other")
 }
 
 // TestAddressesHoldNoEmail: Meta takes contact data hashed, and shops put it into links.
@@ -307,28 +286,19 @@ func TestWhatItIsAbout(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			item, rejected := at(t, "", options()).Encode(destinationtest.Event(t, name))
-			require.Nil(t, rejected)
-			var got struct {
-				Custom json.RawMessage `json:"custom_data"`
-			}
-			require.NoError(t, json.Unmarshal(item.Body, &got))
-			require.Equal(t, want, string(got.Custom))
+			body := destinationtest.Body(t, at(t, "", options()), destinationtest.Event(t, name))
+			require.Equal(t, want, gjson.Get(body, "custom_data").Raw)
 		})
 	}
 }
 
 func TestOddItems(t *testing.T) {
 	t.Parallel()
-	items := make([]string, 1000)
-	for i := range items {
-		items[i] = `{"sku": "S` + strconv.Itoa(i) + `", "quantity": 2.50, "unit_price": "007.50"}`
-	}
+	items := destinationtest.Lines(1000, `{"sku": "S%d", "quantity": 2.50, "unit_price": "007.50"}`)
 	m, server := setup(t, options(), nil)
 	event := destinationtest.EventWith(t, "order_paid", `{"client": {"ip": "198.51.100.7", "user_agent": "<x>", "page_url": "https://shop.example.com/"},
-		"order": {"currency": "DKK", "total": "0010.0", "items": [{"name": "no sku"},`+strings.Join(items, ",")+`]}}`)
-	_, err := m.Send(t.Context(), event)
-	require.NoError(t, err)
+		"order": {"currency": "DKK", "total": "0010.0", "items": [{"name": "no sku"},`+items+`]}}`)
+	destinationtest.Deliver(t, m, event)
 	body, ok := server.Event("Purchase", event.Key)
 	require.True(t, ok)
 	require.Contains(t, string(body), `"value":10.0,`)
@@ -341,8 +311,7 @@ func TestRepeatsCountOnce(t *testing.T) {
 	now := time.Date(2025, 3, 5, 0, 0, 0, 0, time.UTC)
 	m, server := setup(t, options(), func() time.Time { return now })
 	for range 3 {
-		_, err := m.Send(t.Context(), destinationtest.Event(t, "order_paid"))
-		require.NoError(t, err)
+		destinationtest.Deliver(t, m, destinationtest.Event(t, "order_paid"))
 	}
 	require.Equal(t, metatest.Counts{Requests: 3, Events: 1, Repeats: 2}, server.Counts())
 }
@@ -352,16 +321,8 @@ func TestOneBadEventRefusesAll(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2025, 3, 11, 10, 0, 0, 0, time.UTC)
 	m, server := setup(t, options(), func() time.Time { return now })
-	fresh, old := destinationtest.Event(t, "order_paid"), destinationtest.Event(t, "page_viewed")
-	old.OccurredAt = now.Add(-8 * 24 * time.Hour)
-	items := destinationtest.Encode(t, m, fresh, old)
-	_, failed := m.SendBatch(t.Context(), items)
-	require.NotNil(t, failed)
-	require.Equal(t, destination.Rejected, failed.Kind)
-	require.Equal(t, "Meta rejected the event (error 100, subcode 2804003) (HTTP 400)", failed.Error())
-	require.Zero(t, server.Counts().Events)
-	_, failed = m.SendBatch(t.Context(), items[:1])
-	require.Nil(t, failed)
+	require.EqualError(t, destinationtest.OneRefusesAll(t, m, now), "Meta rejected the event (error 100, subcode 2804003) (HTTP 400)")
+	require.Equal(t, metatest.Counts{Requests: 2, Refused: 1, Events: 1}, server.Counts())
 	require.Equal(t, []string{"event_time: is too far back, or in the future"}, server.Refusals())
 }
 
@@ -380,10 +341,7 @@ func TestWrongToken(t *testing.T) {
 	options := options()
 	options.AccessToken = config.NewSecret("other")
 	m, _ := setup(t, options, nil)
-	_, err := m.Send(t.Context(), destinationtest.Event(t, "order_paid"))
-	var failed *destination.Error
-	require.ErrorAs(t, err, &failed)
-	require.Equal(t, destination.Unauthorized, failed.Kind)
+	require.Equal(t, destination.Unauthorized, destinationtest.Fail(t, m, destinationtest.Event(t, "order_paid")).Kind)
 }
 
 func TestAnswers(t *testing.T) {
@@ -432,25 +390,8 @@ func TestAnswers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			m := at(t, destinationtest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-				w.Header().Set("Retry-After", "300")
-				w.WriteHeader(test.status)
-				_, _ = io.WriteString(w, test.body)
-			})), options())
-			item, rejected := m.Encode(destinationtest.Event(t, "order_paid"))
-			require.Nil(t, rejected)
-			results, failed := m.SendBatch(t.Context(), []destination.Encoded{item, item, item})
-			if test.want == 0 {
-				require.Nil(t, failed)
-				require.Len(t, results, 3)
-				return
-			}
-			require.NotNil(t, failed)
-			require.Equal(t, test.want, failed.Kind)
-			require.Equal(t, test.status, failed.Code)
-			require.Contains(t, failed.Reason, test.reason)
-			require.NotContains(t, failed.Reason, "Qmarker")
-			require.Equal(t, test.want == destination.Throttled, failed.RetryAfter == 300*time.Second)
+			at := func(url string) destination.Batcher { return at(t, url, options()) }
+			destinationtest.AnswerForAll(t, at, test.status, test.body, test.want, test.reason)
 		})
 	}
 }
@@ -461,19 +402,12 @@ func TestTheCheckCanTest(t *testing.T) {
 	options := options()
 	options.TestEventCode = "TEST123"
 	m, server := setup(t, options, time.Now)
-	for _, name := range m.Traits().Events {
-		_, err := m.SendTest(t.Context(), destination.TestEvent(name, time.Now()))
-		require.NoError(t, err, name)
-	}
-	require.Equal(t, len(m.Traits().Events), server.Counts().Tests)
+	require.Equal(t, destinationtest.SendEveryTest(t, m), server.Counts().Tests)
 }
 
 func TestAFullRequest(t *testing.T) {
 	t.Parallel()
 	m, server := setup(t, options(), nil)
-	items := destinationtest.Items(t, m, "page_viewed", 1000)
-	results, failed := m.SendBatch(t.Context(), items)
-	require.Nil(t, failed)
-	require.Equal(t, destination.Taken(items, 200), results)
+	destinationtest.FullRequest(t, m, "page_viewed")
 	require.Equal(t, metatest.Counts{Requests: 1, Events: 1000}, server.Counts())
 }

@@ -2,10 +2,7 @@ package microsoftuet_test
 
 import (
 	"cmp"
-	"encoding/json"
-	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -52,8 +49,7 @@ func offline(t *testing.T) *microsoftuet.MicrosoftUET {
 
 func encode(t *testing.T, event destination.Event) string {
 	t.Helper()
-	item, rejected := offline(t).Encode(event)
-	require.Nil(t, rejected)
+	item := destinationtest.Encode(t, offline(t), event)[0]
 	require.Empty(t, item.Group)
 	return string(item.Body)
 }
@@ -91,20 +87,14 @@ func TestOrderPaid(t *testing.T) {
 
 func TestRequest(t *testing.T) {
 	t.Parallel()
-	var path, body, authorization string
-	m := newUET(t, destinationtest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		path, authorization = req.RequestURI, req.Header.Get("Authorization")
-		var raw json.RawMessage
-		_ = json.NewDecoder(req.Body).Decode(&raw)
-		body = string(raw)
-		_, _ = w.Write([]byte(`{"eventsReceived":2}`))
-	})), nil)
+	url, last := destinationtest.Recording(t, 200, `{"eventsReceived":2}`)
+	m := newUET(t, url, nil)
 	list := destinationtest.Items(t, m, "search", 2)
 	_, failed := m.SendBatch(t.Context(), list)
 	require.Nil(t, failed)
-	require.Equal(t, "/v1/"+tag+"/events", path)
-	require.Equal(t, "Bearer "+token, authorization)
-	require.Equal(t, `{"data":[`+string(list[0].Body)+`,`+string(list[1].Body)+`],"continueOnValidationError":true}`, body)
+	require.Equal(t, "/v1/"+tag+"/events", last().Path)
+	require.Equal(t, "Bearer "+token, last().Header.Get("Authorization"))
+	require.Equal(t, `{"data":[`+string(list[0].Body)+`,`+string(list[1].Body)+`],"continueOnValidationError":true}`, last().Body)
 }
 
 func TestPageLoad(t *testing.T) {
@@ -245,10 +235,7 @@ func TestMapping(t *testing.T) {
 		require.Equal(t, want, gjson.GetBytes(item.Body, "eventName").String(), name)
 		require.Equal(t, want == "", gjson.GetBytes(item.Body, "eventType").String() == "pageLoad", name)
 	}
-	for _, name := range []string{"order_paid", "order_shipped"} {
-		_, rejected := m.Encode(destinationtest.Event(t, name))
-		require.Equal(t, destination.Reject("name: is not an event that this destination sends"), rejected)
-	}
+	destinationtest.NotSent(t, m, "order_paid", "order_shipped")
 }
 
 func TestTraits(t *testing.T) {
@@ -293,7 +280,7 @@ func TestNewNamesTheWrongOption(t *testing.T) {
 func TestPartialAnswer(t *testing.T) {
 	t.Parallel()
 	m, server := setup(t, nil)
-	server.Refuse("search:1")
+	server.FailFor("search:1")
 	results, failed := m.SendBatch(t.Context(), destinationtest.Items(t, m, "search", 3))
 	require.Nil(t, failed)
 	require.Equal(t, []destination.Result{
@@ -348,28 +335,8 @@ func TestAnswers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			m := newUET(t, destinationtest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-				w.WriteHeader(test.status)
-				_, _ = w.Write([]byte(test.body))
-			})), nil)
-			results, failed := m.SendBatch(t.Context(), destinationtest.Items(t, m, "search", 2))
-			if test.each == nil {
-				require.Equal(t, &destination.Error{Kind: test.whole, Code: test.status, Reason: test.reason}, failed)
-				return
-			}
-			require.Nil(t, failed)
-			var each []destination.Kind
-			reason := ""
-			for _, result := range results {
-				require.Equal(t, test.status, result.Code)
-				kind := taken
-				if result.Err != nil {
-					kind, reason = result.Err.Kind, result.Err.Reason
-				}
-				each = append(each, kind)
-			}
-			require.Equal(t, test.each, each)
-			require.Equal(t, test.reason, reason)
+			at := func(url string) destination.Batcher { return newUET(t, url, nil) }
+			destinationtest.AnswerForEach(t, at, test.status, test.body, test.whole, test.each, test.reason)
 		})
 	}
 }
@@ -393,7 +360,7 @@ func TestRefusedAloneNamesTheField(t *testing.T) {
 	m, server := setup(t, nil)
 	_, err := m.Send(t.Context(), destinationtest.EventWith(t, "search", `{"client": {"ip": "192.0.2.7", "user_agent": "x"}}`))
 	require.EqualError(t, err, "Microsoft does not accept the event's em (HTTP 400)")
-	require.Equal(t, []string{"userData.em or another identifier is required", "no event was taken"}, server.Problems())
+	require.Equal(t, []string{"userData.em or another identifier is required", "no event was taken"}, server.Refusals())
 }
 
 func TestRepeatsAreCountedOnce(t *testing.T) {
@@ -410,22 +377,16 @@ func TestRepeatsAreCountedOnce(t *testing.T) {
 func TestBatchOfAThousand(t *testing.T) {
 	t.Parallel()
 	m, server := setup(t, nil)
-	results, failed := m.SendBatch(t.Context(), destinationtest.Items(t, m, "search", 1000))
-	require.Nil(t, failed)
-	require.Len(t, results, 1000)
+	destinationtest.FullRequest(t, m, "search")
 	require.Equal(t, microsoftuettest.Counts{Requests: 1, Events: 1000}, server.Counts())
 }
 
 func TestLargeCart(t *testing.T) {
 	t.Parallel()
-	var lines []string
-	for i := range 1000 {
-		lines = append(lines, fmt.Sprintf(`{"sku": "SKU-%d", "name": "Coat %d", "quantity": 999999999, "unit_price": "999999999999.9999"}`, i, i))
-	}
+	lines := destinationtest.Lines(1000, `{"sku": "SKU-%[1]d", "name": "Coat %[1]d", "quantity": 999999999, "unit_price": "999999999999.9999"}`)
 	m, server := setup(t, nil)
-	event := destinationtest.EventWith(t, "cart_updated", email+`"cart": {"currency": "DKK", "items": [`+strings.Join(lines, ",")+`]}}`)
-	_, err := m.Send(t.Context(), event)
-	require.NoError(t, err)
+	event := destinationtest.EventWith(t, "cart_updated", email+`"cart": {"currency": "DKK", "items": [`+lines+`]}}`)
+	destinationtest.Deliver(t, m, event)
 	counted, ok := server.Event(event.Key)
 	require.True(t, ok)
 	require.Len(t, counted.Custom.Items, 1000)
@@ -441,12 +402,7 @@ func TestServerRefuses(t *testing.T) {
 	now := at
 	server := microsoftuettest.New(tag, token, func() time.Time { return now })
 	status := func(body, media string) int {
-		req := httptest.NewRequest(http.MethodPost, "/v1/"+tag+"/events", strings.NewReader(body))
-		req.Header.Set("Authorization", "Bearer "+token)
-		req.Header.Set("Content-Type", media)
-		answer := httptest.NewRecorder()
-		server.ServeHTTP(answer, req)
-		return answer.Code
+		return destinationtest.Post(server, "/v1/"+tag+"/events", body, "Authorization", "Bearer "+token, "Content-Type", media).Code
 	}
 	require.Equal(t, 200, status(`{"data":[`+good+`]}`, "application/json"))
 	require.Equal(t, 415, status(`{"data":[`+good+`]}`, "text/plain"))
@@ -473,34 +429,19 @@ func FuzzEncode(f *testing.F) {
 	f.Add("order_paid", "E1", []byte(`{"customer": {"email": "Jane.Doe@example.com", "phone": "+4512345678"}, "order": {"currency": "DKK", "total": "-007.50", "items": [{"sku": "\u0000", "quantity": 1.50, "unit_price": "00"}]}}`))
 	f.Add("page_viewed", "", []byte(`{"customer": {"id": "1"}, "client": {"ip": "192.0.2.7", "user_agent": "<x>\ud800", "page_url": "https://shop.example.com/?q=%zz", "msclkid": "é"}}`))
 	f.Add("custom:pageLoad", "", []byte(`{"customer": {"id": "é", "first_name": "Jane"}}`))
-	f.Add("search", "", []byte(`null`))
 	m, err := microsoftuet.New(microsoftuet.Options{TagID: tag, Token: config.NewSecret(token)})
 	require.NoError(f, err)
-	f.Fuzz(func(t *testing.T, name, ref string, raw []byte) {
-		payload, rejected := destination.ParsePayload(name, raw)
-		if rejected != nil {
-			return
-		}
-		item, rejected := m.Encode(destination.Event{Key: "k", Name: name, OrderRef: ref, OccurredAt: time.Unix(1741083330, 0), Payload: payload, Raw: raw})
-		if rejected != nil {
-			require.Equal(t, destination.Rejected, rejected.Kind)
-			return
-		}
-		require.True(t, json.Valid(item.Body))
-		require.Less(t, len(item.Body), m.Traits().Batch.Bytes)
-		if customer := payload.Customer; customer == nil || customer.Email+customer.Phone+customer.ID == "" {
+	destinationtest.FuzzEncode(f, func(t *testing.T, event destination.Event, item destination.Encoded) {
+		if customer := event.Payload.Customer; customer == nil || customer.Email+customer.Phone+customer.ID == "" {
 			return // Microsoft may find that too little
 		}
 		server := microsoftuettest.New(tag, token, nil)
-		answer := httptest.NewRecorder()
-		req := httptest.NewRequest(http.MethodPost, "/v1/"+tag+"/events", strings.NewReader(`{"data":[`+string(item.Body)+`]}`))
-		req.Header.Set("Authorization", "Bearer "+token)
-		req.Header.Set("Content-Type", "application/json")
-		server.ServeHTTP(answer, req)
-		require.Empty(t, server.Problems()) // hashes only where hashes belong, among much else
+		destinationtest.Post(server, "/v1/"+tag+"/events", `{"data":[`+string(item.Body)+`]}`,
+			"Authorization", "Bearer "+token, "Content-Type", "application/json")
+		require.Empty(t, server.Refusals()) // hashes only where hashes belong, among much else
 		user := gjson.GetBytes(item.Body, "userData")
-		for _, secret := range []string{payload.Customer.Email, payload.Customer.Phone} {
+		for _, secret := range []string{event.Payload.Customer.Email, event.Payload.Customer.Phone} {
 			require.False(t, secret != "" && (user.Get("em").String() == secret || user.Get("ph").String() == secret))
 		}
-	})
+	}, m)
 }

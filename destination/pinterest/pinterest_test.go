@@ -2,10 +2,6 @@ package pinterest_test
 
 import (
 	"cmp"
-	"encoding/json"
-	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -47,16 +43,12 @@ func setup(t *testing.T, now func() time.Time) (*pinterest.Pinterest, *pinterest
 // answering is a Pinterest that always gives the same answer.
 func answering(t *testing.T, status int, body string) *pinterest.Pinterest {
 	t.Helper()
-	return newPinterest(t, destinationtest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(status)
-		_, _ = w.Write([]byte(body))
-	})), nil)
+	return newPinterest(t, destinationtest.Answering(t, status, body), nil)
 }
 
 func encode(t *testing.T, event destination.Event) string {
 	t.Helper()
-	item, rejected := newPinterest(t, "https://api.example.com", nil).Encode(event)
-	require.Nil(t, rejected)
+	item := destinationtest.Encode(t, newPinterest(t, "https://api.example.com", nil), event)[0]
 	require.Empty(t, item.Group)
 	return string(item.Body)
 }
@@ -224,15 +216,8 @@ func TestMapping(t *testing.T) {
 		"order_placed", "account_created", "newsletter_optin", "sms_optin",
 		"cart_updated", "checkout_started", "product_viewed", "search", "page_viewed", "custom:booking",
 	}, p.Traits().Events)
-	for name, want := range map[string]string{"order_placed": "checkout", "newsletter_optin": "subscribe", "custom:booking": "schedule"} {
-		item, rejected := p.Encode(destinationtest.Event(t, name))
-		require.Nil(t, rejected)
-		require.Equal(t, want, gjson.GetBytes(item.Body, "event_name").String())
-	}
-	for _, name := range []string{"order_paid", "order_shipped", "custom:other"} {
-		_, rejected := p.Encode(destinationtest.Event(t, name))
-		require.Equal(t, destination.Reject("name: is not an event that this destination sends"), rejected)
-	}
+	destinationtest.SentAs(t, p, "event_name", map[string]string{"order_placed": "checkout", "newsletter_optin": "subscribe", "custom:booking": "schedule"})
+	destinationtest.NotSent(t, p, "order_paid", "order_shipped", "custom:other")
 }
 
 func TestTraits(t *testing.T) {
@@ -274,7 +259,7 @@ func TestNewNamesTheWrongOption(t *testing.T) {
 func TestPartialAnswer(t *testing.T) {
 	t.Parallel()
 	p, server := setup(t, nil)
-	server.Refuse("search:1")
+	server.FailFor("search:1")
 	results, failed := p.SendBatch(t.Context(), destinationtest.Items(t, p, "search", 3))
 	require.Nil(t, failed)
 	require.Equal(t, []destination.Result{
@@ -309,7 +294,7 @@ func TestAnswers(t *testing.T) {
 		body   string
 		whole  destination.Kind
 		each   []destination.Kind
-		reason string // of the first error
+		reason string // of the last error
 	}{
 		"Processed":      {200, `{"num_events_received":2,"num_events_processed":2,"events":[{"status":"processed","warning_message":"x"},{"status":"processed"}]}`, 0, []destination.Kind{taken, taken}, ""},
 		"FailedIn200":    {200, `{"events":[{"status":"failed","error_message":"x"},{"status":"processed"}]}`, 0, []destination.Kind{rejected, taken}, "Pinterest could not process the event"},
@@ -336,26 +321,8 @@ func TestAnswers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := answering(t, test.status, test.body)
-			results, failed := p.SendBatch(t.Context(), destinationtest.Items(t, p, "search", 2))
-			if test.each == nil {
-				require.Equal(t, &destination.Error{Kind: test.whole, Code: test.status, Reason: test.reason}, failed)
-				return
-			}
-			require.Nil(t, failed)
-			var each []destination.Kind
-			reason := ""
-			for _, result := range results {
-				require.Equal(t, test.status, result.Code)
-				kind := taken
-				if result.Err != nil {
-					kind = result.Err.Kind
-					reason = result.Err.Reason
-				}
-				each = append(each, kind)
-			}
-			require.Equal(t, test.each, each)
-			require.Equal(t, test.reason, reason)
+			at := func(url string) destination.Batcher { return newPinterest(t, url, nil) }
+			destinationtest.AnswerForEach(t, at, test.status, test.body, test.whole, test.each, test.reason)
 		})
 	}
 }
@@ -379,22 +346,16 @@ func TestRepeatsAreCountedOnce(t *testing.T) {
 func TestBatchOfAThousand(t *testing.T) {
 	t.Parallel()
 	p, server := setup(t, nil)
-	results, failed := p.SendBatch(t.Context(), destinationtest.Items(t, p, "search", 1000))
-	require.Nil(t, failed)
-	require.Len(t, results, 1000)
+	destinationtest.FullRequest(t, p, "search")
 	require.Equal(t, pinteresttest.Counts{Requests: 1, Events: 1000}, server.Counts())
 }
 
 func TestLargeCart(t *testing.T) {
 	t.Parallel()
-	var lines []string
-	for i := range 1000 {
-		lines = append(lines, fmt.Sprintf(`{"sku": "SKU-%d", "name": "Coat \u003c&%d", "quantity": 999999999, "unit_price": "999999999999.9999"}`, i, i))
-	}
+	lines := destinationtest.Lines(1000, `{"sku": "SKU-%[1]d", "name": "Coat \u003c&%[1]d", "quantity": 999999999, "unit_price": "999999999999.9999"}`)
 	p, server := setup(t, nil)
-	event := destinationtest.EventWith(t, "cart_updated", `{"customer": {"email": "a@example.com"}, "cart": {"currency": "DKK", "items": [`+strings.Join(lines, ",")+`]}}`)
-	_, err := p.Send(t.Context(), event)
-	require.NoError(t, err)
+	event := destinationtest.EventWith(t, "cart_updated", `{"customer": {"email": "a@example.com"}, "cart": {"currency": "DKK", "items": [`+lines+`]}}`)
+	destinationtest.Deliver(t, p, event)
 	counted, ok := server.Event(event.Key)
 	require.True(t, ok)
 	require.Len(t, counted.CustomData.Contents, 1000)
@@ -424,7 +385,7 @@ func TestProve(t *testing.T) {
 		_, err := newPinterest(t, destinationtest.Serve(t, server), change).Prove(t.Context())
 		require.EqualError(t, err, want)
 	}
-	server.Refuse("kvit:check")
+	server.FailFor("kvit:check")
 	_, err = p.Prove(t.Context())
 	require.EqualError(t, err, "Pinterest could not process the event (HTTP 422)")
 }
@@ -433,17 +394,9 @@ func TestProve(t *testing.T) {
 func TestServerRefuses(t *testing.T) {
 	t.Parallel()
 	good := `{"event_name":"checkout","action_source":"web","event_time":1741083330,"event_id":"1","user_data":{"em":["` + destination.SHA256Hex("a") + `"]},"custom_data":{"currency":"DKK","value":"1.00"}}`
-	_, server := setup(t, nil)
-	url := destinationtest.Serve(t, server)
+	server := pinteresttest.New(account, token, nil)
 	status := func(body, media string) int {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/v5/ad_accounts/"+account+"/events", strings.NewReader(body))
-		require.NoError(t, err)
-		req.Header.Set("Authorization", "Bearer "+token)
-		req.Header.Set("Content-Type", media)
-		res, err := http.DefaultClient.Do(req)
-		require.NoError(t, err)
-		require.NoError(t, res.Body.Close())
-		return res.StatusCode
+		return destinationtest.Post(server, "/v5/ad_accounts/"+account+"/events", body, "Authorization", "Bearer "+token, "Content-Type", media).Code
 	}
 	require.Equal(t, 200, status(`{"data":[`+good+`]}`, "application/json"))
 	require.Equal(t, 400, status(`{"data":[`+good+`]}`, "text/plain"))
@@ -466,36 +419,20 @@ func TestServerRefuses(t *testing.T) {
 func FuzzEncode(f *testing.F) {
 	f.Add("order_paid", "E1", []byte(`{"customer": {"email": "jane.doe@example.com", "phone": "+4512345678"}, "order": {"currency": "DKK", "total": "-007.50", "items": [{"sku": "\u0000", "quantity": 1.50, "unit_price": "00"}]}}`))
 	f.Add("cart_updated", "", []byte(`{"client": {"ip": "192.0.2.7", "user_agent": "<x>\ud800"}, "cart": {"items": [{}]}}`))
-	f.Add("custom:vip", "", []byte(`{"customer": {"email": "a@example.com", "language": "é", "address": {"city": "\u00a0", "region": "ßß", "postal_code": "٣"}}}`))
-	f.Add("search", "", []byte(`null`))
 	p, err := pinterest.New(pinterest.Options{AdAccountID: account, Token: config.NewSecret(token)})
 	require.NoError(f, err)
-	f.Fuzz(func(t *testing.T, name, ref string, raw []byte) {
-		payload, rejected := destination.ParsePayload(name, raw)
-		if rejected != nil {
-			return
-		}
-		item, rejected := p.Encode(destination.Event{Key: "k", Name: name, OrderRef: ref, OccurredAt: time.Unix(1741083330, 0), Payload: payload, Raw: raw})
-		if rejected != nil {
-			require.Equal(t, destination.Rejected, rejected.Kind)
-			return
-		}
-		require.True(t, json.Valid(item.Body))
-		require.LessOrEqual(t, len(item.Body), p.Traits().Batch.Bytes)
+	destinationtest.FuzzEncode(f, func(t *testing.T, event destination.Event, item destination.Encoded) {
 		server := pinteresttest.New(account, token, nil)
-		answer := httptest.NewRecorder()
-		req := httptest.NewRequest(http.MethodPost, "/v5/ad_accounts/"+account+"/events", strings.NewReader(`{"data":[`+string(item.Body)+`]}`))
-		req.Header.Set("Authorization", "Bearer "+token)
-		req.Header.Set("Content-Type", "application/json")
-		server.ServeHTTP(answer, req)
-		require.Empty(t, server.Problems()) // hashes only where hashes belong, among much else
-		if customer := payload.Customer; customer != nil {
+		destinationtest.Post(server, "/v5/ad_accounts/"+account+"/events", `{"data":[`+string(item.Body)+`]}`,
+			"Authorization", "Bearer "+token, "Content-Type", "application/json")
+		require.Empty(t, server.Refusals()) // hashes only where hashes belong, among much else
+		if customer := event.Payload.Customer; customer != nil {
 			user := gjson.GetBytes(item.Body, "user_data").Raw
 			for _, secret := range []string{customer.Email, customer.Phone} {
-				require.False(t, secret != "" && strings.Contains(user, secret) && !inClient(payload.Client, secret))
+				require.False(t, secret != "" && strings.Contains(user, secret) && !inClient(event.Payload.Client, secret))
 			}
 		}
-	})
+	}, p)
 }
 
 // inClient tells whether the browser itself had a text in what it said, which goes on as it is.

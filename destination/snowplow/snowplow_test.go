@@ -3,13 +3,9 @@ package snowplow_test
 import (
 	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -41,9 +37,8 @@ func setup(t *testing.T, options snowplow.Options, collector snowplowtest.Option
 func sent(t *testing.T, options snowplow.Options, event destination.Event) snowplowtest.Event {
 	t.Helper()
 	s, server := setup(t, options, snowplowtest.Options{})
-	_, err := s.Send(t.Context(), event)
-	require.NoError(t, err)
-	require.Empty(t, server.Failures())
+	destinationtest.Deliver(t, s, event)
+	require.Empty(t, server.Refusals())
 	got, ok := server.Event(destination.UUID(event.Key).String())
 	require.True(t, ok)
 	return got
@@ -71,7 +66,7 @@ func TestConformance(t *testing.T) {
 					Statuses: map[int]destination.Kind{404: destination.Misconfigured, 405: destination.Misconfigured},
 				})
 			})
-			require.Empty(t, server.Failures(), "the pipeline would have put these aside")
+			require.Empty(t, server.Refusals(), "the pipeline would have put these aside")
 			require.Positive(t, server.Counts().Events)
 			require.Zero(t, server.Counts().Refused)
 		})
@@ -86,15 +81,10 @@ const janesOrder = `{"customer": {"id": "cust-1042", "email": "jane.doe@example.
 
 func TestTransaction(t *testing.T) {
 	t.Parallel()
-	var path, body string
-	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
-		raw, _ := io.ReadAll(req.Body)
-		path, body = req.URL.String(), string(raw)
-	}))
-	t.Cleanup(server.Close)
-	_, err := newSnowplow(t, snowplow.Options{BaseURL: server.URL + "/"}).Send(t.Context(), destinationtest.EventWith(t, "order_paid", janesOrder))
+	url, last := destinationtest.Recording(t, 200, "")
+	_, err := newSnowplow(t, snowplow.Options{BaseURL: url + "/"}).Send(t.Context(), destinationtest.EventWith(t, "order_paid", janesOrder))
 	require.NoError(t, err)
-	require.Equal(t, "/com.snowplowanalytics.snowplow/tp2", path)
+	require.Equal(t, "/com.snowplowanalytics.snowplow/tp2", last().Path)
 	require.Equal(t, `{"schema":"iglu:com.snowplowanalytics.snowplow/payload_data/jsonschema/1-0-4","data":[{"aid":"webshop",`+
 		`"co":"{\"schema\":\"iglu:com.snowplowanalytics.snowplow/contexts/jsonschema/1-0-0\",\"data\":[`+
 		`{\"schema\":\"iglu:com.snowplowanalytics.snowplow.ecommerce/transaction/jsonschema/1-0-0\",\"data\":{\"currency\":\"DKK\",\"discount_code\":\"SPRING\",\"payment_method\":\"card\",\"revenue\":749.00,\"tax\":149.81,\"total_quantity\":4,\"transaction_id\":\"E100042\"}},`+
@@ -102,7 +92,7 @@ func TestTransaction(t *testing.T) {
 		`{\"schema\":\"iglu:com.snowplowanalytics.snowplow.ecommerce/user/jsonschema/1-0-0\",\"data\":{\"id\":\"cust-1042\"}}]}",`+
 		`"dtm":"1741083330000","duid":"b1dcbc5e-0f3a-4f8a-9d8e-0a8f9b3c2d1e","e":"ue","eid":"`+destination.UUID("order_paid:E100042").String()+`","p":"srv","sid":"7d1f0c9a","tna":"kvit","ttm":"1741083330000","tv":"kvit-1",`+
 		`"ua":"Example/1.0","ue_pr":"{\"schema\":\"iglu:com.snowplowanalytics.snowplow/unstruct_event/jsonschema/1-0-0\",\"data\":{\"schema\":\"iglu:com.snowplowanalytics.snowplow.ecommerce/snowplow_ecommerce_action/jsonschema/1-0-2\",\"data\":{\"type\":\"transaction\"}}}",`+
-		`"uid":"cust-1042","url":"https://shop.example.com/receipt"}]}`, body)
+		`"uid":"cust-1042","url":"https://shop.example.com/receipt"}]}`, last().Body)
 }
 
 func TestKinds(t *testing.T) {
@@ -373,13 +363,9 @@ func TestFakeIsStrict(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := snowplowtest.New(snowplowtest.Options{})
-			req := httptest.NewRequest(http.MethodPost, "/com.snowplowanalytics.snowplow/tp2", strings.NewReader(body))
-			req.Header.Set("Content-Type", "application/json")
-			recorded := httptest.NewRecorder()
-			server.ServeHTTP(recorded, req)
-			require.Equal(t, 200, recorded.Code)
+			require.Equal(t, 200, destinationtest.Post(server, "/com.snowplowanalytics.snowplow/tp2", body, "Content-Type", "application/json").Code)
 			good := strings.HasPrefix(name, "Good")
-			require.Equal(t, good, server.Counts().Events == 1, server.Failures())
+			require.Equal(t, good, server.Counts().Events == 1, server.Refusals())
 			require.Equal(t, good, server.Counts().Failed == 0)
 		})
 	}
@@ -394,26 +380,14 @@ func FuzzEncode(f *testing.F) {
 	f.Add("order_placed", "", []byte(`null`))
 	f.Add("custom:\xff", "\xff", []byte("{\"customer\": {\"id\": \"\xff\"}}"))
 	s := newSnowplow(f, snowplow.Options{SendIP: true, Events: map[string]string{"cart_updated": "add_to_cart"}})
-	f.Fuzz(func(t *testing.T, name, ref string, raw []byte) {
-		payload, rejected := destination.ParsePayload(name, raw)
-		if rejected != nil {
-			return
-		}
-		event := destination.Event{Key: "k", Name: name, OrderRef: ref, OccurredAt: time.Unix(1_741_083_330, 0), Payload: payload, Raw: raw}
-		item, rejected := s.Encode(event)
-		if rejected != nil {
-			require.Equal(t, destination.Rejected, rejected.Kind)
-			return
-		}
+	destinationtest.FuzzEncode(f, func(t *testing.T, event destination.Event, item destination.Encoded) {
 		require.LessOrEqual(t, len(item.Body), 1_000_000)
 		server := snowplowtest.New(snowplowtest.Options{})
-		req := httptest.NewRequest(http.MethodPost, "/com.snowplowanalytics.snowplow/tp2",
-			strings.NewReader(`{"schema":"iglu:com.snowplowanalytics.snowplow/payload_data/jsonschema/1-0-4","data":[`+string(item.Body)+`]}`))
-		req.Header.Set("Content-Type", "application/json")
-		server.ServeHTTP(httptest.NewRecorder(), req)
-		require.Equal(t, snowplowtest.Counts{Requests: 1, Events: 1}, server.Counts(), server.Failures())
-		if payload.Customer != nil && payload.Customer.Email == "jane.doe@example.com" && strings.Count(string(raw), "jane.doe@") == 1 {
+		destinationtest.Post(server, "/com.snowplowanalytics.snowplow/tp2",
+			`{"schema":"iglu:com.snowplowanalytics.snowplow/payload_data/jsonschema/1-0-4","data":[`+string(item.Body)+`]}`, "Content-Type", "application/json")
+		require.Equal(t, snowplowtest.Counts{Requests: 1, Events: 1}, server.Counts(), server.Refusals())
+		if event.Payload.Customer != nil && event.Payload.Customer.Email == "jane.doe@example.com" && strings.Count(string(event.Raw), "jane.doe@") == 1 {
 			require.NotContains(t, string(item.Body), "jane.doe@")
 		}
-	})
+	}, s)
 }

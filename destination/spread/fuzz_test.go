@@ -5,12 +5,12 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"kvit/config"
 	"kvit/destination"
+	"kvit/destination/destinationtest"
 )
 
 // written is what PHP's http_build_query may write.
@@ -26,12 +26,8 @@ func FuzzCall(f *testing.F) {
 		CustomFields: map[string]string{"1": "custom.group", "2": "custom"}, Grants: Grants{"A", "B", "C", "D"},
 	})
 	require.NoError(f, err)
-	f.Fuzz(func(t *testing.T, name, ref string, raw []byte) {
-		payload, rejected := destination.ParsePayload(name, raw)
-		if rejected != nil {
-			return
-		}
-		call, rejected := s.call(destination.Event{Key: "k", Name: name, OrderRef: ref, OccurredAt: time.Unix(0, 0), Payload: payload, Raw: raw})
+	destinationtest.FuzzEvents(f, func(t *testing.T, event destination.Event) {
+		call, rejected := s.call(event)
 		if rejected != nil {
 			require.Equal(t, destination.Rejected, rejected.Kind)
 			return

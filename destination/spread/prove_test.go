@@ -1,8 +1,6 @@
 package spread_test
 
 import (
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -10,6 +8,7 @@ import (
 
 	"kvit/config"
 	"kvit/destination"
+	"kvit/destination/destinationtest"
 	"kvit/destination/spread"
 	"kvit/destination/spread/spreadtest"
 )
@@ -65,19 +64,11 @@ func TestProveReadsAnswersWithCare(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-				w.WriteHeader(c.status)
-				_, _ = w.Write([]byte(c.body))
-			}))
-			t.Cleanup(server.Close)
-			o := options()
-			o.BaseURL = server.URL
-			s, err := spread.New(o)
-			require.NoError(t, err)
-			proved, err := s.Prove(t.Context())
+			url := destinationtest.Answering(t, c.status, c.body)
+			proved, err := at(t, url, options()).Prove(t.Context())
 			if c.says != "" {
 				require.ErrorContains(t, err, c.says)
-				require.NotContains(t, err.Error(), strings.TrimPrefix(server.URL, "http://"))
+				require.NotContains(t, err.Error(), strings.TrimPrefix(url, "http://"))
 				return
 			}
 			require.NoError(t, err)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -35,29 +34,25 @@ func options() spread.Options {
 func setup(t *testing.T, options spread.Options, fail func(int) spreadtest.Failure) (*spread.Spread, *spreadtest.Server) {
 	t.Helper()
 	server := spreadtest.New("PUBLICKEY", "PRIVATEKEY", fail)
-	options.BaseURL = destinationtest.Serve(t, server)
+	return at(t, destinationtest.Serve(t, server), options), server
+}
+
+func at(t *testing.T, url string, options spread.Options) *spread.Spread {
+	t.Helper()
+	options.BaseURL = url
 	s, err := spread.New(options)
 	require.NoError(t, err)
-	return s, server
+	return s
 }
 
 // body is the form that an event becomes, and the path it is posted to.
 func body(t *testing.T, options spread.Options, event destination.Event) (path, raw string, form url.Values) {
 	t.Helper()
-	var sent bytes.Buffer
-	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
-		path = req.URL.Path
-		_, _ = sent.ReadFrom(req.Body)
-	}))
-	defer server.Close()
-	options.BaseURL = server.URL
-	s, err := spread.New(options)
+	address, last := destinationtest.Recording(t, 200, "")
+	destinationtest.Deliver(t, at(t, address, options), event)
+	form, err := url.ParseQuery(last().Body)
 	require.NoError(t, err)
-	_, err = s.Send(t.Context(), event)
-	require.NoError(t, err)
-	form, err = url.ParseQuery(sent.String())
-	require.NoError(t, err)
-	return path, sent.String(), form
+	return last().Path, last().Body, form
 }
 
 func TestConformance(t *testing.T) {
@@ -68,10 +63,8 @@ func TestConformance(t *testing.T) {
 			destinationtest.Run(t, destinationtest.Harness{
 				New: func(t *testing.T, baseURL string, client destination.ClientOptions) destination.Destination {
 					options := options()
-					options.BaseURL, options.HTTP, options.Identity = baseURL, client, identity
-					s, err := spread.New(options)
-					require.NoError(t, err)
-					return s
+					options.HTTP, options.Identity = client, identity
+					return at(t, baseURL, options)
 				},
 				Success: func(w http.ResponseWriter, _ *http.Request) {
 					_, _ = w.Write([]byte(`{"datas": {}, "errors": []}`))
@@ -264,8 +257,7 @@ func TestOrderThroughItsStates(t *testing.T) {
 	t.Parallel()
 	s, server := setup(t, options(), nil)
 	for _, name := range []string{"order_placed", "order_placed", "order_paid", "order_shipped", "order_cancelled"} {
-		_, err := s.Send(t.Context(), destinationtest.EventWith(t, name, janesOrder))
-		require.NoError(t, err, name)
+		destinationtest.Deliver(t, s, destinationtest.EventWith(t, name, janesOrder))
 	}
 	require.Empty(t, server.Refusals())
 	order, ok := server.Order("E100042")
@@ -282,8 +274,7 @@ func TestOrderThatSPREADDoesNotKnowIsCreated(t *testing.T) {
 	t.Parallel()
 	for name, state := range map[string]string{"order_paid": "20", "order_shipped": "50", "order_cancelled": "0"} {
 		s, server := setup(t, options(), nil)
-		_, err := s.Send(t.Context(), destinationtest.EventWith(t, name, janesOrder))
-		require.NoError(t, err)
+		destinationtest.Deliver(t, s, destinationtest.EventWith(t, name, janesOrder))
 		order, ok := server.Order("E100042")
 		require.True(t, ok)
 		require.Equal(t, state, order.State)
@@ -295,8 +286,7 @@ func TestAccountThatExistsIsUpdated(t *testing.T) {
 	t.Parallel()
 	s, server := setup(t, options(), nil)
 	for range 2 {
-		_, err := s.Send(t.Context(), destinationtest.EventWith(t, "account_created", `{`+jane+`}`))
-		require.NoError(t, err)
+		destinationtest.Deliver(t, s, destinationtest.EventWith(t, "account_created", `{`+jane+`}`))
 	}
 	profile, ok := server.Profile("jane.doe@example.com")
 	require.True(t, ok)
@@ -311,8 +301,7 @@ func TestCart(t *testing.T) {
 		return destinationtest.EventWith(t, "cart_updated", `{`+jane+`, "cart": {"id": "c-77", "currency": "DKK", "total": "598.00", "items": [`+items+`]}}`)
 	}
 	for _, quantity := range []string{"1", "2"} {
-		_, err := s.Send(t.Context(), cart(`{"sku": "SKU-9", "name": "Teapot", "unit_price": "299.00", "quantity": `+quantity+`}`))
-		require.NoError(t, err)
+		destinationtest.Deliver(t, s, cart(`{"sku": "SKU-9", "name": "Teapot", "unit_price": "299.00", "quantity": `+quantity+`}`))
 	}
 	running, ok := server.Cart("c-77")
 	require.True(t, ok)
@@ -320,8 +309,7 @@ func TestCart(t *testing.T) {
 		"key[cartId]": "c-77", "customerEmail": "jane.doe@example.com", "cart_items_count": "1", "cart_currency_code": "DKK", "cart_grandTotal": "598.00",
 		"items[0][idProduct]": "SKU-9", "items[0][name]": "Teapot", "items[0][price]": "299.00", "items[0][quantity]": "2",
 	}}, running)
-	_, err := s.Send(t.Context(), cart(""))
-	require.NoError(t, err)
+	destinationtest.Deliver(t, s, cart(""))
 	require.Equal(t, spreadtest.Counts{Requests: 3}, server.Counts())
 }
 
@@ -359,16 +347,13 @@ func TestFailuresOfTheStandIn(t *testing.T) {
 		return plan[n-1]
 	})
 	var kinds []destination.Kind
-	for {
-		_, err := s.Send(t.Context(), destinationtest.EventWith(t, "order_placed", janesOrder))
-		if err == nil {
-			break
-		}
-		var failed *destination.Error
-		require.ErrorAs(t, err, &failed)
-		require.NotContains(t, err.Error(), "jane")
+	event := destinationtest.EventWith(t, "order_placed", janesOrder)
+	for range len(plan) - 1 {
+		failed := destinationtest.Fail(t, s, event)
+		require.NotContains(t, failed.Error(), "jane")
 		kinds = append(kinds, failed.Kind)
 	}
+	destinationtest.Deliver(t, s, event)
 	require.Equal(t, []destination.Kind{destination.Throttled, destination.Ambiguous, destination.Ambiguous, destination.Ambiguous}, kinds)
 	require.Equal(t, spreadtest.Counts{Requests: 6, Profiles: 1, Orders: 1, Repeats: 1}, server.Counts())
 }
@@ -396,23 +381,19 @@ func TestAnswers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(test.answer)) }))
-			t.Cleanup(server.Close)
 			var log bytes.Buffer
 			options := options()
-			options.BaseURL, options.Logger = server.URL, slog.New(slog.NewTextHandler(&log, nil))
-			s, err := spread.New(options)
-			require.NoError(t, err)
+			options.Logger = slog.New(slog.NewTextHandler(&log, nil))
+			s := at(t, destinationtest.Answering(t, 200, test.answer), options)
+			event := destinationtest.EventWith(t, "order_paid", janesOrder)
 			for range 2 {
-				_, err = s.Send(t.Context(), destinationtest.EventWith(t, "order_paid", janesOrder))
 				if test.want == 0 {
-					require.NoError(t, err)
+					destinationtest.Deliver(t, s, event)
 					continue
 				}
-				var failed *destination.Error
-				require.ErrorAs(t, err, &failed)
+				failed := destinationtest.Fail(t, s, event)
 				require.Equal(t, test.want, failed.Kind)
-				require.NotContains(t, err.Error(), "MARKER")
+				require.NotContains(t, failed.Error(), "MARKER")
 			}
 			require.Equal(t, test.noted, strings.Count(log.String(), "\n") == 1)
 			require.NotContains(t, log.String(), "MARKER")

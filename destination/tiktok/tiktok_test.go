@@ -4,14 +4,12 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/tidwall/gjson"
 
 	"kvit/config"
 	"kvit/destination"
@@ -50,10 +48,9 @@ func setup(t *testing.T, options tiktok.Options, now func() time.Time) (*tiktok.
 // encoded is an event as TikTok gets it.
 func encoded(t *testing.T, options tiktok.Options, event destination.Event) (raw string, fields map[string]any) {
 	t.Helper()
-	item, rejected := at(t, "", options).Encode(event)
-	require.Nil(t, rejected)
-	require.NoError(t, json.Unmarshal(item.Body, &fields))
-	return string(item.Body), fields
+	raw = destinationtest.Body(t, at(t, "", options), event)
+	require.NoError(t, json.Unmarshal([]byte(raw), &fields))
+	return raw, fields
 }
 
 func TestConformance(t *testing.T) {
@@ -72,16 +69,9 @@ func TestConformance(t *testing.T) {
 
 func TestOrderPaid(t *testing.T) {
 	t.Parallel()
-	var body string
-	var header http.Header
-	url := destinationtest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		sent, _ := io.ReadAll(req.Body)
-		body, header = string(sent), req.Header
-		_, _ = io.WriteString(w, `{"code": 0, "message": "OK"}`)
-	}))
-	_, err := at(t, url, options()).Send(t.Context(), destinationtest.EventWith(t, "order_paid", janes))
-	require.NoError(t, err)
-	require.Equal(t, token, header.Get("Access-Token"))
+	url, last := destinationtest.Recording(t, 200, `{"code": 0, "message": "OK"}`)
+	destinationtest.Deliver(t, at(t, url, options()), destinationtest.EventWith(t, "order_paid", janes))
+	require.Equal(t, token, last().Header.Get("Access-Token"))
 	require.Equal(t, `{"event_source":"web","event_source_id":"CABC123","data":[{`+
 		`"event":"Purchase","event_time":1741083330,"event_id":"order_paid:E100042",`+
 		`"user":{"email":["86e0b9e56c17cc4d12387e1949b85053fbe73bc3ce5a1188713a9d300cc6133d"],`+
@@ -89,40 +79,28 @@ func TestOrderPaid(t *testing.T) {
 		`"ip":"198.51.100.7","user_agent":"Mozilla/5.0"},`+
 		`"properties":{"currency":"DKK","value":749.00,"order_id":"E100042","content_type":"product",`+
 		`"contents":[{"content_id":"SKU-9","price":299.00,"quantity":1}]},`+
-		`"page":{"url":"https://shop.example.com/receipt?a=1&b=2"},"limited_data_use":false}]}`, body)
+		`"page":{"url":"https://shop.example.com/receipt?a=1&b=2"},"limited_data_use":false}]}`, last().Body)
 }
 
 func TestNames(t *testing.T) {
 	t.Parallel()
-	for name, want := range map[string]string{
+	destinationtest.SentAs(t, at(t, "", options()), "event", map[string]string{
 		"order_placed": "PlaceAnOrder", "order_paid": "Purchase", "account_created": "CompleteRegistration", "newsletter_optin": "Subscribe", "sms_optin": "SmsOptin",
 		"cart_updated": "AddToCart", "checkout_started": "InitiateCheckout", "product_viewed": "ViewContent", "search": "Search",
 		"page_viewed": "Pageview", "custom:CompletePayment": "custom_CompletePayment", "custom:size guide / opened": "size_guide_opened", "custom:" + strings.Repeat("x", 60): strings.Repeat("x", 50),
-	} {
-		_, fields := encoded(t, options(), destinationtest.Event(t, name))
-		require.Equal(t, want, fields["event"], name)
-	}
-	for _, name := range []string{"order_shipped", "order_cancelled", "order_refunded", "account_updated", "newsletter_optout", "sms_optout"} {
-		_, rejected := at(t, "", options()).Encode(destinationtest.Event(t, name))
-		require.NotNil(t, rejected, name)
-		require.NotContains(t, at(t, "", options()).Traits().Events, name)
-	}
+	})
+	destinationtest.NotSent(t, at(t, "", options()), "order_shipped", "order_cancelled", "order_refunded", "account_updated", "newsletter_optout", "sms_optout")
 }
 
 func TestNamesCanBeChanged(t *testing.T) {
 	t.Parallel()
 	options := options()
 	options.Events = map[string]string{"order_placed": "PlaceAnOrder", "order_paid": "CompletePayment", "page_viewed": "", "custom:*": "", "custom:quiz": "Quiz"}
-	traits := at(t, "", options).Traits()
-	require.Subset(t, traits.Events, []string{"order_placed", "order_paid", "custom:quiz"})
-	require.NotContains(t, traits.Events, "page_viewed")
-	require.NotContains(t, traits.Events, "custom:*")
-	for name, want := range map[string]string{"order_placed": "PlaceAnOrder", "order_paid": "CompletePayment", "custom:quiz": "Quiz"} {
-		_, fields := encoded(t, options, destinationtest.Event(t, name))
-		require.Equal(t, want, fields["event"])
-	}
-	_, rejected := at(t, "", options).Encode(destinationtest.Event(t, "custom:other"))
-	require.NotNil(t, rejected)
+	to := at(t, "", options)
+	require.Subset(t, to.Traits().Events, []string{"order_placed", "order_paid", "custom:quiz"})
+	require.NotContains(t, to.Traits().Events, "custom:*")
+	destinationtest.SentAs(t, to, "event", map[string]string{"order_placed": "PlaceAnOrder", "order_paid": "CompletePayment", "custom:quiz": "Quiz"})
+	destinationtest.NotSent(t, to, "page_viewed", "custom:other")
 }
 
 // TestAddressesHoldNoEmail: TikTok takes contact data hashed, and shops put it into links.
@@ -238,28 +216,19 @@ func TestWhatItIsAbout(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			item, rejected := at(t, "", options()).Encode(destinationtest.Event(t, name))
-			require.Nil(t, rejected)
-			var got struct {
-				Properties json.RawMessage `json:"properties"`
-			}
-			require.NoError(t, json.Unmarshal(item.Body, &got))
-			require.Equal(t, want, string(got.Properties))
+			body := destinationtest.Body(t, at(t, "", options()), destinationtest.Event(t, name))
+			require.Equal(t, want, gjson.Get(body, "properties").Raw)
 		})
 	}
 }
 
 func TestOddItems(t *testing.T) {
 	t.Parallel()
-	items := make([]string, 1000)
-	for i := range items {
-		items[i] = `{"sku": "S` + strconv.Itoa(i) + `", "quantity": 2.50, "unit_price": "007.50"}`
-	}
+	items := destinationtest.Lines(1000, `{"sku": "S%d", "quantity": 2.50, "unit_price": "007.50"}`)
 	to, server := setup(t, options(), nil)
 	event := destinationtest.EventWith(t, "order_paid", `{"client": {"ip": "198.51.100.7"},
-		"order": {"currency": "DKK", "total": "000", "items": [{"name": "no sku"},`+strings.Join(items, ",")+`]}}`)
-	_, err := to.Send(t.Context(), event)
-	require.NoError(t, err)
+		"order": {"currency": "DKK", "total": "000", "items": [{"name": "no sku"},`+items+`]}}`)
+	destinationtest.Deliver(t, to, event)
 	body, ok := server.Event("Purchase", event.Key)
 	require.True(t, ok)
 	require.Contains(t, string(body), `"value":0,`)
@@ -286,8 +255,7 @@ func TestRepeatsCountOnce(t *testing.T) {
 	now := time.Date(2025, 3, 5, 0, 0, 0, 0, time.UTC)
 	to, server := setup(t, options(), func() time.Time { return now })
 	for range 3 {
-		_, err := to.Send(t.Context(), destinationtest.Event(t, "order_paid"))
-		require.NoError(t, err)
+		destinationtest.Deliver(t, to, destinationtest.Event(t, "order_paid"))
 	}
 	require.Equal(t, tiktoktest.Counts{Requests: 3, Events: 1, Repeats: 2}, server.Counts())
 }
@@ -297,16 +265,8 @@ func TestOneBadEventRefusesAll(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2025, 3, 11, 10, 0, 0, 0, time.UTC)
 	to, server := setup(t, options(), func() time.Time { return now })
-	fresh, old := destinationtest.Event(t, "order_paid"), destinationtest.Event(t, "page_viewed")
-	old.OccurredAt = now.Add(-8 * 24 * time.Hour)
-	items := destinationtest.Encode(t, to, fresh, old)
-	_, failed := to.SendBatch(t.Context(), items)
-	require.NotNil(t, failed)
-	require.Equal(t, destination.Rejected, failed.Kind)
-	require.Equal(t, "TikTok rejected the event (code 40002) (HTTP 200)", failed.Error())
-	require.Zero(t, server.Counts().Events)
-	_, failed = to.SendBatch(t.Context(), items[:1])
-	require.Nil(t, failed)
+	require.EqualError(t, destinationtest.OneRefusesAll(t, to, now), "TikTok rejected the event (code 40002) (HTTP 200)")
+	require.Equal(t, tiktoktest.Counts{Requests: 2, Refused: 1, Events: 1}, server.Counts())
 	require.Equal(t, []string{"event_time: is too far back"}, server.Refusals())
 }
 
@@ -325,10 +285,7 @@ func TestWrongToken(t *testing.T) {
 	options := options()
 	options.AccessToken = config.NewSecret("other")
 	to, _ := setup(t, options, nil)
-	_, err := to.Send(t.Context(), destinationtest.Event(t, "order_paid"))
-	var failed *destination.Error
-	require.ErrorAs(t, err, &failed)
-	require.Equal(t, destination.Unauthorized, failed.Kind)
+	require.Equal(t, destination.Unauthorized, destinationtest.Fail(t, to, destinationtest.Event(t, "order_paid")).Kind)
 }
 
 func TestAnswers(t *testing.T) {
@@ -365,25 +322,8 @@ func TestAnswers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			to := at(t, destinationtest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-				w.Header().Set("Retry-After", "300")
-				w.WriteHeader(test.status)
-				_, _ = io.WriteString(w, test.body)
-			})), options())
-			item, rejected := to.Encode(destinationtest.Event(t, "order_paid"))
-			require.Nil(t, rejected)
-			results, failed := to.SendBatch(t.Context(), []destination.Encoded{item, item, item})
-			if test.want == 0 {
-				require.Nil(t, failed)
-				require.Len(t, results, 3)
-				return
-			}
-			require.NotNil(t, failed)
-			require.Equal(t, test.want, failed.Kind)
-			require.Equal(t, test.status, failed.Code)
-			require.Contains(t, failed.Reason, test.reason)
-			require.NotContains(t, failed.Reason, "Qmarker")
-			require.Equal(t, test.want == destination.Throttled, failed.RetryAfter == 300*time.Second)
+			at := func(url string) destination.Batcher { return at(t, url, options()) }
+			destinationtest.AnswerForAll(t, at, test.status, test.body, test.want, test.reason)
 		})
 	}
 }
@@ -394,19 +334,12 @@ func TestTheCheckCanTest(t *testing.T) {
 	options := options()
 	options.TestEventCode = "TEST123"
 	to, server := setup(t, options, time.Now)
-	for _, name := range to.Traits().Events {
-		_, err := to.SendTest(t.Context(), destination.TestEvent(name, time.Now()))
-		require.NoError(t, err, name)
-	}
-	require.Equal(t, len(to.Traits().Events), server.Counts().Tests)
+	require.Equal(t, destinationtest.SendEveryTest(t, to), server.Counts().Tests)
 }
 
 func TestAFullRequest(t *testing.T) {
 	t.Parallel()
 	to, server := setup(t, options(), nil)
-	items := destinationtest.Items(t, to, "page_viewed", 1000)
-	results, failed := to.SendBatch(t.Context(), items)
-	require.Nil(t, failed)
-	require.Equal(t, destination.Taken(items, 200), results)
+	destinationtest.FullRequest(t, to, "page_viewed")
 	require.Equal(t, tiktoktest.Counts{Requests: 1, Events: 1000}, server.Counts())
 }

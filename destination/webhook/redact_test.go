@@ -1,9 +1,6 @@
 package webhook_test
 
 import (
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
@@ -54,17 +51,12 @@ func TestRedactRequest(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var id, body string
-			server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
-				text, _ := io.ReadAll(req.Body)
-				id, body = req.Header.Get("Webhook-Id"), string(text)
-			}))
-			t.Cleanup(server.Close)
+			url, last := destinationtest.Recording(t, 200, "")
 			test.person.ID, test.person.RequestedAt = "kvit.erasure_task:17", requestedAt
-			_, err := newWebhook(t, webhook.Options{URL: server.URL}).Redact(t.Context(), test.person)
+			_, err := newWebhook(t, webhook.Options{URL: url}).Redact(t.Context(), test.person)
 			require.NoError(t, err)
-			require.Equal(t, `{"type":"customer.redacted","timestamp":"2025-04-05T06:07:08Z","data":`+test.data+`}`, body)
-			require.Equal(t, destination.UUID("kvit.erasure_task:17").String(), id)
+			require.Equal(t, `{"type":"customer.redacted","timestamp":"2025-04-05T06:07:08Z","data":`+test.data+`}`, last().Body)
+			require.Equal(t, destination.UUID("kvit.erasure_task:17").String(), last().Header.Get("Webhook-Id"))
 		})
 	}
 }
@@ -74,20 +66,15 @@ func TestRedactedPage(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../../docs/destinations/webhook.md")
 	require.NoError(t, err)
-	var id, body string
-	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
-		text, _ := io.ReadAll(req.Body)
-		id, body = req.Header.Get("Webhook-Id"), string(text)
-	}))
-	t.Cleanup(server.Close)
-	_, err = newWebhook(t, webhook.Options{URL: server.URL}).Redact(t.Context(), destination.Redaction{
+	url, last := destinationtest.Recording(t, 200, "")
+	_, err = newWebhook(t, webhook.Options{URL: url}).Redact(t.Context(), destination.Redaction{
 		ID: "kvit.erasure_task:17", RequestedAt: requestedAt,
 		Email: "jane.doe@example.com", CustomerID: "cust-1042", Phone: "+12025550123",
 		ClientIDs: []string{"1234567890.1700000000"}, OrderRefs: []string{"E100042", "E100043"},
 	})
 	require.NoError(t, err)
-	require.Contains(t, strings.ReplaceAll(string(page), "\n ", ""), body)
-	require.Contains(t, string(page), "webhook-id: "+id+"\n")
+	require.Contains(t, strings.ReplaceAll(string(page), "\n ", ""), last().Body)
+	require.Contains(t, string(page), "webhook-id: "+last().Header.Get("Webhook-Id")+"\n")
 }
 
 // TestRedactReceived: the receiver that drops repeats drops those of redactions as well.

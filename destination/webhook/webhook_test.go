@@ -3,7 +3,6 @@ package webhook_test
 import (
 	"context"
 	"encoding/json"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -40,9 +39,7 @@ func receive(t *testing.T, fail func(int) webhooktest.Failure, secrets ...string
 	t.Helper()
 	receiver, err := webhooktest.New(fail, secrets...)
 	require.NoError(t, err)
-	server := httptest.NewServer(receiver)
-	t.Cleanup(server.Close)
-	return receiver, server.URL
+	return receiver, destinationtest.Serve(t, receiver)
 }
 
 func TestConformance(t *testing.T) {
@@ -61,19 +58,12 @@ func TestConformance(t *testing.T) {
 
 func TestRequest(t *testing.T) {
 	t.Parallel()
-	var header http.Header
-	var body []byte
-	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
-		header = req.Header.Clone()
-		body, _ = io.ReadAll(req.Body)
-	}))
-	t.Cleanup(server.Close)
+	url, last := destinationtest.Recording(t, 200, "")
 	event := destinationtest.EventWith(t, "order_paid", `{"order": {"total": "749.00"}, "custom": {"b":1, "a": 1.50}}`)
-	code, err := newWebhook(t, webhook.Options{URL: server.URL}).Send(t.Context(), event)
-	require.NoError(t, err)
-	require.Equal(t, 200, code)
+	require.Equal(t, 200, destinationtest.Deliver(t, newWebhook(t, webhook.Options{URL: url}), event))
+	header := last().Header
 	require.Equal(t, `{"type":"order.paid","timestamp":"2025-03-04T10:15:30Z","data":{"event_key":"order_paid:E100042","name":"order_paid",`+
-		`"order_ref":"E100042","payload":{"order": {"total": "749.00"}, "custom": {"b":1, "a": 1.50}}}}`, string(body))
+		`"order_ref":"E100042","payload":{"order": {"total": "749.00"}, "custom": {"b":1, "a": 1.50}}}}`, last().Body)
 	require.Equal(t, "application/json", header.Get("Content-Type"))
 	require.Equal(t, destination.UUID("order_paid:E100042").String(), header.Get("Webhook-Id"))
 	require.Equal(t, "kvit", header.Get("User-Agent"))

@@ -166,7 +166,7 @@ func TestDraftOfColumns(t *testing.T) {
 		"PostalCodeNumber":   {column("zip", "integer", "N"), "null", "a postal code"},
 		"PhoneNumberMust":    {like(column("phone", "bigint", "N"), must), "review", "a telephone number; NOT NULL, and no text"},
 		"NameAsNumber":       {column("name", "integer", "N"), "review", ""},
-		"VATAmount":          {column("vat_amount", "numeric", "N"), "review", ""},
+		"VATAmount":          {column("vat_amount", "numeric", "N"), "keep", "an amount, by name and type"},
 		"PaymentEnum":        {column("payment_type", "pay", "E"), "null", "how it is paid"},
 		"PaymentEnumMust":    {like(column("payment_type", "pay", "E"), must), "review", "how it is paid; NOT NULL, and no text"},
 		"Inet":               {column("seen_from", "inet", "I"), "null", "an IP address"},
@@ -209,6 +209,21 @@ func table(name string, columns []string, keys ...policy.ForeignKey) catalogTabl
 	return t
 }
 
+// noted is a table that also holds what customers wrote.
+func noted(name string, columns []string, keys ...policy.ForeignKey) catalogTable {
+	t := table(name, columns, keys...)
+	t.columns = append(t.columns, textual("note"))
+	return t
+}
+
+// always makes all columns NOT NULL.
+func always(t catalogTable) catalogTable {
+	for i := range t.columns {
+		must(&t.columns[i])
+	}
+	return t
+}
+
 func asked(t catalogTable) catalogTable {
 	t.asked = true
 	return t
@@ -216,8 +231,8 @@ func asked(t catalogTable) catalogTable {
 
 func TestDraftOfTables(t *testing.T) {
 	t.Parallel()
-	payments := table("public.payments", []string{"order_id"}, key("order_id", "public.orders", "id"))
-	refunds := table("public.refunds", []string{"payment_id"}, key("payment_id", "public.payments", "id"))
+	payments := noted("public.payments", []string{"order_id"}, key("order_id", "public.orders", "id"))
+	refunds := noted("public.refunds", []string{"payment_id"}, key("payment_id", "public.payments", "id"))
 	people := asked(table("public.people", []string{"customer_id"}))
 	letters := asked(catalogTable{name: "public.letters", columns: []catalogColumn{textual("email")}})
 	for name, c := range map[string]struct {
@@ -231,40 +246,40 @@ func TestDraftOfTables(t *testing.T) {
 			shop(payments, refunds), "public.refunds", `{"payment_id":"id"}`, "public.payments", "", "",
 		},
 		"NearestKeyCounts": {
-			shop(payments, table("public.refunds", []string{"payment_id", "order_id"}, key("payment_id", "public.payments", "id"), key("order_id", "public.orders", "id"))),
+			shop(payments, always(noted("public.refunds", []string{"payment_id", "order_id"}, key("payment_id", "public.payments", "id"), key("order_id", "public.orders", "id")))),
 			"public.refunds", `{"order_id":"id"}`, "", "", "",
 		},
 		"TwoKeys": {
-			shop(table("public.swaps", []string{"old", "new"}, key("old", "public.orders", "id"), key("new", "public.orders", "id"))),
-			"public.swaps", `"review"`, "", "", "one of (old) to public.orders (id), (new) to public.orders (id)",
+			shop(noted("public.swaps", []string{"old", "new"}, key("old", "public.orders", "id"), key("new", "public.orders", "id"))),
+			"public.swaps", "null", "", "", "",
 		},
 		"WideKey": {
-			shop(table("public.parts", []string{"a", "b"}, policy.ForeignKey{Columns: []string{"a", "b"}, References: "public.orders", Keys: []string{"id", "shop"}})),
-			"public.parts", `"review"`, "", "", "its foreign key has several columns, and match takes one: (a, b) to public.orders (id, shop)",
+			shop(noted("public.parts", []string{"a", "b"}, policy.ForeignKey{Columns: []string{"a", "b"}, References: "public.orders", Keys: []string{"id", "shop"}})),
+			"public.parts", `{"a":"id","b":"shop"}`, "", "", "",
 		},
 		"Cart": {
-			shop(table("public.order_lines", []string{"order_id"}, key("order_id", "public.orders", "id"))),
+			shop(noted("public.order_lines", []string{"order_id"}, key("order_id", "public.orders", "id"))),
 			"public.order_lines", `{"order_id":"id"}`, "", "review", "",
 		},
 		"NoColumns":  {shop(asked(table("public.void", nil))), "public.void", `"review"`, "", "review", "no foreign key, e-mail address or customer number ties it to the orders: write {column of it: column of the orders table}"},
-		"ByCustomer": {shop(people), "public.people", `{"customer_id":"customer_id"}`, "", "review", "the same customer"},
-		"ByEmail":    {shop(letters), "public.letters", `{"email":"email"}`, "", "review", "the same e-mail address; small and capital letters differ, unless shop.orders.email names the column"},
+		"ByCustomer": {shop(people), "public.people", `{"customer_id":"customer_id"}`, "", "review", "the same customer, by its name, no foreign key says so"},
+		"ByEmail":    {shop(letters), "public.letters", `{"email":"email"}`, "", "review", "the same e-mail address, by its name, no foreign key says so; small and capital letters differ, unless shop.orders.email names the column"},
 		"EmailOfOtherType": {
 			shop(asked(table("public.odd", []string{"email"}))), "public.odd", `"review"`, "", "",
 			"no foreign key, e-mail address or customer number ties it to the orders: write {column of it: column of the orders table}",
 		},
 		"TheOrdersReferToIt": {shop(asked(table("public.agents", []string{"id"}))), "public.agents", `{"id":"agent_id"}`, "", "review", "the orders refer to it"},
 		"BehindAPerson": {
-			shop(people, table("public.wishes", []string{"person"}, key("person", "public.people", "customer_id"))),
+			shop(people, noted("public.wishes", []string{"person"}, key("person", "public.people", "customer_id"))),
 			"public.wishes", `{"person":"customer_id"}`, "public.people", "review", "",
 		},
 		"OrdersBeforePeople": {
-			shop(people, payments, table("public.debts", []string{"person", "payment"}, key("person", "public.people", "customer_id"), key("payment", "public.payments", "order_id"))),
+			shop(people, payments, always(noted("public.debts", []string{"person", "payment"}, key("person", "public.people", "customer_id"), key("payment", "public.payments", "order_id")))),
 			"public.debts", `{"payment":"order_id"}`, "public.payments", "", "",
 		},
-		"TooFar": {
-			shop(payments, refunds, table("public.c", []string{"x"}, key("x", "public.refunds", "id")), table("public.d", []string{"x"}, key("x", "public.c", "id"))),
-			"public.d", `"review"`, "", "", "no foreign key of it leads to the orders in three steps",
+		"HoweverFar": {
+			shop(payments, refunds, noted("public.c", []string{"x"}, key("x", "public.refunds", "id")), noted("public.d", []string{"x"}, key("x", "public.c", "id"))),
+			"public.d", `{"x":"id"}`, "public.c", "", "",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -310,7 +325,7 @@ func TestDraftKnowsTheConfiguredColumns(t *testing.T) {
 		{Name: "customer_id", Type: "bigint", Strategy: policy.DraftStrategy{Word: "review"}},
 	}, draft.Tables[0].Columns)
 	require.Equal(t, policy.DraftMatch{Column: "email", OtherColumn: "reach"}, *draft.Tables[1].Match)
-	require.Equal(t, "the same e-mail address", draft.Tables[1].Why)
+	require.Equal(t, "the same e-mail address, by its name, no foreign key says so", draft.Tables[1].Why)
 	require.Equal(t, policy.DraftMatch{Column: "customer_id", OtherColumn: "buyer"}, *draft.Tables[2].Match)
 	for _, elsewhere := range []policy.DraftColumn{draft.Tables[1].Columns[1], draft.Tables[2].Columns[1]} {
 		require.Empty(t, elsewhere.Why, elsewhere.Name)
@@ -333,7 +348,7 @@ func TestDraftTellsTablesApart(t *testing.T) {
 
 func TestDraftOfForeignKeys(t *testing.T) {
 	t.Parallel()
-	tables := policy.DraftPolicy(shop(table("public.payments", []string{"order_id"}, key("order_id", "public.orders", "id")))).Tables
+	tables := policy.DraftPolicy(shop(noted("public.payments", []string{"order_id"}, key("order_id", "public.orders", "id")))).Tables
 	agent := tables[0].Columns[3]
 	require.Equal(t, []string{"review", "refers to public.agents, which is not in this draft"}, []string{agent.Strategy.String(), agent.Why})
 	order := tables[1].Columns[0]
@@ -343,8 +358,11 @@ func TestDraftOfForeignKeys(t *testing.T) {
 func TestDraftAsYAML(t *testing.T) {
 	t.Parallel()
 	lines := table("public.order_lines", []string{"order_id", "sku"}, key("order_id", "public.orders", "id"))
+	lines.columns = append(lines.columns, textual("note"))
+	tags := table("public.order_tags", []string{"order_id", "tag_id"}, key("order_id", "public.orders", "id"), key("tag_id", "public.tags", "id"))
+	tagNames := catalogTable{name: "public.tags", columns: []catalogColumn{textual("label")}}
 	odd := asked(table(`public.Odd "one"`, []string{"null", "a: b", "two\nlines"}))
-	require.Equal(t, `# A first column policy, made of names, types and keys alone: read every line of it.
+	require.Equal(t, `# A first column policy, made of names, types, keys and the form of values: read every line of it.
 # `+"`kvit check`"+` refuses it as long as the word review stands anywhere: a person has to decide.
 retention:
   policy:
@@ -360,13 +378,17 @@ retention:
       # columns:
       #   order_id: keep # refers to public.orders
       #   sku: review
+      #   note: null # what the customer wrote
     - table: "public.Odd \"one\""
       match: review # no foreign key, e-mail address or customer number ties it to the orders: write {column of it: column of the orders table}
       columns:
         "null": review
         "a: b": review # kvit takes names of letters, digits, _ and $ alone: rename it, or decide on whole rows
         "two\nlines": review # kvit takes names of letters, digits, _ and $ alone: rename it, or decide on whole rows
-`, policy.DraftPolicy(shop(lines, odd)).YAML())
+  # Nothing in these looks personal, by names, types and values: they stay as they are.
+  keep:
+    - public.order_tags # refers to public.orders, and holds but keys, numbers, times and yes or no
+`, policy.DraftPolicy(shop(lines, odd, tags, tagNames)).YAML())
 }
 
 func TestDraftAsJSON(t *testing.T) {
@@ -394,7 +416,7 @@ func FuzzDraftYAML(f *testing.F) {
 			return // Postgres has no such names
 		}
 		named := catalogTable{
-			name: tableName, columns: []catalogColumn{textual(columnName)},
+			name: tableName, asked: true, columns: []catalogColumn{textual(columnName)},
 			keys: []policy.ForeignKey{key(columnName, "public.orders", "id"), key(columnName, "public.orders", columnName)},
 		}
 		draft := policy.DraftPolicy(shop(named))

@@ -16,6 +16,9 @@ type meaning struct {
 	parts []string // anywhere in the name, without what stands between its words
 	whole []string // the name as a whole, likewise
 	aside []string // words that make the name say something else
+
+	vague    bool // what has such a column need not be about persons
+	document bool // a text of that meaning may as well hold JSON
 }
 
 // fits are the kinds of types in which a column of that meaning is no mistake, beside texts, documents and
@@ -28,14 +31,17 @@ type fits struct {
 
 // about are last words of names that tell something about a personal value, but not the value.
 var about = strings.Fields(`id ids status state count verified confirmed sent at rate amount total fee cost price percent
-	tax currency enabled optin optout version type hash format template`)
+	tax currency enabled optin optout version type hash format template code expression`)
 
 // things are what has a name or number without being a person.
 var things = strings.Fields(`product item file status method country currency campaign event shop store brand category template table
 	job queue carrier provider sku variant coupon discount warehouse role display vare produkt artikel marke type class column
 	schema database host server article produit market channel website site`)
 
-const anEmail = "an e-mail address"
+const (
+	anEmail = "an e-mail address"
+	aSecret = "a secret of a person"
+)
 
 // meanings are tried in order; the first that matches counts. Words are English, Danish, Norwegian, Swedish,
 // German and French.
@@ -43,20 +49,25 @@ var meanings = []meaning{
 	{is: "an IP address", fits: fits{ids: true}, words: strings.Fields(`ip ipaddress ipaddr ipadresse ipadress`), parts: []string{"remoteaddr"}},
 	{is: anEmail, words: []string{"email", "mail", "epost", "mejl", "courriel"}, parts: []string{"email", "mailadress"}, whole: []string{"epost"}},
 	{
-		is: "a delivery date", fits: fits{dates: true},
+		is: "the number of a parcel, by which the carrier knows the person", fits: fits{numbers: true, ids: true},
+		parts: strings.Fields(`trackingcode trackingnumber trackingno trackingid trackingurl tracktrace sporingsnummer sporingskode
+			sparningsnummer sendungsnummer numerosuivi`),
+	},
+	{
+		is: "a delivery date", fits: fits{dates: true}, vague: true,
 		parts: strings.Fields(`deliverydate deliveryday deliverytime deliveryslot deliverywindow preferreddelivery desireddelivery
 			leveringsdato leveringsdag leveringstid leveringstidspunkt leveransdatum leveransdag leveranstid lieferdatum liefertag liefertermin
 			lieferzeit wunschtermin wunschdatum datelivraison datedelivraison`),
 	},
 	{
-		is: "how it is delivered", fits: fits{ids: true},
+		is: "how it is delivered", fits: fits{ids: true}, vague: true,
 		parts: strings.Fields(`deliverymethod deliverytype deliverymode deliveryoption shippingmethod shippingtype shippingoption
 			leveringsmetode leveringstype leveringsform leveringsmate leveringsmade leveringsmaade fragtmetode fragttype fraktmetode fraktsatt
 			leveranssatt leveransmetod versandart versandmethode lieferart liefermethode modelivraison modedelivraison
 			pickuppoint parcelshop pakkeshop pakkebutik postombud servicepoint pointrelais paketshop`),
 	},
 	{
-		is: "how it is paid",
+		is: "how it is paid", vague: true,
 		parts: strings.Fields(`paymentmethod paymenttype paymentmode paymentmeans paymentoption betalingsmetode betalingstype betalingsform
 			betalingsmate betalingsmade betalingsmaade betalningssatt betalningsmetod zahlungsart zahlungsmethode zahlungsweise
 			modepaiement modedepaiement moyendepaiement`),
@@ -102,7 +113,7 @@ var meanings = []meaning{
 		whole: strings.Fields(`ttp ga`),
 	},
 	{
-		is:    "a secret of a person",
+		is:    aSecret,
 		words: strings.Fields(`password passwd passwort adgangskode kodeord losenord passord`), parts: []string{"motdepasse"},
 	},
 	{
@@ -120,9 +131,10 @@ var meanings = []meaning{
 			bemaerkning besked kommentar notat merknad beskjed meddelande notering anmerkung bemerkung notiz nachricht hinweis wunsch remarque
 			commentaire hilsen hilsning gruss gravering gravur gravure`),
 		parts: strings.Fields(`comment kommentar bemaerkning bemarkning bemerkung anmerkung nachricht instruction customernote kundenote`),
+		aside: []string{"error"},
 	},
 	{
-		is: "an address",
+		is: "an address", document: true,
 		words: strings.Fields(`address addr street road house gade vej gate gata vei vag strasse rue husnr etage floor city town
 			ort stad ville poststed bynavn province county region latitude longitude lat lng lon coordinates geo`),
 		parts: strings.Fields(`address adress street strasse gadenavn vejnavn gatenavn gatuadress husnummer hausnummer postort`), //nolint:misspell // adress is Swedish
@@ -130,11 +142,11 @@ var meanings = []meaning{
 		aside: strings.Fields(`warehouse shop store`),
 	},
 	{
-		is:    "the content of a cart",
+		is: "the content of a cart", vague: true, document: true,
 		words: strings.Fields(`cart basket items kurv indkobskurv indkoebskurv handlekurv varukorg warenkorb panier contents`),
 	},
 	// Last, since many things have a name.
-	{is: "a name", words: strings.Fields(`name navn namn nom`), aside: things},
+	{is: "a name", vague: true, words: strings.Fields(`name navn namn nom`), aside: things},
 }
 
 // meaningOf tells what a column's name says; false if nothing personal.
@@ -202,7 +214,7 @@ func holdsCart(table string) bool {
 
 // changeWords are words in the names of columns that tell when a row was made or changed.
 var changeWords = strings.Fields(`created create creation inserted insert added updated update modified changed oprettet opdateret aendret andret
-	opprettet oppdatert endret skapad uppdaterad andrad erstellt angelegt aktualisiert geandert geaendert cree creee modifie modifiee`)
+	opprettet oppdatert endret skapad uppdaterad andrad erstellt angelegt aktualisiert geandert geaendert cree creee modifie modifiee deleted removed slettet raderad geloescht geloscht supprime`)
 
 func tellsChange(column string) bool {
 	return hasAny(wordsOf(column), changeWords)
@@ -218,3 +230,45 @@ var (
 func isOneOf(names []string, column string) bool {
 	return slices.Contains(names, strings.Join(wordsOf(column), ""))
 }
+
+// amountWords are words in the names of numbers that say how much or how many.
+var amountWords = strings.Fields(`total subtotal amount price cost sum tax vat discount quantity qty count number weight rate percent
+	refunded adjustment antal belob beloeb pris menge anzahl betrag preis summe quantite montant prix position version shipping fee`)
+
+func tellsAmount(column string) bool {
+	words := wordsOf(column)
+	return hasAny(words, amountWords) && words[len(words)-1] != "id"
+}
+
+// Words in the names of tables.
+var (
+	loginWords   = strings.Fields(`user users account accounts login logins auth identity identities bruger brugere konto konti benutzer anvandare utilisateur`)
+	accountWords = append(strings.Fields(`customer customers client clients member members person persons people buyer buyers contact contacts subscriber
+		subscribers kunde kunder kunden kund medlem mitglied`), loginWords...)
+	staffWords = strings.Fields(`administrator administrators admin admins staff employee employees operator operators medarbejder mitarbeiter`)
+	copyWords  = strings.Fields(`log logs job jobs queue audit history message messages mail mails email emails outbox notification notifications webhook
+		webhooks session sessions request requests event events execution executions archive`)
+	rowWords = strings.Fields(`record records entry entries row rows data`)
+)
+
+// isLogin and isAccount take a table's whole name, or its last word behind the shop's prefix: it is no link to one.
+func isLogin(table string) bool   { return isCalled(table, loginWords) }
+func isAccount(table string) bool { return isCalled(table, accountWords) }
+
+func isCalled(table string, names []string) bool {
+	words := wordsOf(table)
+	return len(words) > 0 && len(words) <= 2 && slices.Contains(names, words[len(words)-1])
+}
+
+func isStaff(table string) bool { return hasAny(wordsOf(table), staffWords) }
+
+func keepsCopies(table string) bool {
+	words := slices.DeleteFunc(wordsOf(table), func(w string) bool { return slices.Contains(rowWords, w) })
+	return len(words) > 0 && slices.Contains(copyWords, words[len(words)-1])
+}
+
+// Columns that tell whether a person has an account.
+var (
+	accountFlags = strings.Fields(`hasaccount isregistered registered isaccount`)
+	guestFlags   = strings.Fields(`isguest guest`)
+)

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"strconv"
@@ -10,9 +11,12 @@ import (
 // YAML is the draft as the part "retention" of a kvit.yaml, with the reasons as comments.
 func (d Draft) YAML() string {
 	var b strings.Builder
-	b.WriteString("# A first column policy, made of names, types and keys alone: read every line of it.\n" +
-		"# `kvit check` refuses it as long as the word " + reviewWord + " stands anywhere: a person has to decide.\n" +
-		"retention:\n")
+	b.WriteString("# A first column policy, made of names, types, keys and the form of values: read every line of it.\n" +
+		"# `kvit check` refuses it as long as the word " + reviewWord + " stands anywhere: a person has to decide.\n")
+	if len(d.Unseen) > 0 {
+		line(&b, "# Not looked into, since kvit may not read them, or they are slow or locked: "+some(d.Unseen), "")
+	}
+	b.WriteString("retention:\n")
 	if d.hashes() {
 		b.WriteString("  # hash needs a secret of its own: hash_key\n")
 	}
@@ -20,7 +24,22 @@ func (d Draft) YAML() string {
 	for _, t := range d.Tables {
 		t.write(&b)
 	}
+	if len(d.Keep) > 0 {
+		b.WriteString("  # Nothing in these looks personal, by names, types and values: they stay as they are.\n  keep:\n")
+	}
+	for _, kept := range d.Keep {
+		line(&b, "    - "+plain(kept.Table), kept.Why)
+	}
 	return b.String()
+}
+
+// some lists the first names, and counts the others.
+func some(names []string) string {
+	const most = 10
+	if len(names) <= most {
+		return plainList(names)
+	}
+	return fmt.Sprintf("%s and %d more", plainList(names[:most]), len(names)-most)
 }
 
 func (d Draft) hashes() bool {
@@ -31,11 +50,16 @@ func (d Draft) hashes() bool {
 
 func (t DraftTable) write(b *strings.Builder) {
 	b.WriteString("    - table: " + plain(t.Table) + "\n")
-	if t.Match != nil {
-		line(b, "      match: "+t.Match.yaml(), t.Why)
+	if len(t.Ways) == 0 {
+		t.DraftWay.write(b, "      ", "      ")
+	} else {
+		b.WriteString("      ways:\n")
 	}
-	if t.Parent != "" {
-		line(b, "      parent: "+plain(t.Parent), "")
+	for _, w := range t.Ways {
+		w.write(b, "        - ", "          ")
+	}
+	if len(t.IgnoreKeys) > 0 {
+		line(b, "      ignore_keys: ["+plainList(t.IgnoreKeys)+"]", "what they refer to is found by another key")
 	}
 	columns := "      "
 	if t.Rows != "" {
@@ -51,11 +75,38 @@ func (t DraftTable) write(b *strings.Builder) {
 	}
 }
 
+func (w DraftWay) write(b *strings.Builder, first, next string) {
+	if w.Match == nil {
+		return
+	}
+	line(b, first+"match: "+w.Match.yaml(), w.Why)
+	if w.Parent != "" {
+		line(b, next+"parent: "+plain(w.Parent), "")
+	}
+	if w.When != "" {
+		line(b, next+"when: "+scalar(w.When), "")
+	}
+}
+
 func (m DraftMatch) yaml() string {
 	if m.Column == "" {
 		return reviewWord
 	}
-	return "{" + plain(m.Column) + ": " + plain(m.OtherColumn) + "}"
+	var pairs []string
+	for _, p := range m.pairs() {
+		pairs = append(pairs, plain(p.Column)+": "+plain(p.OtherColumn))
+	}
+	return "{" + strings.Join(pairs, ", ") + "}"
+}
+
+// scalar is an SQL condition in single quotes, since names in it have double ones.
+func scalar(sql string) string {
+	for _, r := range sql {
+		if r < ' ' || r > '~' {
+			return strconv.Quote(sql)
+		}
+	}
+	return "'" + strings.ReplaceAll(sql, "'", "''") + "'"
 }
 
 // line writes a line with its reason. Reasons hold nothing that could end the line: names in them are

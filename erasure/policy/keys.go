@@ -97,19 +97,29 @@ func (c *checker) isPrimary(table, column string) bool {
 // order.
 func (c *checker) unusedKeys() {
 	for _, key := range c.database.ForeignKeys {
-		from, to := key.Table, key.References
-		if from == to || !c.policy.governs(from) || !c.policy.governs(to) || c.usesKey(key) || c.ignores(key) {
-			continue
-		}
-		columns := strings.Join(key.Columns, ", ")
+		from, to, columns := key.Table, key.References, strings.Join(key.Columns, ", ")
 		const what = "no way of the policy goes by that key: add one, or name it in ignore_keys of %s"
-		switch {
-		case from != c.policy.Orders.Name && !c.alwaysNamesOrder(from) && !c.matches(key):
+		switch c.lacksWay(key) {
+		case from:
 			c.add(from, columns, "refers to %s (%s), and "+what, to, key.Name, from)
-		case to != c.policy.Orders.Name && !c.namesOrder(to):
+		case to:
 			c.add(to, "", "has rows to which %s.%s refers (%s), and "+what, from, columns, key.Name, from)
 		}
 	}
+}
+
+// lacksWay is the table, one of the two of a foreign key, whose rows may belong to an order by that key without
+// a way that finds them; empty if there is none.
+func (c *checker) lacksWay(key ForeignKey) string {
+	from, to := key.Table, key.References
+	switch {
+	case from == to || !c.policy.governs(from) || !c.policy.governs(to) || c.usesKey(key) || c.ignores(key):
+	case from != c.policy.Orders.Name && !c.alwaysNamesOrder(from) && !c.matches(key):
+		return from
+	case to != c.policy.Orders.Name && !c.namesOrder(to):
+		return to
+	}
+	return ""
 }
 
 // matches tells whether a way goes by the key's columns, though to something else: rows without that key have no

@@ -47,10 +47,13 @@ type OrdersTable struct {
 	Name       string `json:"name"` // "schema.table"; empty: no shop is configured
 	Ref        string `json:"ref"`
 	PlacedAt   string `json:"placed_at"`
-	ImportedAt string `json:"imported_at"`
+	ImportedAt string `json:"imported_at"` // empty, as the next two: kvit keeps these marks itself
 	ERPNumber  string `json:"erp_number"`
 	ErasedAt   string `json:"erased_at"`
 	Email      string `json:"email,omitempty"` // a match with it makes no difference between small and capital letters
+
+	TimeZone string   `json:"-"` // of times without one; empty: there must be none
+	Since    []string `json:"-"` // columns by which orders are due
 }
 
 // Table is one way from the rows of a table to their orders, and what becomes of these rows. A table whose
@@ -179,4 +182,15 @@ type canonicalTable struct {
 	Parent     string   `json:"parent,omitempty"`
 	When       string   `json:"when,omitempty"`
 	KeepRows   bool     `json:"keep_rows,omitempty"`
+}
+
+// Erased lists the tables of which the policy deletes or overwrites something, each once.
+func (p Policy) Erased() []string {
+	var names []string
+	for _, t := range p.Tables {
+		if !t.KeepRows && !slices.Contains(names, t.Name) {
+			names = append(names, t.Name)
+		}
+	}
+	return names
 }

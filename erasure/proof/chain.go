@@ -24,9 +24,31 @@ type Certificate struct {
 	PolicyHash     string           `json:"policy_hash"`            // Policy.Hash of the policy that was applied
 	RowCounts      map[string]int64 `json:"row_counts"`             // rows deleted or overwritten, by table
 	Verification   map[string]int64 `json:"verification,omitempty"` // Left and Shared; nil in old certificates
-	PreviousHash   string           `json:"previous_hash"`
-	Hash           string           `json:"hash"`
+
+	// Of supplements alone: certificates that tell what a later search has found of an order that has one already.
+	// They hash as the others, which leave these out.
+	Searched   map[string]int64  `json:"searched,omitempty"`   // Places and Values
+	Found      map[string]int64  `json:"found,omitempty"`      // rows that hold a value of the order, by "schema.table.column"; 0: they are gone
+	Unsearched map[string]string `json:"unsearched,omitempty"` // why nothing is known, by table
+
+	PreviousHash string `json:"previous_hash"`
+	Hash         string `json:"hash"`
 }
+
+// What Certificate.Searched tells.
+const (
+	Places = "places" // tables and materialized views that were searched as a whole
+	Values = "values" // of the order that were looked for
+)
+
+// The Clocks of supplements, which add to what an order's certificate says.
+const (
+	ClockResidue = "residue" // a search for copies found something, or found it gone; ErasedAt is when it was
+	ClockShared  = "shared"  // rows that had stayed with other orders have gone with the last of these
+)
+
+// IsSupplement tells whether the certificate adds to another one of its order.
+func (c Certificate) IsSupplement() bool { return c.Clock == ClockResidue || c.Clock == ClockShared }
 
 // What Certificate.Verification tells: the result of looking for what should be gone.
 const (
@@ -105,18 +127,22 @@ func (c Certificate) sum() string {
 		imported = new(canonicalTime(*c.ERPImportedAt))
 	}
 	form := CanonicalJSON(struct {
-		Number         int64            `json:"number"`
-		OrderRef       string           `json:"order_ref"`
-		ErasedAt       string           `json:"erased_at"`
-		ERPImportedAt  *string          `json:"erp_imported_at"`
-		ERPOrderNumber *string          `json:"erp_order_number"`
-		PolicyHash     string           `json:"policy_hash"`
-		RowCounts      map[string]int64 `json:"row_counts"` // encoded in the order of its keys
-		Clock          string           `json:"clock,omitempty"`
-		Verification   map[string]int64 `json:"verification,omitempty"`
+		Number         int64             `json:"number"`
+		OrderRef       string            `json:"order_ref"`
+		ErasedAt       string            `json:"erased_at"`
+		ERPImportedAt  *string           `json:"erp_imported_at"`
+		ERPOrderNumber *string           `json:"erp_order_number"`
+		PolicyHash     string            `json:"policy_hash"`
+		RowCounts      map[string]int64  `json:"row_counts"` // encoded in the order of its keys
+		Clock          string            `json:"clock,omitempty"`
+		Verification   map[string]int64  `json:"verification,omitempty"`
+		Searched       map[string]int64  `json:"searched,omitempty"`
+		Found          map[string]int64  `json:"found,omitempty"`
+		Unsearched     map[string]string `json:"unsearched,omitempty"`
 	}{
 		c.Number, c.OrderRef, canonicalTime(c.ErasedAt), imported,
 		c.ERPOrderNumber, c.PolicyHash, counts, c.Clock, c.Verification,
+		c.Searched, c.Found, c.Unsearched,
 	})
 	sum := sha256.Sum256(append(form, c.PreviousHash...))
 	return hex.EncodeToString(sum[:])

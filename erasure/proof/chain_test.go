@@ -33,6 +33,10 @@ func randomChain(random *rand.Rand, n int) []proof.Certificate {
 		if random.IntN(2) == 0 { // those of version 0.1 have neither
 			cert.Clock, cert.Verification = "imported", map[string]int64{proof.Left: 0, proof.Shared: random.Int64N(3)}
 		}
+		if random.IntN(3) == 0 {
+			cert.Clock, cert.Found = proof.ClockResidue, map[string]int64{"public.audit.old_row": random.Int64N(3)}
+			cert.Searched, cert.Unsearched = map[string]int64{proof.Places: 3}, map[string]string{"public.archive": "time over"}
+		}
 		list[i] = chain.Seal(cert)
 	}
 	return list
@@ -83,6 +87,13 @@ func TestHashOfACertificate(t *testing.T) {
 	})
 	// printf '%s%064d' '{"number":1,"order_ref":"E2","erased_at":"2026-02-03T04:05:06.000007Z","erp_imported_at":null,"erp_order_number":null,"policy_hash":"p","row_counts":{"a":1},"clock":"never_imported","verification":{"left":0,"shared":1}}' 0 | sha256sum
 	require.Equal(t, "10cdc35d55e560c70a641ae414e284bcde1cded236d2ab0af86c5fc710e11fbc", cert.Hash)
+
+	cert = new(proof.Chain).Seal(proof.Certificate{
+		OrderRef: "E2", ErasedAt: cert.ErasedAt, Clock: proof.ClockResidue, PolicyHash: "p",
+		Searched: map[string]int64{proof.Values: 5, proof.Places: 9}, Found: map[string]int64{"a.b": 1}, Unsearched: map[string]string{"c.d": "time over"},
+	})
+	// printf '%s%064d' '{"number":1,"order_ref":"E2","erased_at":"2026-02-03T04:05:06.000007Z","erp_imported_at":null,"erp_order_number":null,"policy_hash":"p","row_counts":{},"clock":"residue","searched":{"places":9,"values":5},"found":{"a.b":1},"unsearched":{"c.d":"time over"}}' 0 | sha256sum
+	require.Equal(t, "2a370c9f9bdd9c0dc24aab3714d485bbbb2e6e0420de467c7bc12c66a7e05995", cert.Hash)
 }
 
 // Whatever is done to one certificate of a random chain, the first one that is wrong is named.
@@ -100,6 +111,9 @@ func TestTamperingIsNamed(t *testing.T) {
 		func(c *proof.Certificate) { c.Clock += "x" },
 		func(c *proof.Certificate) { c.Verification = map[string]int64{"left": 1} },
 		func(c *proof.Certificate) { c.ERPOrderNumber = &other },
+		func(c *proof.Certificate) { c.Searched = map[string]int64{proof.Places: 4} },
+		func(c *proof.Certificate) { c.Found = map[string]int64{"public.audit.old_row": 9} },
+		func(c *proof.Certificate) { c.Unsearched = map[string]string{"public.archive": "locked"} },
 		func(c *proof.Certificate) { c.PolicyHash = "x" },
 		func(c *proof.Certificate) { c.RowCounts = map[string]int64{"public.orders": 2} },
 		func(c *proof.Certificate) { c.PreviousHash = strings.Repeat("1", 64) },

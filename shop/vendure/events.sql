@@ -14,6 +14,11 @@ create or replace function kvit_events.consent(order_id integer) returns jsonb
 language sql stable
 as $$ select '{}'::jsonb $$;
 
+-- The zone of the times that the shop's process writes (its TZ), which stand in columns without a zone.
+create or replace function kvit_events.zone() returns text
+language sql immutable
+as $$ select 'UTC' $$;
+
 -- Money in minor units as kvit wants it: 74900 is 749.00. Currencies without or with three decimals (ISO 4217).
 create or replace function kvit_events.money(minor bigint, currency text) returns text
 language sql immutable
@@ -189,4 +194,53 @@ drop trigger if exists kvit_customer_changed on public.customer;
 create trigger kvit_customer_changed after insert or update of "userId" on public.customer
     for each row execute function kvit_events.customer_changed();
 
+-- What the shop did before the triggers were there, as `kvit history` inserts it: the same events with the same keys, so
+-- that neither a second run nor a trigger's event is a repeat.
+create or replace function kvit_events.past(since timestamptz, until timestamptz)
+returns table (event_key text, name text, order_ref text, occurred_at timestamptz, payload jsonb, consent jsonb)
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+    with placed as (
+        select o.id, o.code, o."orderPlacedAt" at time zone kvit_events.zone() as placed_at,
+               (select min(p."createdAt") from public.payment p where p."orderId" = o.id and p.state = 'Settled') at time zone kvit_events.zone() as paid_at
+        from public."order" o
+        where o."orderPlacedAt" is not null
+    )
+    select e.name || ':' || o.code, e.name, o.code, e.at, kvit_events.payload(o.id), kvit_events.consent(o.id)
+    from placed o
+    cross join lateral (values ('order_placed', o.placed_at), ('order_paid', greatest(o.paid_at, o.placed_at))) e (name, at)
+    where e.at >= since and e.at < until
+    union all
+    select 'order_refunded:' || o.code || ':' || r.id, 'order_refunded', o.code, r.at,
+           jsonb_set(p.payload, '{order}', (p.payload -> 'order') || jsonb_build_object('total', kvit_events.money(r.total, r.currency), 'items', '[]'::jsonb)),
+           kvit_events.consent(o.id)
+    from placed o
+    join lateral (
+        select r.id, r.total, b."currencyCode", r."createdAt" at time zone kvit_events.zone()
+        from public.payment p join public.refund r on r."paymentId" = p.id join public."order" b on b.id = p."orderId"
+        where p."orderId" = o.id and r.state = 'Settled'
+    ) r (id, total, currency, at) on true
+    cross join lateral (select kvit_events.payload(o.id)) p (payload)
+    where r.at >= since and r.at < until
+    union all
+    select 'account_created:' || c.id, 'account_created', null, c."createdAt" at time zone kvit_events.zone(),
+           jsonb_build_object('customer', kvit_events.customer(c.id, '{}')), '{}'
+    from public.customer c
+    where c."userId" is not null and c."createdAt" at time zone kvit_events.zone() >= since and c."createdAt" at time zone kvit_events.zone() < until
+$$;
+
 revoke execute on all functions in schema kvit_events from public;
+
+-- kvit itself, whose role owns the schema kvit, may read the past.
+do $$
+declare
+    kvit regrole := (select nspowner::regrole from pg_catalog.pg_namespace where nspname = 'kvit');
+begin
+    if kvit is null then
+        raise exception 'the schema kvit is missing: run kvit migrate up first';
+    end if;
+    execute format('grant usage on schema kvit_events to %s', kvit);
+    execute format('grant execute on function kvit_events.past(timestamptz, timestamptz) to %s', kvit);
+end
+$$;

@@ -146,7 +146,7 @@ func inventPinterest(secret string) *provider {
 		Kind: "pinterest", Settings: []string{fmt.Sprintf("ad_account_id: %q", id), "token: ${PINTEREST_SECRET}"}, Path: "/v5",
 		server: s, split: batch("data"), count: func() tally {
 			c := s.Counts()
-			return tally{once: c.Events + c.Twice, repeats: c.Repeats, refused: c.Refused + c.Failed, refusals: s.Problems()}
+			return tally{once: c.Events + c.Twice, repeats: c.Repeats, refused: c.Refused + c.Failed, refusals: s.Refusals()}
 		},
 	}
 }
@@ -186,7 +186,7 @@ func inventMicrosoftUET(secret string) *provider {
 		Kind: "microsoft_uet", Settings: []string{fmt.Sprintf("tag_id: %q", id), "token: ${MICROSOFT_UET_SECRET}"}, Path: "/v1",
 		server: s, split: batch("data"), count: func() tally {
 			c := s.Counts()
-			return tally{once: c.Events, repeats: c.Repeats, refused: c.Refused + c.Failed, refusals: s.Problems()}
+			return tally{once: c.Events, repeats: c.Repeats, refused: c.Refused + c.Failed, refusals: s.Refusals()}
 		},
 	}
 }
@@ -198,7 +198,7 @@ func inventSnowplow(string) *provider {
 		Kind: "snowplow", Settings: []string{"app_id: demo"},
 		server: s, split: batch("data"), count: func() tally {
 			c := s.Counts()
-			return tally{once: c.Events, repeats: c.Repeats, refused: c.Refused + c.Failed + c.Changed, refusals: s.Failures()}
+			return tally{once: c.Events, repeats: c.Repeats, refused: c.Refused + c.Failed + c.Changed, refusals: s.Refusals()}
 		},
 	}
 }

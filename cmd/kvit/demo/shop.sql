@@ -18,13 +18,10 @@ create table public.orders (
     preferred_delivery_date date,
     cart                    jsonb,
     customer_note           text,
-    ip_address              inet,
-    erp_imported_at         timestamptz,
-    erp_order_number        text,
-    personal_data_erased_at timestamptz
+    ip_address              inet
 );
 
-create index on public.orders (erp_imported_at) where personal_data_erased_at is null;
+create index on public.orders (created_at);
 
 create table public.order_lines (
     id         bigint        not null generated always as identity primary key,

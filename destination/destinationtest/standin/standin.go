@@ -1,5 +1,5 @@
-// Package standin is what the stand-ins of providers have in common: how a request goes wrong, how JSON
-// is read, and how it is answered.
+// Package standin is what the stand-ins of providers have in common: how requests come in and go wrong, how
+// JSON is read, checked and answered, and what counts once.
 package standin
 
 import (
@@ -81,6 +81,7 @@ func Answer(w http.ResponseWriter, status int, body any) {
 func Strict(body []byte, into any) error {
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.DisallowUnknownFields()
+	decoder.UseNumber()
 	if err := decoder.Decode(into); err != nil {
 		return err
 	}

@@ -1,7 +1,6 @@
 package ga4test
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
@@ -11,7 +10,6 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -19,6 +17,8 @@ import (
 	"sync"
 	"time"
 	"unicode/utf8"
+
+	"kvit/destination/destinationtest/standin"
 )
 
 // Deleted is an identifier of whom the deletion was asked for.
@@ -30,14 +30,13 @@ type Deleted struct {
 // Deletions is an http.Handler: a strict stand-in for the user deletion of Google's Admin API, and for the
 // endpoint that gives access tokens to service accounts.
 type Deletions struct {
+	standin.Desk
+
 	propertyID string
 	fail       func(path string) Failure
 	mux        *http.ServeMux
-
-	mu       sync.Mutex
-	tokens   []string
-	deleted  []Deleted
-	refusals []string
+	tokens     []string
+	deleted    []Deleted
 }
 
 const (
@@ -84,29 +83,15 @@ func Credentials(baseURL string) string {
 
 // ServeHTTP gives tokens at /token, and takes deletions at /v1alpha/properties/<id>:submitUserDeletion.
 func (d *Deletions) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	if d.fail == nil {
-		d.mux.ServeHTTP(w, req)
-		return
+	var failure Failure
+	if d.fail != nil {
+		failure = d.fail(req.URL.Path)
 	}
-	failure := d.fail(req.URL.Path)
-	switch {
-	case failure.Reset:
-		panic(http.ErrAbortHandler)
-	case failure.Status == 0:
-		d.mux.ServeHTTP(w, req)
-		return
-	case failure.RetryAfter != "":
-		w.Header().Set("Retry-After", failure.RetryAfter)
-	}
-	w.WriteHeader(failure.Status)
+	failure.Handle(w, req, d.OneByOne(d.mux.ServeHTTP), func([]byte) { w.WriteHeader(failure.Status) })
 }
 
 func (d *Deletions) token(w http.ResponseWriter, req *http.Request) {
-	body, err := io.ReadAll(req.Body)
-	if err != nil {
-		return
-	}
-	form, err := url.ParseQuery(string(body))
+	form, err := url.ParseQuery(string(standin.Body(req)))
 	switch {
 	case err != nil || req.Header.Get("Content-Type") != "application/x-www-form-urlencoded" || len(form) != 2,
 		form.Get("grant_type") != "urn:ietf:params:oauth:grant-type:jwt-bearer":
@@ -117,11 +102,9 @@ func (d *Deletions) token(w http.ResponseWriter, req *http.Request) {
 		d.refuse(w, http.StatusBadRequest, problem)
 		return
 	}
-	d.mu.Lock()
 	token := fmt.Sprintf("ya29.example-%d", len(d.tokens)+1)
 	d.tokens = append(d.tokens, token)
-	d.mu.Unlock()
-	answer(w, map[string]any{"access_token": token, "token_type": "Bearer", "expires_in": 3599})
+	standin.Answer(w, http.StatusOK, map[string]any{"access_token": token, "token_type": "Bearer", "expires_in": 3599})
 }
 
 // assertionProblem checks all that https://developers.google.com/identity/protocols/oauth2/service-account#httprest
@@ -168,9 +151,7 @@ func decode(part string, into any) bool {
 }
 
 func (d *Deletions) submit(w http.ResponseWriter, req *http.Request) {
-	d.mu.Lock()
 	known := slices.Contains(d.tokens, strings.TrimPrefix(req.Header.Get("Authorization"), bearer))
-	d.mu.Unlock()
 	switch {
 	case !known || !strings.HasPrefix(req.Header.Get("Authorization"), bearer):
 		d.refuse(w, http.StatusUnauthorized, "the access token is unknown")
@@ -184,19 +165,15 @@ func (d *Deletions) submit(w http.ResponseWriter, req *http.Request) {
 		d.refuse(w, http.StatusBadRequest, problem)
 		return
 	}
-	d.mu.Lock()
 	d.deleted = append(d.deleted, who)
-	d.mu.Unlock()
-	answer(w, map[string]string{"deletionRequestTime": time.Now().UTC().Format(time.RFC3339Nano)})
+	standin.Answer(w, http.StatusOK, map[string]string{"deletionRequestTime": time.Now().UTC().Format(time.RFC3339Nano)})
 }
 
 // deletedIn reads a request, which has exactly one identifier.
 func deletedIn(req *http.Request) (who Deleted, problem string) {
-	body, err := io.ReadAll(req.Body)
 	var members map[string]string
-	decoder := json.NewDecoder(bytes.NewReader(body))
 	switch {
-	case err != nil || decoder.Decode(&members) != nil || decoder.More() || len(members) != 1:
+	case standin.Strict(standin.Body(req), &members) != nil || len(members) != 1:
 		return Deleted{}, "the body must have one identifier"
 	case req.Header.Get("Content-Type") != "application/json":
 		return Deleted{}, "the type of the body must be application/json"
@@ -213,27 +190,13 @@ func deletedIn(req *http.Request) (who Deleted, problem string) {
 }
 
 func (d *Deletions) refuse(w http.ResponseWriter, status int, why string) {
-	d.mu.Lock()
-	d.refusals = append(d.refusals, why)
-	d.mu.Unlock()
+	d.Refuse(why)
 	http.Error(w, `{"error":{"message":"as it says"}}`, status)
-}
-
-func answer(w http.ResponseWriter, body any) {
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(body) // whoever left does not hear it
 }
 
 // Deleted returns what was asked for, in order.
 func (d *Deletions) Deleted() []Deleted {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+	d.Lock()
+	defer d.Unlock()
 	return slices.Clone(d.deleted)
-}
-
-// Refusals returns why requests were refused; it names fields, never values.
-func (d *Deletions) Refusals() []string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return slices.Clone(d.refusals)
 }

@@ -5,22 +5,15 @@
 package ga4test
 
 import (
-	"encoding/json"
-	"io"
 	"maps"
 	"net/http"
-	"slices"
-	"sync"
 	"time"
+
+	"kvit/destination/destinationtest/standin"
 )
 
 // Failure is how a request goes wrong. The zero value is none.
-type Failure struct {
-	Status     int    // answer with this status instead
-	RetryAfter string // header of that answer
-	After      bool   // count first, so that the next attempt is a repeat
-	Reset      bool   // break the connection off instead of answering
-}
+type Failure = standin.Failure
 
 // Options are the settings of a Server.
 type Options struct {
@@ -31,11 +24,10 @@ type Options struct {
 
 // Server is an http.Handler.
 type Server struct {
-	options Options
+	standin.Desk
 
-	mu        sync.Mutex
+	options   Options
 	counts    Counts
-	refusals  []string
 	events    map[string]int // how many of a name were counted
 	purchases map[string]int // how often a transaction was counted
 	seen      map[string]int // purchases by visitor and transaction
@@ -52,51 +44,21 @@ type Counts struct {
 
 // New returns a server for one data stream.
 func New(options Options) *Server {
-	return &Server{options: options, events: map[string]int{}, purchases: map[string]int{}, seen: map[string]int{}}
+	return &Server{Desk: standin.Desk{Fail: options.Fail}, options: options, events: map[string]int{}, purchases: map[string]int{}, seen: map[string]int{}}
 }
 
 // ServeHTTP answers 204 to whatever comes to /mp/collect, and what is wrong with it at /debug/mp/collect.
 func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	failure := s.arrive()
-	body, err := io.ReadAll(req.Body)
-	if err != nil {
-		return
-	}
-	if failure != (Failure{}) {
-		s.failAs(w, failure, req, body)
-		return
-	}
-	status, messages := s.handle(req, body)
+	s.Take(w, req, s.serve, nil)
+}
+
+func (s *Server) serve(w http.ResponseWriter, req *http.Request) {
+	status, messages := s.handle(req, standin.Body(req))
 	if messages == nil {
 		w.WriteHeader(status)
 		return
 	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]any{"validationMessages": messages}) // whoever left does not hear it
-}
-
-func (s *Server) arrive() Failure {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.counts.Requests++
-	if s.options.Fail == nil {
-		return Failure{}
-	}
-	return s.options.Fail(s.counts.Requests)
-}
-
-func (s *Server) failAs(w http.ResponseWriter, failure Failure, req *http.Request, body []byte) {
-	if failure.After {
-		s.handle(req, body)
-	}
-	if failure.Reset {
-		panic(http.ErrAbortHandler)
-	}
-	if failure.RetryAfter != "" {
-		w.Header().Set("Retry-After", failure.RetryAfter)
-	}
-	w.WriteHeader(failure.Status)
+	standin.Answer(w, status, map[string]any{"validationMessages": messages})
 }
 
 // Message is one finding of the validation.
@@ -108,15 +70,13 @@ type Message struct {
 
 // handle returns messages, which may be empty, for the debug address alone.
 func (s *Server) handle(req *http.Request, body []byte) (status int, messages []Message) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	debug := req.URL.Path == "/debug/mp/collect"
 	if !debug && req.URL.Path != "/mp/collect" {
-		s.refuse("there is nothing at this path")
+		s.Refuse("there is nothing at this path")
 		return http.StatusNotFound, nil
 	}
 	if req.Method != http.MethodPost {
-		s.refuse("the method is not POST")
+		s.Refuse("the method is not POST")
 		return http.StatusMethodNotAllowed, nil
 	}
 	c := s.check(req, body)
@@ -127,7 +87,7 @@ func (s *Server) handle(req *http.Request, body []byte) (status int, messages []
 		return http.StatusOK, append([]Message{}, c.messages...)
 	}
 	for _, m := range append(c.loud, c.messages...) {
-		s.refuse(m.FieldPath + ": " + m.Description)
+		s.Refuse(m.FieldPath + ": " + m.Description)
 	}
 	if len(c.loud)+len(c.messages) == 0 {
 		for _, e := range c.events {
@@ -135,11 +95,6 @@ func (s *Server) handle(req *http.Request, body []byte) (status int, messages []
 		}
 	}
 	return http.StatusNoContent, nil
-}
-
-func (s *Server) refuse(why string) {
-	s.counts.Refused++
-	s.refusals = append(s.refusals, why)
 }
 
 // count takes the same purchase of another visitor for another one: the harsher of the two readings
@@ -161,28 +116,23 @@ func (s *Server) count(c *checked, e event) {
 
 // Counts returns what was seen so far.
 func (s *Server) Counts() Counts {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.counts
-}
-
-// Refusals returns why requests and events were refused; it names fields, never values.
-func (s *Server) Refusals() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.refusals)
+	s.Lock()
+	defer s.Unlock()
+	counts := s.counts
+	counts.Requests, counts.Refused = s.Requests, s.Refused
+	return counts
 }
 
 // Events returns how many events of each name were counted.
 func (s *Server) Events() map[string]int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.Lock()
+	defer s.Unlock()
 	return maps.Clone(s.events)
 }
 
 // Purchases returns how often each transaction id was counted.
 func (s *Server) Purchases() map[string]int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.Lock()
+	defer s.Unlock()
 	return maps.Clone(s.purchases)
 }

@@ -4,14 +4,11 @@
 package klaviyotest
 
 import (
-	"crypto/subtle"
 	"encoding/json"
 	"maps"
 	"net/http"
 	"regexp"
-	"slices"
 	"strings"
-	"sync"
 
 	"kvit/destination/destinationtest/standin"
 )
@@ -21,13 +18,11 @@ type Failure = standin.Failure
 
 // Server is an http.Handler.
 type Server struct {
-	apiKey string
-	fail   func(n int) Failure
-	mux    *http.ServeMux
+	standin.Desk
 
-	mu       sync.Mutex
+	apiKey   string
+	mux      *http.ServeMux
 	counts   Counts
-	refusals []string
 	events   map[string]Event // by unique id, metric and profile
 	consents map[string]Consent
 	deleted  map[string]int
@@ -65,7 +60,7 @@ type Consent struct {
 // the first.
 func New(apiKey string, fail func(n int) Failure) *Server {
 	s := &Server{
-		apiKey: apiKey, fail: fail, mux: http.NewServeMux(),
+		Desk: standin.Desk{Fail: fail}, apiKey: apiKey, mux: http.NewServeMux(),
 		events: map[string]Event{}, consents: map[string]Consent{}, deleted: map[string]int{},
 	}
 	s.mux.HandleFunc("POST /api/events", take(s, s.event))
@@ -80,18 +75,7 @@ func New(apiKey string, fail func(n int) Failure) *Server {
 
 // ServeHTTP answers a call of Klaviyo's API.
 func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	failure := s.arrive()
-	failure.Handle(w, req, s.serve, func([]byte) { refuse(w, refusal{failure.Status, "as_told", ""}) })
-}
-
-func (s *Server) arrive() Failure {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.counts.Requests++
-	if s.fail == nil {
-		return Failure{}
-	}
-	return s.fail(s.counts.Requests)
+	s.Take(w, req, s.serve, func(status int, _ []byte) { refuse(w, refusal{status, "as_told", ""}) })
 }
 
 var revisions = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}(\.[a-z0-9-]+)?$`)
@@ -99,7 +83,7 @@ var revisions = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}(\.[a-z0-9-]+)?$`)
 func (s *Server) serve(w http.ResponseWriter, req *http.Request) {
 	key, ok := strings.CutPrefix(req.Header.Get("Authorization"), "Klaviyo-API-Key ")
 	switch {
-	case !ok || subtle.ConstantTimeCompare([]byte(key), []byte(s.apiKey)) != 1:
+	case !ok || !standin.IsSecret(key, s.apiKey):
 		s.refuse(w, refusal{http.StatusUnauthorized, "authentication_failed", ""})
 	case !revisions.MatchString(req.Header.Get("Revision")):
 		s.refuse(w, refusal{http.StatusBadRequest, "invalid", "revision"})
@@ -125,17 +109,12 @@ func take[T any](s *Server, with func(T) refusal) http.HandlerFunc {
 			return
 		}
 		var call T
-		decoder := json.NewDecoder(http.MaxBytesReader(w, req.Body, 5_000_000))
-		decoder.DisallowUnknownFields()
-		decoder.UseNumber()
-		if err := decoder.Decode(&call); err != nil || decoder.More() {
+		body := standin.Body(req)
+		if len(body) > 5_000_000 || standin.Strict(body, &call) != nil {
 			s.refuse(w, invalid("/data"))
 			return
 		}
-		s.mu.Lock()
-		refused := with(call)
-		s.mu.Unlock()
-		if refused.status != 0 {
+		if refused := with(call); refused.status != 0 {
 			s.refuse(w, refused)
 			return
 		}
@@ -144,10 +123,7 @@ func take[T any](s *Server, with func(T) refusal) http.HandlerFunc {
 }
 
 func (s *Server) refuse(w http.ResponseWriter, why refusal) {
-	s.mu.Lock()
-	s.counts.Refused++
-	s.refusals = append(s.refusals, why.code+" "+why.pointer)
-	s.mu.Unlock()
+	s.Refuse(why.code + " " + why.pointer)
 	refuse(w, why)
 }
 
@@ -166,24 +142,17 @@ func answer(w http.ResponseWriter, status int, body any) {
 
 // Counts returns what was seen so far.
 func (s *Server) Counts() Counts {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.Lock()
+	defer s.Unlock()
 	counts := s.counts
-	counts.Events = len(s.events)
+	counts.Requests, counts.Refused, counts.Events = s.Requests, s.Refused, len(s.events)
 	return counts
-}
-
-// Refusals returns why calls were refused: code and pointer.
-func (s *Server) Refusals() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.refusals)
 }
 
 // Event returns a recorded event by its unique id.
 func (s *Server) Event(uniqueID string) (Event, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.Lock()
+	defer s.Unlock()
 	for key := range maps.Keys(s.events) {
 		if s.events[key].UniqueID == uniqueID {
 			return s.events[key], true
@@ -194,15 +163,12 @@ func (s *Server) Event(uniqueID string) (Event, bool) {
 
 // Consent returns what is known of an e-mail address or a phone number.
 func (s *Server) Consent(address string) (Consent, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c, ok := s.consents[address]
-	return c, ok
+	return standin.Get(&s.Desk, s.consents, address)
 }
 
 // Deleted returns how often the deletion of the profiles with an e-mail address or a phone number was asked for.
 func (s *Server) Deleted(address string) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.Lock()
+	defer s.Unlock()
 	return s.deleted[address]
 }

@@ -5,13 +5,10 @@
 package matomotest
 
 import (
-	"encoding/json"
 	"maps"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
-	"sync"
 
 	"kvit/destination/destinationtest/standin"
 )
@@ -25,15 +22,13 @@ type Server struct {
 	RefusesRepeats bool // find an order invalid that was recorded before, instead of ignoring it
 	ReportingOff   bool // the Reporting API is not there
 
-	site, token string
-	fail        func(n int) Failure
+	standin.Desk
 
-	mu       sync.Mutex
-	counts   Counts
-	refusals []string
-	orders   map[string]Order
-	carts    map[string]url.Values
-	actions  []url.Values
+	site, token string
+	counts      Counts
+	orders      map[string]Order
+	carts       map[string]url.Values
+	actions     []url.Values
 }
 
 // Counts are what a Server has seen.
@@ -57,25 +52,17 @@ type Order struct {
 // New returns a server with one site and one token. fail, if not nil, is asked before each request,
 // with 1 for the first.
 func New(site, token string, fail func(n int) Failure) *Server {
-	return &Server{site: site, token: token, fail: fail, orders: map[string]Order{}, carts: map[string]url.Values{}}
+	return &Server{Desk: standin.Desk{Fail: fail}, site: site, token: token, orders: map[string]Order{}, carts: map[string]url.Values{}}
 }
 
 // ServeHTTP answers a call of Matomo.
 func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	failure := s.arrive()
-	failure.Handle(w, req, s.serve, func([]byte) {
-		standin.Answer(w, failure.Status, map[string]any{"status": "error", "tracked": 0, "invalid": 0})
-	})
+	s.Take(w, req, s.serve, func(status int, _ []byte) { refuse(w, status) })
 }
 
-func (s *Server) arrive() Failure {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.counts.Requests++
-	if s.fail == nil {
-		return Failure{}
-	}
-	return s.fail(s.counts.Requests)
+// refuse answers as bulk tracking does where nothing was recorded.
+func refuse(w http.ResponseWriter, status int) {
+	standin.Answer(w, status, map[string]any{"status": "error", "tracked": 0, "invalid": 0})
 }
 
 func (s *Server) serve(w http.ResponseWriter, req *http.Request) {
@@ -85,16 +72,9 @@ func (s *Server) serve(w http.ResponseWriter, req *http.Request) {
 	case req.Method == http.MethodPost && req.URL.Path == "/index.php" && req.URL.RawQuery == "" && !s.ReportingOff:
 		s.report(w, req)
 	default:
-		s.refuse("method or path")
+		s.Refuse("method or path")
 		http.NotFound(w, req)
 	}
-}
-
-func (s *Server) refuse(why string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.counts.Refused++
-	s.refusals = append(s.refusals, why)
 }
 
 // bulk takes a request as plugins/BulkTracking does.
@@ -103,16 +83,13 @@ func (s *Server) bulk(w http.ResponseWriter, req *http.Request) {
 		Requests  []string `json:"requests"`
 		TokenAuth string   `json:"token_auth"`
 	}
-	decoder := json.NewDecoder(http.MaxBytesReader(w, req.Body, 8<<20))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&call); err != nil || decoder.More() || len(call.Requests) == 0 || req.Header.Get("Content-Type") != "application/json" {
-		s.refuse("body")
-		standin.Answer(w, http.StatusBadRequest, map[string]any{"status": "error", "tracked": 0, "invalid": 0})
+	body := standin.Body(req)
+	if len(body) > 8<<20 || standin.Strict(body, &call) != nil || len(call.Requests) == 0 || req.Header.Get("Content-Type") != "application/json" {
+		s.Refuse("body")
+		refuse(w, http.StatusBadRequest)
 		return
 	}
-	s.mu.Lock()
 	invalid := s.track(call.Requests, call.TokenAuth == s.token)
-	s.mu.Unlock()
 	said := map[string]any{"status": "success", "tracked": len(call.Requests) - len(invalid), "invalid": len(invalid)}
 	if s.Superuser && call.TokenAuth == s.token {
 		said["invalid_indices"] = invalid
@@ -130,7 +107,7 @@ func (s *Server) track(requests []string, authenticated bool) []int {
 		}
 		if why != "" {
 			s.counts.Invalid++
-			s.refusals = append(s.refusals, why)
+			s.Note(why)
 			invalid = append(invalid, i)
 			continue
 		}
@@ -177,7 +154,7 @@ func visitor(fields url.Values) string {
 func (s *Server) report(w http.ResponseWriter, req *http.Request) {
 	if req.ParseForm() != nil || req.PostForm.Get("module") != "API" || req.PostForm.Get("format") != "JSON" ||
 		req.PostForm.Get("method") != "SitesManager.getSiteFromId" {
-		s.refuse("method")
+		s.Refuse("method")
 		standin.Answer(w, http.StatusOK, map[string]string{"result": "error", "message": "no such method"})
 		return
 	}
@@ -190,32 +167,21 @@ func (s *Server) report(w http.ResponseWriter, req *http.Request) {
 
 // Counts returns what was seen so far.
 func (s *Server) Counts() Counts {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.Lock()
+	defer s.Unlock()
 	counts := s.counts
+	counts.Requests, counts.Refused = s.Requests, s.Refused
 	counts.Orders, counts.Actions = len(s.orders), len(s.actions)
 	return counts
 }
 
-// Refusals returns why calls were refused or requests invalid: names of fields.
-func (s *Server) Refusals() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.refusals)
-}
-
 // Order returns a recorded order by its id.
-func (s *Server) Order(id string) (Order, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	order, ok := s.orders[id]
-	return order, ok
-}
+func (s *Server) Order(id string) (Order, bool) { return standin.Get(&s.Desk, s.orders, id) }
 
 // Cart returns the latest cart of a visitor, by user id or else visitor id.
 func (s *Server) Cart(visitor string) (url.Values, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.Lock()
+	defer s.Unlock()
 	cart, ok := s.carts[visitor]
 	return maps.Clone(cart), ok
 }
@@ -223,8 +189,8 @@ func (s *Server) Cart(visitor string) (url.Values, bool) {
 // Actions returns the page views, searches and events, as often as they were recorded, where a field
 // has the given value.
 func (s *Server) Actions(field, value string) []url.Values {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.Lock()
+	defer s.Unlock()
 	var found []url.Values
 	for _, fields := range s.actions {
 		if fields.Get(field) == value {

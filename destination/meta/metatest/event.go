@@ -1,10 +1,11 @@
 package metatest
 
 import (
-	"net/netip"
 	"regexp"
 	"slices"
 	"time"
+
+	"kvit/destination/destinationtest/standin"
 )
 
 type event struct {
@@ -69,9 +70,9 @@ func (s *Server) check(e event) string {
 	switch {
 	case e.Name == "":
 		return "event_name: is required"
-	case e.Time <= 0 || e.Time > lastSecond:
+	case !standin.IsUnixSeconds(e.Time):
 		return "event_time: must be Unix seconds"
-	case hasEmail(e.SourceURL, e.ReferrerURL):
+	case standin.HasEmail(e.SourceURL, e.ReferrerURL):
 		return "event_source_url, referrer_url: hold an e-mail address"
 	case e.ID == "":
 		return "event_id: is required here, since a repeat would count twice"
@@ -110,18 +111,10 @@ func (s *Server) checkTime(e event) string {
 	return ""
 }
 
-// lastSecond is in the year 2286: what is beyond it are milliseconds.
-const lastSecond = 9_999_999_999
-
-var email = regexp.MustCompile(`[^\s/?&=@]+(@|%40)[^\s/?&=@]+\.[a-z]{2,}`)
-
-func hasEmail(addresses ...string) bool { return slices.ContainsFunc(addresses, email.MatchString) }
-
 var (
-	page     = regexp.MustCompile(`^https?://[^/]`)
-	hash     = regexp.MustCompile(`^(?:[0-9a-f]{32}|[0-9a-f]{64})$`)
-	cookie   = regexp.MustCompile(`^fb\.[0-9]\.[0-9]+\.\S+$`)
-	currency = regexp.MustCompile(`^[A-Z]{3}$`)
+	page   = regexp.MustCompile(`^https?://[^/]`)
+	hash   = regexp.MustCompile(`^(?:[0-9a-f]{32}|[0-9a-f]{64})$`)
+	cookie = regexp.MustCompile(`^fb\.[0-9]\.[0-9]+\.\S+$`)
 )
 
 func (u *user) check() string {
@@ -135,7 +128,7 @@ func (u *user) check() string {
 		}
 	}
 	if u.IP != "" {
-		if _, err := netip.ParseAddr(u.IP); err != nil {
+		if !standin.IsIP(u.IP) {
 			return "client_ip_address: is no address"
 		}
 		strong++
@@ -169,7 +162,7 @@ func (c *custom) check(event string) string {
 		return "value: must not be negative"
 	case c.Value != nil && c.Currency == "":
 		return "currency: is required with a value"
-	case c.Currency != "" && !currency.MatchString(c.Currency):
+	case c.Currency != "" && !standin.IsCurrency(c.Currency):
 		return "currency: must be ISO 4217"
 	case c.ContentType != "" && c.ContentType != "product" && c.ContentType != "product_group":
 		return "content_type: is unknown"

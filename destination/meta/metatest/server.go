@@ -4,14 +4,11 @@
 package metatest
 
 import (
-	"crypto/subtle"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"regexp"
 	"slices"
-	"sync"
 	"time"
 
 	"kvit/destination/destinationtest/standin"
@@ -19,22 +16,13 @@ import (
 
 // Server is an http.Handler.
 type Server struct {
-	dataset, token string
-	now            func() time.Time
-	path           *regexp.Regexp
+	standin.Desk
 
-	mu       sync.Mutex
-	counts   Counts
-	refusals []string
-	counted  map[key]counted
-}
-
-// key is what Meta deduplicates on.
-type key struct{ name, id string }
-
-type counted struct {
-	at   time.Time // when it came; zero without a clock
-	body json.RawMessage
+	token   string
+	now     func() time.Time
+	path    *regexp.Regexp
+	counts  Counts
+	counted standin.Once
 }
 
 // Counts are what a Server has seen.
@@ -46,24 +34,27 @@ type Counts struct {
 	Tests    int // events that came under a test code, which are counted as well
 }
 
+// window is how long Meta knows a repeat.
+const window = 48 * time.Hour
+
 // New returns a server for one dataset. now is its clock, by which it refuses events that are too old and
 // forgets repeats; without one it does neither.
 func New(dataset, token string, now func() time.Time) *Server {
 	return &Server{
-		dataset: dataset, token: token, now: now, counted: map[key]counted{},
+		token: token, now: now, counted: standin.Once{Window: window, Now: now},
 		path: regexp.MustCompile(`^/v[0-9]+\.[0-9]+/` + regexp.QuoteMeta(dataset) + `/events$`),
 	}
 }
 
 // ServeHTTP answers a call of the API.
 func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.counts.Requests++
+	s.Take(w, req, s.serve, nil)
+}
+
+func (s *Server) serve(w http.ResponseWriter, req *http.Request) {
 	count, refused := s.take(req)
 	if refused != nil {
-		s.counts.Refused++
-		s.refusals = append(s.refusals, refused.reason)
+		s.Refuse(refused.reason)
 		standin.Answer(w, refused.status, map[string]any{"error": map[string]any{
 			"message": refused.reason, "type": "OAuthException", "code": refused.code, "error_subcode": refused.subcode,
 			"is_transient": false, "fbtrace_id": "AbCdEf",
@@ -100,9 +91,8 @@ func (s *Server) take(req *http.Request) (int, *refusal) {
 	case req.Header.Get("Content-Type") != "application/json":
 		return 0, invalid("Content-Type: must be application/json")
 	}
-	body, err := io.ReadAll(req.Body)
 	var r request
-	if err != nil || standin.Strict(body, &r) != nil {
+	if standin.Strict(standin.Body(req), &r) != nil {
 		return 0, invalid("body: must be JSON of known fields")
 	}
 	if refused := s.admit(r.AccessToken, req.URL.Query()["access_token"]); refused != nil {
@@ -111,14 +101,9 @@ func (s *Server) take(req *http.Request) (int, *refusal) {
 	if len(r.Data) == 0 || len(r.Data) > maxEvents {
 		return 0, invalid("data: must have 1 to %d events", maxEvents)
 	}
-	events := make([]event, len(r.Data))
-	for i, raw := range r.Data {
-		if err := standin.Strict(raw, &events[i]); err != nil {
-			return 0, invalid("data: an event has an unknown field or a wrong type")
-		}
-		if problem := s.check(events[i]); problem != "" {
-			return 0, invalid("%s", problem)
-		}
+	events, problem := standin.Each(r.Data, s.check)
+	if problem != "" {
+		return 0, invalid("%s", problem)
 	}
 	s.keep(events, r)
 	return len(events), nil
@@ -128,52 +113,37 @@ func (s *Server) take(req *http.Request) (int, *refusal) {
 func (s *Server) admit(inBody string, inQuery []string) *refusal {
 	given := append([]string{inBody}, inQuery...)
 	given = slices.DeleteFunc(given, func(token string) bool { return token == "" })
-	if len(given) != 1 || subtle.ConstantTimeCompare([]byte(given[0]), []byte(s.token)) != 1 {
+	if len(given) != 1 || !standin.IsSecret(given[0], s.token) {
 		return &refusal{status: http.StatusBadRequest, code: 190, subcode: 463, reason: "access_token: is wrong"}
 	}
 	return nil
 }
 
-// window is how long Meta knows a repeat.
-const window = 48 * time.Hour
-
 func (s *Server) keep(events []event, r request) {
-	var now time.Time
-	if s.now != nil {
-		now = s.now()
-	}
 	for i, e := range events {
 		if r.TestEventCode != "" {
 			s.counts.Tests++
 		}
-		k := key{e.Name, e.ID}
-		if first, known := s.counted[k]; known && e.ID != "" && now.Sub(first.at) <= window {
+		if s.counted.Keep(e.Name, e.ID, r.Data[i]) {
+			s.counts.Events++
+		} else {
 			s.counts.Repeats++
-			continue
 		}
-		s.counts.Events++
-		s.counted[k] = counted{at: now, body: r.Data[i]}
 	}
 }
 
 // Counts returns what was seen so far.
 func (s *Server) Counts() Counts {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.counts
-}
-
-// Refusals returns why requests were refused.
-func (s *Server) Refusals() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.refusals)
+	s.Lock()
+	defer s.Unlock()
+	counts := s.counts
+	counts.Requests, counts.Refused = s.Requests, s.Refused
+	return counts
 }
 
 // Event returns what was counted under a name and an id, as JSON.
 func (s *Server) Event(name, id string) (json.RawMessage, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	found, ok := s.counted[key{name, id}]
-	return slices.Clone(found.body), ok
+	s.Lock()
+	defer s.Unlock()
+	return s.counted.Get(name, id)
 }

@@ -1,13 +1,14 @@
 package metatest
 
 import (
-	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"kvit/destination/destinationtest"
 )
 
 const (
@@ -18,11 +19,7 @@ const (
 )
 
 func post(s *Server, address, contentType, body string) *httptest.ResponseRecorder {
-	req := httptest.NewRequest(http.MethodPost, address, strings.NewReader(body))
-	req.Header.Set("Content-Type", contentType)
-	w := httptest.NewRecorder()
-	s.ServeHTTP(w, req)
-	return w
+	return destinationtest.Post(s, address, body, "Content-Type", contentType)
 }
 
 func body(events ...string) string {

@@ -2,11 +2,11 @@ package microsoftuettest
 
 import (
 	"encoding/json"
-	"io"
-	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
+
+	"kvit/destination/destinationtest/standin"
 )
 
 // Event is an event with the fields that are known of the API.
@@ -81,14 +81,9 @@ type request struct {
 	Provider string  `json:"dataProvider"`
 }
 
-func readRequest(body io.Reader) (r request, problem string) {
-	decoder := json.NewDecoder(io.LimitReader(body, 1_000_000))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&r); err != nil {
+func readRequest(body []byte) (r request, problem string) {
+	if len(body) > 1_000_000 || standin.Strict(body, &r) != nil {
 		return request{}, "body is not JSON of the known form, or larger than 1 MB"
-	}
-	if _, err := decoder.Token(); err != io.EOF {
-		return request{}, "body goes on after its end"
 	}
 	if len(r.Data) < 1 || len(r.Data) > 1000 {
 		return request{}, "data must have 1 to 1000 events"
@@ -96,15 +91,7 @@ func readRequest(body io.Reader) (r request, problem string) {
 	return r, ""
 }
 
-// lastSecond is in the year 2286: what is beyond it are milliseconds.
-const lastSecond = 9_999_999_999
-
-var (
-	email     = regexp.MustCompile(`[^\s/?&=@]+(@|%40)[^\s/?&=@]+\.[a-z]{2,}`)
-	sha256Hex = regexp.MustCompile(`^([0-9a-f]{64})?$`)
-	clickID   = regexp.MustCompile(`^([0-9a-fA-F]{32}|[0-9a-fA-F-]{36})?$`)
-	currency  = regexp.MustCompile(`^([A-Z]{3})?$`)
-)
+var clickID = regexp.MustCompile(`^([0-9a-fA-F]{32}|[0-9a-fA-F-]{36})?$`)
 
 var pageTypes = []string{"", "home", "product", "category", "searchresults", "cart", "purchase", "other"}
 
@@ -121,11 +108,11 @@ func (e Event) problem() (property, problem string) {
 		return "eventId", "is required"
 	case e.Time == nil:
 		return "eventTime", "is required"
-	case *e.Time <= 0 || *e.Time > lastSecond:
+	case !standin.IsUnixSeconds(*e.Time):
 		return "eventTime", "is not in Unix seconds"
-	case email.MatchString(e.SourceURL):
+	case standin.HasEmail(e.SourceURL):
 		return "eventSourceUrl", "holds an e-mail address"
-	case email.MatchString(e.Referrer):
+	case standin.HasEmail(e.Referrer):
 		return "referrerUrl", "holds an e-mail address"
 	case e.AdStorage != "G" && e.AdStorage != "D":
 		return "adStorageConsent", "is neither G nor D"
@@ -145,14 +132,14 @@ func (u UserData) problem() (property, problem string) {
 		return "em", "or another identifier is required"
 	case strings.Contains(u.ExternalID, "@"):
 		return "externalId", "is an e-mail address"
-	case !sha256Hex.MatchString(u.Email):
+	case u.Email != "" && !standin.IsSHA256(u.Email):
 		return "em", "is not hashed"
-	case !sha256Hex.MatchString(u.Phone):
+	case u.Phone != "" && !standin.IsSHA256(u.Phone):
 		return "ph", "is not hashed"
 	case !clickID.MatchString(u.ClickID):
 		return "msclkid", "is not a click id"
 	}
-	if _, err := netip.ParseAddr(u.IP); u.IP != "" && err != nil {
+	if u.IP != "" && !standin.IsIP(u.IP) {
 		return "clientIpAddress", "is no address"
 	}
 	return "", ""
@@ -164,7 +151,7 @@ func (c Custom) problem(action string) (property, problem string) {
 		return "transactionId", "is required"
 	case c.Value != nil && c.Currency == "":
 		return "currency", "is required beside value"
-	case !currency.MatchString(c.Currency):
+	case c.Currency != "" && !standin.IsCurrency(c.Currency):
 		return "currency", "is not of three letters"
 	case !slices.Contains(pageTypes, c.PageType):
 		return "pageType", "is not known"

@@ -5,11 +5,8 @@
 package microsoftuettest
 
 import (
-	"crypto/subtle"
-	"mime"
 	"net/http"
 	"slices"
-	"sync"
 	"time"
 
 	"kvit/destination/destinationtest/standin"
@@ -17,22 +14,21 @@ import (
 
 // Server is an http.Handler.
 type Server struct {
-	token string
-	now   func() time.Time
-	mux   *http.ServeMux
+	standin.Desk
 
-	mu       sync.Mutex
-	counts   Counts
-	events   map[string]Event // by id
-	refused  map[string]bool
-	problems []string
+	token   string
+	now     func() time.Time
+	mux     *http.ServeMux
+	counts  Counts
+	events  map[string]Event // by id
+	failing map[string]bool
 }
 
 // Counts are what a Server has seen.
 type Counts struct {
 	Requests int // all of them
-	Refused  int // requests not taken at all; see Problems
-	Failed   int // events not taken of requests that were; see Problems
+	Refused  int // requests not taken at all; see Refusals
+	Failed   int // events not taken of requests that were; see Refusals
 	Events   int // different ids
 	Repeats  int // events that had been counted
 }
@@ -40,26 +36,27 @@ type Counts struct {
 // New returns a server for one UET tag. now tells what time it is there: events of the future, or of
 // more than seven days ago, are refused. nil: times are not looked at.
 func New(tagID, token string, now func() time.Time) *Server {
-	s := &Server{token: token, now: now, mux: http.NewServeMux(), events: map[string]Event{}, refused: map[string]bool{}}
+	s := &Server{token: token, now: now, mux: http.NewServeMux(), events: map[string]Event{}, failing: map[string]bool{}}
 	s.mux.HandleFunc("POST /v1/"+tagID+"/events", s.take)
 	return s
 }
 
-// Refuse makes the events with these ids fail.
-func (s *Server) Refuse(ids ...string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// FailFor makes the events with these ids fail.
+func (s *Server) FailFor(ids ...string) {
+	s.Lock()
+	defer s.Unlock()
 	for _, id := range ids {
-		s.refused[id] = true
+		s.failing[id] = true
 	}
 }
 
 // ServeHTTP answers a call of the API.
 func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	s.mu.Lock()
-	s.counts.Requests++
-	s.mu.Unlock()
-	if subtle.ConstantTimeCompare([]byte(req.Header.Get("Authorization")), []byte("Bearer "+s.token)) != 1 {
+	s.Take(w, req, s.serve, nil)
+}
+
+func (s *Server) serve(w http.ResponseWriter, req *http.Request) {
+	if !standin.IsSecret(req.Header.Get("Authorization"), "Bearer "+s.token) {
 		s.refuse(w, http.StatusUnauthorized, "Unauthorized", "the token is not accepted", nil)
 		return
 	}
@@ -67,12 +64,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 }
 
 func (s *Server) take(w http.ResponseWriter, req *http.Request) {
-	media, _, _ := mime.ParseMediaType(req.Header.Get("Content-Type"))
-	if media != "application/json" {
+	if req.Header.Get("Content-Type") != "application/json" {
 		s.refuse(w, http.StatusUnsupportedMediaType, "BadRequest", "content type is not application/json", nil)
 		return
 	}
-	request, problem := readRequest(req.Body)
+	request, problem := readRequest(standin.Body(req))
 	if problem != "" {
 		s.refuse(w, http.StatusBadRequest, "BadRequest", problem, nil)
 		return
@@ -107,8 +103,6 @@ type detail struct {
 
 // check returns the first fault of each event that has one.
 func (s *Server) check(events []Event) []detail {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	var details []detail
 	for i, event := range events {
 		property, problem := s.problem(event)
@@ -116,14 +110,14 @@ func (s *Server) check(events []Event) []detail {
 			continue
 		}
 		s.counts.Failed++
-		s.problems = append(s.problems, property+" "+problem)
+		s.Note(property + " " + problem)
 		details = append(details, detail{Index: i, Property: property, Value: event.ID, Message: problem})
 	}
 	return details
 }
 
 func (s *Server) problem(event Event) (property, problem string) {
-	if s.refused[event.ID] {
+	if s.failing[event.ID] {
 		return "eventId", "is refused as told"
 	}
 	if s.now != nil && event.Time != nil {
@@ -136,8 +130,6 @@ func (s *Server) problem(event Event) (property, problem string) {
 }
 
 func (s *Server) record(events []Event, details []detail) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	for i, event := range events {
 		if slices.ContainsFunc(details, func(d detail) bool { return d.Index == i }) {
 			continue
@@ -150,33 +142,18 @@ func (s *Server) record(events []Event, details []detail) {
 }
 
 func (s *Server) refuse(w http.ResponseWriter, status int, code, problem string, details []detail) {
-	s.mu.Lock()
-	s.counts.Refused++
-	s.problems = append(s.problems, problem)
-	s.mu.Unlock()
+	s.Refuse(problem)
 	standin.Answer(w, status, map[string]any{"eventsReceived": 0, "error": failure{Code: code, Message: problem, Details: details}, "traceId": "example"})
 }
 
 // Counts returns what was seen so far.
 func (s *Server) Counts() Counts {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.Lock()
+	defer s.Unlock()
 	counts := s.counts
-	counts.Events = len(s.events)
+	counts.Requests, counts.Refused, counts.Events = s.Requests, s.Refused, len(s.events)
 	return counts
 }
 
-// Problems returns why requests and events were not taken. They name fields, never values.
-func (s *Server) Problems() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.problems)
-}
-
 // Event returns what was counted under an id.
-func (s *Server) Event(id string) (Event, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	event, ok := s.events[id]
-	return event, ok
-}
+func (s *Server) Event(id string) (Event, bool) { return standin.Get(&s.Desk, s.events, id) }

@@ -1,12 +1,11 @@
 package pinteresttest
 
 import (
-	"encoding/json"
-	"io"
-	"net/netip"
 	"regexp"
 	"slices"
 	"time"
+
+	"kvit/destination/destinationtest/standin"
 )
 
 // Event is an event as Pinterest's schema has it, of which every key but these is refused.
@@ -68,14 +67,8 @@ type Content struct {
 	Brand    string  `json:"item_brand"`
 }
 
-// lastSecond is in the year 2286: what is beyond it are milliseconds.
-const lastSecond = 9_999_999_999
-
 var (
-	email     = regexp.MustCompile(`[^\s/?&=@]+(@|%40)[^\s/?&=@]+\.[a-z]{2,}`)
-	sha256Hex = regexp.MustCompile(`^[0-9a-f]{64}$`)
 	decimal   = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?$`)
-	currency  = regexp.MustCompile(`^[A-Z]{3}$`)
 	languages = regexp.MustCompile(`^([a-z]{2})?$`)
 )
 
@@ -86,17 +79,12 @@ var names = []string{
 }
 
 // readEvents refuses what the schema does not allow, unknown keys among it.
-func readEvents(body io.Reader) (events []Event, problem string) {
+func readEvents(body []byte) (events []Event, problem string) {
 	var request struct {
 		Data []Event `json:"data"`
 	}
-	decoder := json.NewDecoder(body)
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&request); err != nil {
+	if standin.Strict(body, &request) != nil {
 		return nil, "body is not JSON of the schema"
-	}
-	if _, err := decoder.Token(); err != io.EOF {
-		return nil, "body goes on after its end"
 	}
 	if len(request.Data) < 1 || len(request.Data) > 1000 {
 		return nil, "data must have 1 to 1000 events"
@@ -136,9 +124,9 @@ func (e Event) problem() string {
 		return "event_name is not known"
 	case !slices.Contains([]string{"web", "offline", "app_android", "app_ios"}, e.Source):
 		return "action_source is not known"
-	case *e.Time <= 0 || *e.Time > lastSecond:
+	case !standin.IsUnixSeconds(*e.Time):
 		return "event_time is not in Unix seconds"
-	case email.MatchString(e.SourceURL):
+	case standin.HasEmail(e.SourceURL):
 		return "event_source_url holds an e-mail address"
 	case !languages.MatchString(e.Language):
 		return "language is not of two letters"
@@ -153,11 +141,11 @@ func (u UserData) problem() string {
 	hashes := slices.Concat(u.Email, u.MobileIDs, u.Phone, u.Gender, u.Birthday, u.LastName, u.FirstName,
 		u.City, u.State, u.Zip, u.Country, u.ExternalID)
 	for _, hash := range hashes {
-		if !sha256Hex.MatchString(hash) {
+		if !standin.IsSHA256(hash) {
 			return "user_data has something that is not hashed"
 		}
 	}
-	if _, err := netip.ParseAddr(u.IP); u.IP != "" && err != nil {
+	if u.IP != "" && !standin.IsIP(u.IP) {
 		return "client_ip_address is no address"
 	}
 	return ""
@@ -179,7 +167,7 @@ func (c CustomData) problem() string {
 			return "currency is missing" // the API would take its own, which may be the wrong one
 		}
 	}
-	if c.Currency != "" && !currency.MatchString(c.Currency) {
+	if c.Currency != "" && !standin.IsCurrency(c.Currency) {
 		return "currency is not of three letters"
 	}
 	return ""

@@ -4,11 +4,7 @@
 package pinteresttest
 
 import (
-	"crypto/subtle"
-	"mime"
 	"net/http"
-	"slices"
-	"sync"
 	"time"
 
 	"kvit/destination/destinationtest/standin"
@@ -16,22 +12,21 @@ import (
 
 // Server is an http.Handler.
 type Server struct {
-	token string
-	now   func() time.Time
-	mux   *http.ServeMux
+	standin.Desk
 
-	mu       sync.Mutex
-	counts   Counts
-	events   map[string]Event
-	refused  map[string]bool
-	problems []string
+	token   string
+	now     func() time.Time
+	mux     *http.ServeMux
+	counts  Counts
+	events  map[string]Event
+	failing map[string]bool
 }
 
 // Counts are what a Server has seen.
 type Counts struct {
 	Requests int // all of them
 	Refused  int // requests not taken at all: credentials, schema
-	Failed   int // events not taken of requests that were; see Problems
+	Failed   int // events not taken of requests that were; see Refusals
 	Events   int // different ids that count
 	Repeats  int // events recognised as having been counted
 	Twice    int // events counted once more, since they came too late to be recognised
@@ -42,7 +37,7 @@ type Counts struct {
 // refused, and one of more than an hour ago is taken for an offline conversion, of which repeats
 // count. nil: times are not looked at.
 func New(adAccountID, token string, now func() time.Time) *Server {
-	s := &Server{token: token, now: now, mux: http.NewServeMux(), events: map[string]Event{}, refused: map[string]bool{}}
+	s := &Server{token: token, now: now, mux: http.NewServeMux(), events: map[string]Event{}, failing: map[string]bool{}}
 	s.mux.HandleFunc("POST /v5/ad_accounts/"+adAccountID+"/events", s.take)
 	s.mux.HandleFunc("POST /v5/ad_accounts/{other}/events", func(w http.ResponseWriter, _ *http.Request) {
 		s.refuse(w, http.StatusForbidden, 29, "not permitted to access that resource")
@@ -50,21 +45,22 @@ func New(adAccountID, token string, now func() time.Time) *Server {
 	return s
 }
 
-// Refuse makes the events with these ids fail.
-func (s *Server) Refuse(ids ...string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// FailFor makes the events with these ids fail.
+func (s *Server) FailFor(ids ...string) {
+	s.Lock()
+	defer s.Unlock()
 	for _, id := range ids {
-		s.refused[id] = true
+		s.failing[id] = true
 	}
 }
 
 // ServeHTTP answers a call of Pinterest's API.
 func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	s.mu.Lock()
-	s.counts.Requests++
-	s.mu.Unlock()
-	if subtle.ConstantTimeCompare([]byte(req.Header.Get("Authorization")), []byte("Bearer "+s.token)) != 1 {
+	s.Take(w, req, s.serve, nil)
+}
+
+func (s *Server) serve(w http.ResponseWriter, req *http.Request) {
+	if !standin.IsSecret(req.Header.Get("Authorization"), "Bearer "+s.token) {
 		s.refuse(w, http.StatusUnauthorized, 2, "authentication failed")
 		return
 	}
@@ -72,12 +68,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 }
 
 func (s *Server) take(w http.ResponseWriter, req *http.Request) {
-	media, _, _ := mime.ParseMediaType(req.Header.Get("Content-Type"))
-	if media != "application/json" {
+	if req.Header.Get("Content-Type") != "application/json" {
 		s.refuse(w, http.StatusBadRequest, 4196, "content type is not application/json")
 		return
 	}
-	events, problem := readEvents(req.Body)
+	events, problem := readEvents(standin.Body(req))
 	if problem != "" {
 		s.refuse(w, http.StatusBadRequest, 4196, problem)
 		return
@@ -92,15 +87,13 @@ type verdict struct {
 }
 
 func (s *Server) record(events []Event, test bool) []verdict {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	verdicts := make([]verdict, len(events))
 	for i, event := range events {
 		verdicts[i] = verdict{Status: "processed"}
 		if problem := s.check(event); problem != "" {
 			verdicts[i] = verdict{Status: "failed", Problem: problem}
 			s.counts.Failed++
-			s.problems = append(s.problems, problem)
+			s.Note(problem)
 			continue
 		}
 		s.count(event, test)
@@ -110,7 +103,7 @@ func (s *Server) record(events []Event, test bool) []verdict {
 
 func (s *Server) check(event Event) string {
 	switch {
-	case s.refused[event.ID]:
+	case s.failing[event.ID]:
 		return "refused as told"
 	case s.now != nil && event.at().After(s.now()):
 		return "event_time is in the future"
@@ -149,33 +142,18 @@ func (s *Server) answer(w http.ResponseWriter, verdicts []verdict) {
 }
 
 func (s *Server) refuse(w http.ResponseWriter, status, code int, problem string) {
-	s.mu.Lock()
-	s.counts.Refused++
-	s.problems = append(s.problems, problem)
-	s.mu.Unlock()
+	s.Refuse(problem)
 	standin.Answer(w, status, map[string]any{"code": code, "message": problem})
 }
 
 // Counts returns what was seen so far.
 func (s *Server) Counts() Counts {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.Lock()
+	defer s.Unlock()
 	counts := s.counts
-	counts.Events = len(s.events)
+	counts.Requests, counts.Refused, counts.Events = s.Requests, s.Refused, len(s.events)
 	return counts
 }
 
-// Problems returns why requests and events were not taken. They name fields, never values.
-func (s *Server) Problems() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.problems)
-}
-
 // Event returns what was counted under an id.
-func (s *Server) Event(id string) (Event, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	event, ok := s.events[id]
-	return event, ok
-}
+func (s *Server) Event(id string) (Event, bool) { return standin.Get(&s.Desk, s.events, id) }

@@ -9,17 +9,12 @@ import (
 	"maps"
 	"mime"
 	"net/http"
-	"slices"
-	"sync"
+
+	"kvit/destination/destinationtest/standin"
 )
 
 // Failure is how a request goes wrong. The zero value is none.
-type Failure struct {
-	Status     int    // answer with this status instead
-	RetryAfter string // header of that answer
-	After      bool   // take the events first, so that the next attempt is a repeat
-	Reset      bool   // break the connection off instead of answering
-}
+type Failure = standin.Failure
 
 // Options are the settings of a Server. What is 0 takes the default of a collector.
 type Options struct {
@@ -31,12 +26,11 @@ type Options struct {
 
 // Server is an http.Handler.
 type Server struct {
-	options Options
+	standin.Desk
 
-	mu       sync.Mutex
-	counts   Counts
-	failures []string
-	events   map[string]Event
+	options Options
+	counts  Counts
+	events  map[string]Event
 }
 
 // Counts are what a Server has seen.
@@ -64,57 +58,31 @@ func New(options Options) *Server {
 	if options.MaxEvent == 0 {
 		options.MaxEvent = 1_000_000
 	}
-	return &Server{options: options, events: map[string]Event{}}
+	return &Server{Desk: standin.Desk{Fail: options.Fail}, options: options, events: map[string]Event{}}
 }
 
 // ServeHTTP answers as a collector: 200 whatever the events are worth.
 func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	failure := s.arrive()
-	body, err := io.ReadAll(req.Body)
-	if err != nil {
-		return
-	}
-	if failure == (Failure{}) {
-		w.WriteHeader(s.take(req, body))
-		_, _ = io.WriteString(w, "ok") // whoever left does not hear it
-		return
-	}
-	if failure.After {
-		s.take(req, body)
-	}
-	if failure.Reset {
-		panic(http.ErrAbortHandler)
-	}
-	if failure.RetryAfter != "" {
-		w.Header().Set("Retry-After", failure.RetryAfter)
-	}
-	w.WriteHeader(failure.Status)
+	s.Take(w, req, s.serve, nil)
 }
 
-func (s *Server) arrive() Failure {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.counts.Requests++
-	if s.options.Fail == nil {
-		return Failure{}
-	}
-	return s.options.Fail(s.counts.Requests)
+func (s *Server) serve(w http.ResponseWriter, req *http.Request) {
+	w.WriteHeader(s.take(req, standin.Body(req)))
+	_, _ = io.WriteString(w, "ok") // whoever left does not hear it
 }
 
 // take returns the status that a request deserves.
 func (s *Server) take(req *http.Request, body []byte) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	mediaType, _, _ := mime.ParseMediaType(req.Header.Get("Content-Type"))
 	switch {
 	case req.URL.Path != "/com.snowplowanalytics.snowplow/tp2" || req.URL.RawQuery != "":
-		return s.refuse(http.StatusNotFound)
+		return s.refuse(http.StatusNotFound, "there is nothing at this path")
 	case req.Method != http.MethodPost:
-		return s.refuse(http.StatusMethodNotAllowed)
+		return s.refuse(http.StatusMethodNotAllowed, "the method is not POST")
 	case len(body) > s.options.MaxBody:
-		return s.refuse(http.StatusRequestEntityTooLarge)
+		return s.refuse(http.StatusRequestEntityTooLarge, "the request is too large")
 	case mediaType != "application/json":
-		return s.refuse(http.StatusUnsupportedMediaType)
+		return s.refuse(http.StatusUnsupportedMediaType, "the content type is not application/json")
 	}
 	var payload struct {
 		Schema string
@@ -131,14 +99,14 @@ func (s *Server) take(req *http.Request, body []byte) int {
 	return http.StatusOK
 }
 
-func (s *Server) refuse(status int) int {
-	s.counts.Refused++
+func (s *Server) refuse(status int, why string) int {
+	s.Refuse(why)
 	return status
 }
 
 func (s *Server) fail(why string) {
 	s.counts.Failed++
-	s.failures = append(s.failures, why)
+	s.Note(why)
 }
 
 // enrich validates one event and keeps it, unless its id is known.
@@ -165,24 +133,12 @@ func (s *Server) enrich(raw []byte) {
 
 // Counts returns what was seen so far.
 func (s *Server) Counts() Counts {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.Lock()
+	defer s.Unlock()
 	counts := s.counts
-	counts.Events = len(s.events)
+	counts.Requests, counts.Refused, counts.Events = s.Requests, s.Refused, len(s.events)
 	return counts
 }
 
-// Failures returns why events failed; it names fields, never values.
-func (s *Server) Failures() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.failures)
-}
-
 // Event returns an event by its id (eid).
-func (s *Server) Event(id string) (Event, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	event, ok := s.events[id]
-	return event, ok
-}
+func (s *Server) Event(id string) (Event, bool) { return standin.Get(&s.Desk, s.events, id) }

@@ -5,9 +5,7 @@
 package spreadtest
 
 import (
-	"crypto/subtle"
 	"net/http"
-	"sync"
 
 	"kvit/destination/destinationtest/standin"
 )
@@ -17,16 +15,14 @@ type Failure = standin.Failure
 
 // Server is an http.Handler.
 type Server struct {
-	publicKey, privateKey string
-	fail                  func(n int) Failure
-	mux                   *http.ServeMux
+	standin.Desk
 
-	mu       sync.Mutex
-	counts   Counts
-	refusals []string
-	profiles map[string]Profile
-	orders   map[string]Order
-	carts    map[string]Cart
+	publicKey, privateKey string
+	mux                   *http.ServeMux
+	counts                Counts
+	profiles              map[string]Profile
+	orders                map[string]Order
+	carts                 map[string]Cart
 }
 
 // Counts are what a Server has seen.
@@ -71,7 +67,7 @@ type Cart struct {
 // the first.
 func New(publicKey, privateKey string, fail func(n int) Failure) *Server {
 	s := &Server{
-		publicKey: publicKey, privateKey: privateKey, fail: fail, mux: http.NewServeMux(),
+		Desk: standin.Desk{Fail: fail}, publicKey: publicKey, privateKey: privateKey, mux: http.NewServeMux(),
 		profiles: map[string]Profile{}, orders: map[string]Order{}, carts: map[string]Cart{},
 	}
 	s.mux.HandleFunc("POST /api/CreateAccount", s.form(func(f fields) refusal { return s.account(f, true) }))
@@ -88,25 +84,14 @@ func New(publicKey, privateKey string, fail func(n int) Failure) *Server {
 
 // ServeHTTP answers a call of SPREAD's API.
 func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	failure := s.arrive()
-	failure.Handle(w, req, s.serve, func(echo []byte) {
-		standin.Answer(w, failure.Status, map[string]string{"error": "failing as told " + string(echo)})
+	s.Take(w, req, s.serve, func(status int, echo []byte) {
+		standin.Answer(w, status, map[string]string{"error": "failing as told " + string(echo)})
 	})
-}
-
-func (s *Server) arrive() Failure {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.counts.Requests++
-	if s.fail == nil {
-		return Failure{}
-	}
-	return s.fail(s.counts.Requests)
 }
 
 func (s *Server) serve(w http.ResponseWriter, req *http.Request) {
 	public, private, _ := req.BasicAuth()
-	if subtle.ConstantTimeCompare([]byte(public+":"+private), []byte(s.publicKey+":"+s.privateKey)) != 1 {
+	if !standin.IsSecret(public+":"+private, s.publicKey+":"+s.privateKey) {
 		s.refuse(w, refusal{http.StatusUnauthorized, "wrong key"})
 		return
 	}
@@ -118,9 +103,7 @@ func (s *Server) form(take func(fields) refusal) http.HandlerFunc {
 	return func(w http.ResponseWriter, req *http.Request) {
 		f, refused := readFields(req)
 		if refused.status == 0 {
-			s.mu.Lock()
 			refused = take(f)
-			s.mu.Unlock()
 		}
 		if refused.status != 0 {
 			s.refuse(w, refused)
@@ -137,43 +120,27 @@ type refusal struct {
 }
 
 func (s *Server) refuse(w http.ResponseWriter, why refusal) {
-	s.mu.Lock()
 	if why.status != http.StatusConflict { // the client may ask that way whether something is known
-		s.counts.Refused++
-		s.refusals = append(s.refusals, why.reason)
+		s.Refuse(why.reason)
 	}
-	s.mu.Unlock()
 	standin.Answer(w, why.status, map[string]string{"error": why.reason})
 }
 
 // Counts returns what was seen so far.
 func (s *Server) Counts() Counts {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.Lock()
+	defer s.Unlock()
 	counts := s.counts
+	counts.Requests, counts.Refused = s.Requests, s.Refused
 	counts.Profiles, counts.Orders, counts.Carts = len(s.profiles), len(s.orders), len(s.carts)
 	return counts
 }
 
-// Refusals returns why calls were refused.
-func (s *Server) Refusals() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return append([]string(nil), s.refusals...)
-}
-
 // Profile returns a person by external id or e-mail.
-func (s *Server) Profile(id string) (Profile, bool) { return get(s, s.profiles, id) }
+func (s *Server) Profile(id string) (Profile, bool) { return standin.Get(&s.Desk, s.profiles, id) }
 
 // Order returns an order by its reference.
-func (s *Server) Order(ref string) (Order, bool) { return get(s, s.orders, ref) }
+func (s *Server) Order(ref string) (Order, bool) { return standin.Get(&s.Desk, s.orders, ref) }
 
 // Cart returns a running automation by its cart id.
-func (s *Server) Cart(id string) (Cart, bool) { return get(s, s.carts, id) }
-
-func get[T any](s *Server, from map[string]T, key string) (T, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	value, ok := from[key]
-	return value, ok
-}
+func (s *Server) Cart(id string) (Cart, bool) { return standin.Get(&s.Desk, s.carts, id) }

@@ -1,10 +1,11 @@
 package tiktoktest
 
 import (
-	"net/netip"
 	"regexp"
 	"slices"
 	"time"
+
+	"kvit/destination/destinationtest/standin"
 )
 
 type event struct {
@@ -63,11 +64,6 @@ type content struct {
 // maxAge is how far back an event may have happened.
 const maxAge = 7 * 24 * time.Hour
 
-// lastSecond is in the year 2286: what is beyond it are milliseconds.
-const lastSecond = 9_999_999_999
-
-var email = regexp.MustCompile(`[^\s/?&=@]+(@|%40)[^\s/?&=@]+\.[a-z]{2,}`)
-
 // check finds the first field that TikTok would not take. Where TikTok's rules were not found it takes the
 // harsher reading.
 func (s *Server) check(e event) string {
@@ -76,7 +72,7 @@ func (s *Server) check(e event) string {
 		return "event: is required"
 	case e.ID == "":
 		return "event_id: is required here, since a repeat would count twice"
-	case e.Time <= 0 || e.Time > lastSecond:
+	case !standin.IsUnixSeconds(e.Time):
 		return "event_time: must be Unix seconds"
 	case s.now != nil && s.now().Sub(time.Unix(e.Time, 0)) > maxAge:
 		return "event_time: is too far back"
@@ -84,7 +80,7 @@ func (s *Server) check(e event) string {
 		return "user: is required"
 	case e.Page != nil && e.Page.URL == "":
 		return "page.url: is required in page"
-	case e.Page != nil && (email.MatchString(e.Page.URL) || email.MatchString(e.Page.Referrer)):
+	case e.Page != nil && standin.HasEmail(e.Page.URL, e.Page.Referrer):
 		return "page: holds an e-mail address"
 	}
 	if problem := e.User.check(); problem != "" {
@@ -93,11 +89,7 @@ func (s *Server) check(e event) string {
 	return e.Properties.check(e.Event)
 }
 
-var (
-	hash     = regexp.MustCompile(`^[0-9a-f]{64}$`)
-	place    = regexp.MustCompile(`^[a-z0-9]+$`)
-	currency = regexp.MustCompile(`^[A-Z]{3}$`)
-)
+var place = regexp.MustCompile(`^[a-z0-9]+$`)
 
 func (u *user) check() string {
 	hashes := slices.Concat(u.Email, u.Phone, u.ExternalID)
@@ -108,7 +100,7 @@ func (u *user) check() string {
 		}
 	}
 	for _, text := range hashes {
-		if !hash.MatchString(text) {
+		if !standin.IsSHA256(text) {
 			return "user: contact data must be SHA-256 in lower-case hexadecimal"
 		}
 	}
@@ -117,7 +109,7 @@ func (u *user) check() string {
 			return "city, state, country: must be lower-case letters and digits"
 		}
 	}
-	if _, err := netip.ParseAddr(u.IP); u.IP != "" && err != nil {
+	if u.IP != "" && !standin.IsIP(u.IP) {
 		return "ip: is no address"
 	}
 	if !found {
@@ -133,7 +125,7 @@ func (p *properties) check(event string) string {
 	switch {
 	case p.Value != nil && p.Currency == "":
 		return "currency: is required with a value"
-	case p.Currency != "" && !currency.MatchString(p.Currency):
+	case p.Currency != "" && !standin.IsCurrency(p.Currency):
 		return "currency: must be ISO 4217"
 	case p.Value != nil && event == "Purchase" && *p.Value < 0:
 		return "value: must not be negative"

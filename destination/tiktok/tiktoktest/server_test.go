@@ -1,13 +1,14 @@
 package tiktoktest
 
 import (
-	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"kvit/destination/destinationtest"
 )
 
 const (
@@ -18,12 +19,7 @@ const (
 )
 
 func post(s *Server, address, token, body string) *httptest.ResponseRecorder {
-	req := httptest.NewRequest(http.MethodPost, address, strings.NewReader(body))
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Access-Token", token)
-	w := httptest.NewRecorder()
-	s.ServeHTTP(w, req)
-	return w
+	return destinationtest.Post(s, address, body, "Content-Type", "application/json", "Access-Token", token)
 }
 
 func body(events ...string) string {

@@ -1,0 +1,113 @@
+package erasure
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"kvit/erasure/policy"
+	"kvit/store"
+)
+
+// ScanOptions say how a scan looks.
+type ScanOptions struct {
+	Orders   int           // of which values are looked for
+	Time     time.Duration // for the search
+	Progress func(done, total int)
+}
+
+// Scan erases some orders that are not erased yet, looks everywhere for what should be gone, and rolls it back:
+// what the policy forgets, and what triggers copy, is found before the first night. Until the search is over the
+// rows of these orders are locked. Triggers of the shop run, too. Tables that Check stops are left out.
+func (e *Eraser) Scan(ctx context.Context, o ScanOptions) (ResidueReport, error) {
+	empty := ResidueReport{Unsearched: []store.Unsearched{}, Found: []Copy{}, Kept: []Copy{}}
+	if e.Orders == nil {
+		return empty, nil
+	}
+	tx, err := e.DB.Begin(ctx)
+	if err != nil {
+		return empty, err
+	}
+	defer rollBack(ctx, tx)
+	if err := store.LimitWaiting(ctx, tx); err != nil {
+		return empty, err
+	}
+	t := trial{Eraser: e, tx: tx}
+	if err := t.plan(ctx); err != nil || len(t.erasures) == 0 {
+		return empty, err
+	}
+	shop, err := e.Orders.Resolved(ctx, tx)
+	if err != nil {
+		return empty, err
+	}
+	refs, err := t.some(ctx, o.Orders)
+	if err != nil || len(refs) == 0 {
+		return empty, err
+	}
+	others, err := store.SampleRefs(ctx, tx, shop, refs, comparedOrders)
+	if err != nil {
+		return empty, err
+	}
+	l, err := e.lookFor(ctx, tx, shop, t.erasures, refs, others)
+	if err != nil {
+		return empty, err
+	}
+	if err := t.eraseSome(ctx, &l); err != nil {
+		return empty, err
+	}
+	return e.search(ctx, tx, shop, l, time.Now().Add(o.Time), o.Progress)
+}
+
+// some are orders that have a row in each table, and others until there are enough.
+func (t *trial) some(ctx context.Context, limit int) ([]string, error) {
+	var refs []string
+	for _, erasure := range t.erasures {
+		ref, err := t.sample(ctx, erasure)
+		if err != nil {
+			return nil, err
+		}
+		if ref != "" && len(refs) < limit && !slices.Contains(refs, ref) {
+			refs = append(refs, ref)
+		}
+	}
+	more, err := store.SampleRefs(ctx, t.tx, *t.Orders, refs, limit-len(refs))
+	return append(refs, more...), err
+}
+
+// eraseSome erases the orders one by one, and forgets those that are refused: Trial tells of them.
+func (t *trial) eraseSome(ctx context.Context, l *look) error {
+	for i, ref := range l.refs {
+		err := inside(ctx, t.tx, func(tx pgx.Tx) error { return t.eraseOne(ctx, tx, ref) })
+		if err == nil {
+			continue
+		}
+		if !isRefusal(ctx, err) && !isStatement(err) {
+			return err
+		}
+		l.unread = append(l.unread, store.Unsearched{Table: t.Orders.Table, Reason: "one of the orders could not be erased on trial: " + describe(err)})
+		l.values = slices.DeleteFunc(l.values, func(v store.SearchValue) bool { return v.Owner == i })
+	}
+	return nil
+}
+
+func (t *trial) eraseOne(ctx context.Context, tx pgx.Tx, ref string) error {
+	for _, e := range t.erasures {
+		if _, err := store.EraseTable(ctx, tx, *t.Orders, e, []string{ref}, t.now()); err != nil {
+			return err
+		}
+	}
+	if _, err := store.EraseOrderEvents(ctx, tx, []string{ref}, t.now()); err != nil {
+		return err
+	}
+	return store.CheckConstraints(ctx, tx) // triggers that wait for the commit may copy, too
+}
+
+// Advise words a copy for an operator.
+func (c Copy) Advise() policy.Problem {
+	return policy.Problem{Table: c.Table, Column: c.Column, Problem: "keeps values of an erased order: it is " + c.Reason}
+}
+
+// Meant tells whether the policy itself keeps the copy, as opposed to rows that go another time.
+func (c Copy) Meant() bool { return c.Reason == keptRows || c.Reason == keptColumn }

@@ -1,0 +1,54 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Grant is what kvit's role needs on a table, beside reading it.
+type Grant struct {
+	Table  string   // "schema.table"
+	Update []string // columns
+	Delete bool
+}
+
+// GrantStatements are the statements that give a role these rights, and the use of the tables' schemas.
+func GrantStatements(role string, grants []Grant) []string {
+	to := " to " + QuoteColumn(role) + ";"
+	var schemas, statements []string
+	for _, g := range grants {
+		schema, _, _ := strings.Cut(g.Table, ".")
+		if !slices.Contains(schemas, schema) {
+			schemas = append(schemas, schema)
+		}
+		rights := "select"
+		if len(g.Update) > 0 {
+			quoted := make([]string, len(g.Update))
+			for i, column := range g.Update {
+				quoted[i] = QuoteColumn(column)
+			}
+			rights += ", update (" + strings.Join(quoted, ", ") + ")"
+		}
+		if g.Delete {
+			rights += ", delete"
+		}
+		statements = append(statements, "grant "+rights+" on "+QuoteTable(g.Table)+to)
+	}
+	slices.Sort(schemas)
+	usage := make([]string, len(schemas))
+	for i, schema := range schemas {
+		usage[i] = "grant usage on schema " + QuoteColumn(schema) + to
+	}
+	return append(usage, statements...)
+}
+
+// CurrentRole is the role by which the database knows kvit.
+func CurrentRole(ctx context.Context, db DB) (string, error) {
+	var role string
+	if err := db.QueryRow(ctx, `select current_user::text`).Scan(&role); err != nil {
+		return "", fmt.Errorf("read role: %w", err)
+	}
+	return role, nil
+}
