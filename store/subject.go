@@ -116,7 +116,7 @@ func newSearch(ctx context.Context, db DB, o Orders, s Subject, reached ...Reach
 	rows, _ := db.Query(ctx, `
 		select n.name, n.column_name, format_type(a.atttypid, null)
 		from unnest($1::text[], $2::text[], $3::text[]) as n (name, quoted, column_name)
-		join pg_attribute a on a.attrelid = to_regclass(n.quoted) and a.attname = n.column_name and not a.attisdropped`,
+		join pg_attribute a on a.attrelid = `+classOf("n.quoted")+` and a.attname = n.column_name and not a.attisdropped`,
 		tables, quoteTables(tables), columns) // ForEachRow reports its error
 	var table, column, sqlType string
 	_, err := pgx.ForEachRow(rows, []any{&table, &column, &sqlType}, func() error {
