@@ -62,6 +62,8 @@ type Orders struct {
 	CustomerID     string // its customer's id, likewise; empty: there is none
 	AwaitingImport string // SQL predicate over the table: the order is expected in the ERP; default "true"
 	TimeZone       string // of columns that hold times without one; empty: there must be none
+
+	Customer *OrderCustomer // where e-mail address and customer's id stand in another table; nil: they do not
 }
 
 // Delivery holds the limits of one delivery attempt (key "delivery").

@@ -176,6 +176,7 @@ func readOrders(s *Section) Orders {
 		Email:          s.Text("email", "", identifier),
 		CustomerID:     s.Text("customer_id", "", identifier),
 		AwaitingImport: s.Text("awaiting_import", "true"),
+		Customer:       readCustomer(s),
 		TimeZone:       s.Text("time_zone", "", TimeZone),
 	}
 	s.checkMarks()

@@ -145,8 +145,14 @@ func TestMistakes(t *testing.T) {
 		"RetryLong":      {hook + "    retry_for: 500d\n", []string{"7: retention.receipts_after: must not be shorter than destinations.hook.retry_for"}},
 		"ReceiptsFaulty": {"retention:\n  events_after: 500d\n  receipts_after: long\n", []string{"3: retention.receipts_after: " + badDuration}},
 
-		"EmailIsRef":        {strings.Replace(shopLines, "erased}", "erased, email: ref}", 1), []string{"2: shop.orders.email: names the same column as ref"}},
-		"CustomerIsEmail":   {strings.Replace(shopLines, "erased}", "erased, email: a, customer_id: a}", 1), []string{"2: shop.orders.customer_id: names the same column as email"}},
+		"EmailIsRef":      {strings.Replace(shopLines, "erased}", "erased, email: ref}", 1), []string{"2: shop.orders.email: names the same column as ref"}},
+		"CustomerIsEmail": {strings.Replace(shopLines, "erased}", "erased, email: a, customer_id: a}", 1), []string{"2: shop.orders.customer_id: names the same column as email"}},
+		"JoinedEmpty": {strings.Replace(shopLines, "erased}", "erased, customer: {}}", 1), []string{
+			"2: shop.orders.customer: names neither email nor id: it would be of no use",
+			"2: shop.orders.customer.table: is missing", "2: shop.orders.customer.match: is missing: write {column of this table: column of the orders table}"}},
+		"JoinedMatch":       {strings.Replace(shopLines, "erased}", "erased, customer: {table: c, match: {}, email: a b}}", 1), []string{"2: shop.orders.customer.email: " + badColumn, "2: shop.orders.customer.match: must be a pair: write {column of this table: column of the orders table}"}},
+		"JoinedTwice":       {strings.Replace(shopLines, "erased}", "erased, email: mail, customer: {table: c, match: {id: c}, email: mail}}", 1), []string{"2: shop.orders.customer.email: is given as shop.orders.email already: one of them can be it"}},
+		"JoinedItself":      {strings.Replace(shopLines, "erased}", "erased, customer: {table: public.orders, match: {id: c}, id: id}}", 1), []string{"2: shop.orders.customer.table: is the orders table: name its columns as shop.orders.email and customer_id"}},
 		"CustomerColumn":    {strings.Replace(shopLines, "erased}", "erased, customer_id: a b}", 1), []string{"2: shop.orders.customer_id: " + badColumn}},
 		"NeverImportedUnit": {"retention:\n  erase_never_imported_after: 90\n", []string{"2: retention.erase_never_imported_after: " + badDuration}},
 		"NeverImportedNow":  {"retention:\n  erase_never_imported_after: 500ms\n", []string{"2: retention.erase_never_imported_after: must be 0 or from 1s to 36500d"}},

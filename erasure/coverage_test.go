@@ -274,11 +274,11 @@ func TestTrialFindsWhatTheCatalogDoesNotTell(t *testing.T) {
 		"Trigger": {`
 			create function public.refuse() returns trigger language plpgsql as $$ begin raise exception 'do not change %', old.customer_name; end $$;
 			create trigger refuse before update on public.orders for each row execute function public.refuse()`,
-			policy.Problem{Table: "public.orders", Problem: "was tried on an order, and cannot be erased as the policy says: database error P0001"}},
+			policy.Problem{Table: "public.orders", Problem: "was tried on an order, and cannot be erased as the policy says: database error P0001, in function refuse()"}},
 		"DeferredTrigger": {`
 			create function public.refuse() returns trigger language plpgsql as $$ begin raise check_violation using constraint = 'late'; end $$;
 			create constraint trigger refuse after delete on public.order_lines deferrable initially deferred for each row execute function public.refuse()`,
-			policy.Problem{Table: "public.orders", Problem: "was tried on an order, and cannot be erased as the policy says: database error 23514 constraint late"}},
+			policy.Problem{Table: "public.orders", Problem: "was tried on an order, and cannot be erased as the policy says: database error 23514 constraint late, in function refuse()"}},
 		"Domain": {`create domain public.address as text check (value <> 'erased'); alter table public.orders alter column email type public.address`,
 			policy.Problem{Table: "public.orders", Problem: "was tried on an order, and cannot be erased as the policy says: database error 23514 constraint address_check schema public"}},
 	} {

@@ -384,7 +384,7 @@ func TestErrorsHoldNoValues(t *testing.T) {
 	s.Logger = slog.New(slog.NewTextHandler(&log, nil))
 	report, err := s.Run(t.Context())
 	require.ErrorIs(t, err, ErrNotErased)
-	require.Equal(t, "database error P0001", report.Problems[0].Problem)
+	require.Equal(t, "database error P0001, in function refuse()", report.Problems[0].Problem)
 	require.NotContains(t, fmt.Sprint(err, report, log.String()), marker)
 }
 

@@ -33,10 +33,14 @@ func (e *Eraser) OrderFindings(ctx context.Context, shop store.Orders) []Finding
 	if findings := e.referenceFindings(ctx, shop); len(findings) > 0 {
 		return findings
 	}
-	if findings := e.clockFindings(ctx, shop); len(findings) > 0 {
-		return findings
+	customers, err := store.LackingCustomers(ctx, e.DB, shop)
+	if err != nil {
+		customers = []string{store.Describe(err)}
 	}
-	var findings []Finding
+	findings := findingsOf("shop.orders.customer", customers)
+	if clocks := e.clockFindings(ctx, shop); len(clocks) > 0 {
+		return append(findings, clocks...)
+	}
 	if _, err := store.ReadOrdersStatus(ctx, e.DB, shop, 0); err != nil {
 		findings = append(findings, Finding{Key: "shop.orders", Problem: "orders cannot be read, is awaiting_import right? " + store.Describe(err)})
 	}

@@ -36,6 +36,9 @@ type SubjectReport struct {
 	Blocked   []policy.Blocked    `json:"blocked"` // tables that the policy does not fit
 	Tasks     []store.Task        `json:"tasks"`   // open ones of this reference
 
+	// Unsearched are tables of the configuration in which nothing of the person was looked for, or erased.
+	Unsearched []Unsearched `json:"not_searched"`
+
 	// What the providers have to be told by, and must not be kept.
 	ClientIDs []string `json:"-"`
 	EventIDs  []int64  `json:"-"`
@@ -82,7 +85,7 @@ func newSubjectRun(e *Eraser, q SubjectRequest) *subjectRun {
 	run.size = newBatchSize(e.BatchOrders, 0) // rows that the person's orders share go with all of them at once
 	return &subjectRun{eraseRun: run, request: q, subject: SubjectReport{
 		Reference: q.Reference, Erased: []store.ErasedOrder{}, Refused: []RefusedOrder{}, Rows: map[string]int64{},
-		Shared: map[string]int64{}, Kept: map[string]int64{}, Blocked: []policy.Blocked{}, Tasks: []store.Task{},
+		Shared: map[string]int64{}, Kept: map[string]int64{}, Blocked: []policy.Blocked{}, Tasks: []store.Task{}, Unsearched: []Unsearched{},
 	}}
 }
 

@@ -19,14 +19,22 @@ import (
 // SubjectSummary counts what an export holds. Nothing in it is personal.
 type SubjectSummary struct {
 	orders, rows, events int
+	unsearched           []Unsearched
 }
+
+// Incomplete tells whether a table that should have been searched was not.
+func (s SubjectSummary) Incomplete() bool { return isIncomplete(s.unsearched) }
 
 // String is what a command says when it has written the export.
 func (s SubjectSummary) String() string {
-	if s == (SubjectSummary{}) {
-		return "nothing found"
+	text := "nothing found"
+	if s.orders+s.rows+s.events > 0 {
+		text = fmt.Sprintf("%d orders, %d rows of other tables, %d events", s.orders, s.rows, s.events)
 	}
-	return fmt.Sprintf("%d orders, %d rows of other tables, %d events", s.orders, s.rows, s.events)
+	for _, u := range s.unsearched {
+		text += "\nnot searched: " + u.String()
+	}
+	return text
 }
 
 // SubjectExport is what the database holds about a person, ready to be written.
@@ -39,6 +47,9 @@ type SubjectExport struct {
 	to    *bufio.Writer
 	found SubjectSummary
 }
+
+// member of the export that tells what was not searched, so that a program need not read notes.
+const unsearchedMember = "not_searched"
 
 // ExportSubject prepares a person's export from the shop's orders, the tables of the policy and the events.
 // shop is the shop's orders table, whether or not a policy erases them; nil: no shop is configured. The error
@@ -54,13 +65,14 @@ func (e *Eraser) ExportSubject(ctx context.Context, subject store.Subject, shop 
 	// Where the policy does not fit, something may not have been searched.
 	problems, err := e.Check(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("check the column policy: %w", valueless(err))
+		export.notes = append(export.notes, "retention.policy could not be checked: "+describe(err))
 	}
 	for _, p := range problems {
 		export.notes = append(export.notes, "retention.policy: "+p.String())
 	}
-	for _, c := range e.Tables {
-		export.notes = append(export.notes, "retention.tables: nothing ties table "+c.Table+" to a person, so that it was not searched")
+	export.found.unsearched = e.unreached(export.policy)
+	if shop != nil {
+		export.found.unsearched = merged(export.found.unsearched, unasked(export.policy, *shop, subject))
 	}
 	return export, nil
 }
@@ -96,13 +108,13 @@ func (e *SubjectExport) write(ctx context.Context, db store.DB, w io.Writer) err
 	if err != nil {
 		return err
 	}
-	e.found.events, err = e.list(",", "events", func(do func([]byte) error) error {
-		return store.EachSubjectEvent(ctx, db, e.subject, refs, do)
+	e.found.events, err = e.list(ctx, db, ",", eventTable, "events", func(tx store.DB, do func([]byte) error) error {
+		return store.EachSubjectEvent(ctx, tx, e.subject, refs, do)
 	})
 	if err != nil {
 		return err
 	}
-	if err := e.member(",", "notes", e.notes); err != nil {
+	if err := errors.Join(e.member(",", unsearchedMember, merged(e.found.unsearched)), e.member(",", "notes", e.notes)); err != nil {
 		return err
 	}
 	_, _ = e.to.WriteString("\n}\n") // Flush returns the error of every write before it
@@ -118,7 +130,11 @@ func (e *SubjectExport) ofOrders(ctx context.Context, db store.DB) (refs []strin
 		e.notes = append(e.notes, "no shop is configured: only events were searched")
 		return nil, nil
 	}
-	orders, err := store.SubjectOrders(ctx, db, *e.orders, e.subject, time.Now())
+	var orders []store.SubjectOrder
+	err = e.apart(ctx, db, e.orders.Table, func(tx store.DB) (err error) {
+		orders, err = store.SubjectOrders(ctx, tx, *e.orders, e.subject, time.Now())
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -134,8 +150,8 @@ func (e *SubjectExport) ofOrders(ctx context.Context, db store.DB) (refs []strin
 	if customers > 0 && e.subject.CustomerID == "" {
 		e.notes = append(e.notes, fmt.Sprintf("%d of the orders have a customer id: what is known by that alone was not searched; export it with --customer-id as well", customers))
 	}
-	e.found.orders, err = e.list(",", "orders", func(do func([]byte) error) error {
-		return store.EachSubjectOrder(ctx, db, *e.orders, e.subject, do)
+	e.found.orders, err = e.list(ctx, db, ",", e.orders.Table, "orders", func(tx store.DB, do func([]byte) error) error {
+		return store.EachSubjectOrder(ctx, tx, *e.orders, e.subject, do)
 	})
 	if err != nil {
 		return nil, err
@@ -147,12 +163,12 @@ func (e *SubjectExport) tables(ctx context.Context, db store.DB) error {
 	if len(e.policy.Tables) == 0 {
 		e.notes = append(e.notes, "retention.policy is missing: of the shop's tables, only orders were searched")
 	}
-	reached, apart := e.policy.Reach()
+	reached, _ := e.policy.Reach()
 	_, _ = e.to.WriteString(",\n\"tables\": ")
 	before := "{"
 	for _, r := range reached {
-		n, err := e.list(before, r.Table, func(do func([]byte) error) error {
-			return store.EachSubjectRow(ctx, db, *e.orders, e.subject, r, do)
+		n, err := e.list(ctx, db, before, r.Table, r.Table, func(tx store.DB, do func([]byte) error) error {
+			return store.EachSubjectRow(ctx, tx, *e.orders, e.subject, r, do)
 		})
 		if err != nil {
 			return err
@@ -164,9 +180,6 @@ func (e *SubjectExport) tables(ctx context.Context, db store.DB) error {
 		_, _ = e.to.WriteString("{")
 	}
 	_, _ = e.to.WriteString("}")
-	for _, table := range apart {
-		e.notes = append(e.notes, "retention.policy: nothing ties table "+table+" to an order, so that it was not searched")
-	}
 	return nil
 }
 
@@ -185,19 +198,34 @@ func (e *SubjectExport) name(before, name string) {
 	_, _ = fmt.Fprintf(e.to, "%s\n%s: ", before, text)
 }
 
-// list writes an array of what each gives, one object a line, and returns how many there were.
-func (e *SubjectExport) list(before, name string, each func(do func(object []byte) error) error) (n int, err error) {
+// list writes an array of what each gives of a table, one object a line, and returns how many there were. A
+// table that cannot be read ends its own array, and is noted.
+func (e *SubjectExport) list(ctx context.Context, db store.DB, before, table, name string, each func(tx store.DB, do func(object []byte) error) error) (n int, err error) {
 	e.name(before, name)
 	_, _ = e.to.WriteString("[")
-	err = each(func(object []byte) error {
-		if n > 0 {
-			_ = e.to.WriteByte(',')
-		}
-		n++
-		_ = e.to.WriteByte('\n')
-		_, err := e.to.Write(object)
-		return err
+	err = e.apart(ctx, db, table, func(tx store.DB) error {
+		return each(tx, func(object []byte) error {
+			if n > 0 {
+				_ = e.to.WriteByte(',')
+			}
+			n++
+			_ = e.to.WriteByte('\n')
+			_, err := e.to.Write(object)
+			return err
+		})
 	})
 	_, _ = e.to.WriteString("]")
 	return n, err
+}
+
+// apart searches a table in a transaction of its own within that of the export, so that its failure is not that
+// of the others.
+func (e *SubjectExport) apart(ctx context.Context, db store.DB, table string, search func(tx store.DB) error) error {
+	err := pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error { return search(tx) })
+	reason, ok := misses(ctx, err)
+	if !ok {
+		return err
+	}
+	e.found.unsearched = merged(e.found.unsearched, []Unsearched{{Table: table, Reason: reason, failed: true}})
+	return nil
 }

@@ -85,6 +85,7 @@ func (r *subjectRun) refusal(o store.SubjectOrder) RefusedOrder {
 func (r *subjectRun) done(err error) (SubjectReport, error) {
 	s := &r.subject
 	s.DryRun, s.Events = r.report.DryRun, r.report.Events
+	s.Unsearched = r.unsearched()
 	maps.Copy(s.Rows, r.report.Rows)
 	maps.DeleteFunc(s.Rows, func(_ string, n int64) bool { return n == 0 })
 	if err == nil && s.incomplete() {
@@ -93,7 +94,16 @@ func (r *subjectRun) done(err error) (SubjectReport, error) {
 	return *s, err
 }
 
+// unsearched lists what the request did not reach.
+func (r *subjectRun) unsearched() []Unsearched {
+	p := r.policy()
+	if r.Orders == nil {
+		return merged(r.unreached(p))
+	}
+	return merged(unfit(r.report.Blocked), r.unreached(p), kept(p), unasked(p, *r.Orders, r.request.Subject))
+}
+
 func (s SubjectReport) incomplete() bool {
-	return len(s.Refused)+len(s.Shared)+len(s.Kept)+len(s.Blocked) > 0 ||
+	return isIncomplete(s.Unsearched) || len(s.Refused)+len(s.Shared)+len(s.Kept)+len(s.Blocked) > 0 ||
 		slices.ContainsFunc(s.Erased, func(o store.ErasedOrder) bool { return o.Shared > 0 })
 }

@@ -28,7 +28,7 @@ func LacksIndex(ctx context.Context, db DB, k Lookup) (bool, error) {
 		              else exists (select from pg_attribute a where a.attrelid = c.oid and a.attnum = i.indkey[0] and a.attname = $2)
 		          end)
 		    from pg_class c
-		    where c.oid = to_regclass($1)), false)`, QuoteTable(k.Table), k.Column, k.Fold, fewRows).Scan(&lacks)
+		    where c.oid = `+classOf("$1")+`), false)`, QuoteTable(k.Table), k.Column, k.Fold, fewRows).Scan(&lacks)
 	if err != nil {
 		return false, fmt.Errorf("look for an index on %s.%s: %w", k.Table, k.Column, err)
 	}

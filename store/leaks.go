@@ -35,7 +35,7 @@ func Leaks(ctx context.Context, db DB, tables []string) ([]Leak, error) {
 	}
 	rows, _ := db.Query(ctx, `
 		with recursive named (name, oid) as (
-		    select n.name, to_regclass(n.quoted)::oid
+		    select n.name, `+classOf("n.quoted")+`
 		    from unnest($1::text[], $2::text[]) as n (name, quoted)
 		), parts (name, oid) as (
 		    select name, oid from named

@@ -21,10 +21,11 @@ type Orders struct {
 	ImportedAt     string // empty, as the next two: kvit keeps these marks itself, in kvit.order_mark
 	ERPNumber      string
 	ErasedAt       string
-	Email          string // empty: the table has no such column
-	CustomerID     string // empty: the same
-	AwaitingImport string // SQL predicate over the table's columns: orders the ERP should get
-	TimeZone       string // of times without one, as Options.TimeZone; empty: the table must not have such
+	Email          string    // empty: the table has no such column
+	CustomerID     string    // empty: the same
+	Customer       *Customer // where they stand in another table; nil: they do not
+	AwaitingImport string    // SQL predicate over the table's columns: orders the ERP should get
+	TimeZone       string    // of times without one, as Options.TimeZone; empty: the table must not have such
 
 	EraseAfter           time.Duration // since the import
 	EraseUnimportedAfter time.Duration // since the order was placed, if the ERP never got it; 0: never

@@ -55,7 +55,7 @@ func TableColumns(ctx context.Context, db DB, tables []string) ([]TableColumn, e
 		           when base.oid in ('varchar'::regtype, 'bpchar'::regtype) and m.typmod > 4 then m.typmod - 4
 		           else 0
 		       end as max_length,
-		       not has_table_privilege(c.oid, 'select') as no_select,
+		       not (has_table_privilege(c.oid, 'select') and has_schema_privilege(c.relnamespace, 'usage')) as no_select,
 		       not has_column_privilege(c.oid, a.attnum, 'update')
 		       or c.relkind = 'v' and not pg_column_is_updatable(c.oid, a.attnum, false) as no_update,
 		       not has_table_privilege(c.oid, 'delete') as no_delete,
@@ -67,7 +67,7 @@ func TableColumns(ctx context.Context, db DB, tables []string) ([]TableColumn, e
 		           cross join lateral (select (string_to_array(i.indkey::text, ' ')::smallint[])[1:i.indnkeyatts] as cols) k
 		           where part.partrelid = c.oid), false) as unique_in_parts
 		from unnest($1::text[], $2::text[]) as n (name, quoted)
-		join pg_class c on c.oid = to_regclass(n.quoted) and c.relkind in ('r', 'p', 'v')
+		join pg_class c on c.oid = `+classOf("n.quoted")+` and c.relkind in ('r', 'p', 'v')
 		join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
 		join pg_type t on t.oid = a.atttypid
 		join pg_type base on base.oid = coalesce(nullif(t.typbasetype, 0), t.oid)
@@ -138,7 +138,7 @@ func UniqueIndexes(ctx context.Context, db DB, tables []string) ([]UniqueIndex, 
 		       bool_or(i.indisprimary) as primary,
 		       bool_or(coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false)) as nulls_equal
 		from unnest($1::text[], $2::text[]) as n (name, quoted)
-		join pg_index i on i.indrelid = to_regclass(n.quoted) and i.indisunique
+		join pg_index i on i.indrelid = `+classOf("n.quoted")+` and i.indisunique
 		join pg_class x on x.oid = i.indexrelid
 		join pg_attribute a on a.attrelid = i.indrelid and a.attnum > 0 and (
 		    a.attnum = any ((string_to_array(i.indkey::text, ' ')::smallint[])[1:i.indnkeyatts])
@@ -162,8 +162,8 @@ func LockTables(ctx context.Context, tx pgx.Tx, tables []string) error {
 	rows, _ := tx.Query(ctx, `
 		select n.quoted
 		from unnest($1::text[]) as n (quoted)
-		join pg_class c on c.oid = to_regclass(n.quoted) and c.relkind in ('r', 'p', 'v')
-		where has_table_privilege(c.oid, 'select')`, quoteTables(tables)) // Collect reports its error
+		join pg_class c on c.oid = `+classOf("n.quoted")+` and c.relkind in ('r', 'p', 'v')
+		where has_table_privilege(c.oid, 'select') and has_schema_privilege(c.relnamespace, 'usage')`, quoteTables(tables)) // Collect reports its error
 	quoted, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil {
 		return fmt.Errorf("find tables: %w", err)
@@ -176,6 +176,13 @@ func LockTables(ctx context.Context, tx pgx.Tx, tables []string) error {
 		return fmt.Errorf("lock tables: %w", err)
 	}
 	return nil
+}
+
+// classOf is the oid of the table whose quoted name, with its schema, the SQL expression holds; null if there is none.
+// Unlike to_regclass it is no error that kvit's role may not use the schema: one such table is not the others' problem.
+func classOf(quoted string) string {
+	return `(select k.oid from pg_class k join pg_namespace s on s.oid = k.relnamespace
+		     where s.nspname = (parse_ident(` + quoted + `))[1] and k.relname = (parse_ident(` + quoted + `))[2])`
 }
 
 func quoteTables(tables []string) []string {

@@ -130,3 +130,27 @@ func TestDueIndex(t *testing.T) {
 		})
 	}
 }
+
+// A schema that kvit's role may not use is one table's problem: the others are still told, and locked.
+func TestASchemaThatIsClosed(t *testing.T) {
+	t.Parallel()
+	tx := storetest.Tx(t)
+	mustExec(t, tx, `
+		create table public.open (id integer primary key);
+		create schema hidden; create table hidden.closed (id integer primary key);
+		grant select on public.open, hidden.closed to pg_monitor;
+		set local role pg_monitor`)
+	tables := []string{"public.open", "hidden.closed", "hidden.none", "nowhere.none"}
+	columns, err := store.TableColumns(t.Context(), tx, tables)
+	require.NoError(t, err)
+	unreadable := map[string]bool{}
+	for _, c := range columns {
+		unreadable[c.Table] = c.NoSelect
+	}
+	require.Equal(t, map[string]bool{"public.open": false, "hidden.closed": true}, unreadable)
+	require.NoError(t, store.LockTables(t.Context(), tx, tables))
+	_, err = store.UniqueIndexes(t.Context(), tx, tables)
+	require.NoError(t, err)
+	_, err = store.LacksIndex(t.Context(), tx, store.Lookup{Table: "hidden.closed", Column: "id"})
+	require.NoError(t, err)
+}

@@ -61,45 +61,6 @@ func Open(ctx context.Context, o Options) (*pgxpool.Pool, error) {
 	return pool, nil
 }
 
-// Describe words a database error without its values: Postgres quotes column contents in messages
-// and details, and these may be somebody's name.
-func Describe(err error) string {
-	var misfit *MisfitError
-	if errors.As(err, &misfit) {
-		return misfit.Error()
-	}
-	var pgErr *pgconn.PgError
-	if !errors.As(err, &pgErr) {
-		return plain(err)
-	}
-	text := "database error " + pgErr.Code
-	for _, part := range []struct{ label, name string }{
-		{"constraint", pgErr.ConstraintName},
-		{"schema", pgErr.SchemaName},
-		{"table", pgErr.TableName},
-		{"column", pgErr.ColumnName},
-	} {
-		if part.name != "" {
-			text += " " + part.label + " " + part.name
-		}
-	}
-	return text
-}
-
-func plain(err error) string {
-	var connectErr *pgconn.ConnectError
-	switch {
-	case errors.As(err, &connectErr):
-		return "database cannot be reached"
-	case errors.Is(err, context.DeadlineExceeded):
-		return "database did not answer in time"
-	case errors.Is(err, context.Canceled):
-		return "cancelled"
-	default:
-		return "database connection broke"
-	}
-}
-
 // IsConnection tells whether the error is about reaching the database, not about a statement: a
 // server that is away, starting, stopping or that cut the connection. Trying again may help.
 func IsConnection(err error) bool {

@@ -25,10 +25,10 @@ var ErrNotSearchable = errors.New("orders cannot be searched")
 // person's orders cannot be found.
 func (s Subject) Searchable(o Orders) error {
 	switch {
-	case s.Email != "" && o.Email == "":
-		return fmt.Errorf("find a person by e-mail address: %w: shop.orders.email is not set", ErrNotSearchable)
-	case s.CustomerID != "" && o.CustomerID == "":
-		return fmt.Errorf("find a person by customer id: %w: shop.orders.customer_id is not set", ErrNotSearchable)
+	case s.Email != "" && o.Email == "" && !o.Customer.hasEmail():
+		return fmt.Errorf("find a person by e-mail address: %w: shop.orders.email is not set, nor shop.orders.customer.email", ErrNotSearchable)
+	case s.CustomerID != "" && o.CustomerID == "" && !o.Customer.hasID():
+		return fmt.Errorf("find a person by customer id: %w: shop.orders.customer_id is not set, nor shop.orders.customer.id", ErrNotSearchable)
 	}
 	return nil
 }
@@ -53,6 +53,8 @@ func SubjectOrders(ctx context.Context, db DB, o Orders, s Subject, now time.Tim
 	customer := "false"
 	if o.CustomerID != "" {
 		customer = "o." + QuoteColumn(o.CustomerID) + " is not null"
+	} else if o.Customer.hasID() {
+		customer = "o." + QuoteColumn(o.Customer.Match[0].Key) + " is not null"
 	}
 	// No join: the clocks' predicates name columns of the orders table alone.
 	rows, _ := db.Query(ctx, o.sql(`
@@ -96,13 +98,17 @@ type subjectSearch struct {
 // table's, and those that tie tables to it.
 func newSearch(ctx context.Context, db DB, o Orders, s Subject, reached ...Reached) (*subjectSearch, error) {
 	search := &subjectSearch{of: o, subject: s, types: map[[2]string]string{}}
-	if s.CustomerID == "" || o.CustomerID == "" {
+	id := o.customerColumn()
+	if s.CustomerID == "" || id == "" && !o.Customer.hasID() {
 		return search, nil
 	}
-	tables, columns := []string{o.Table}, []string{o.CustomerID}
+	tables, columns := []string{o.Table}, []string{id}
+	if o.Customer.hasID() {
+		tables, columns = append(tables, o.Customer.Table), append(columns, o.Customer.ID)
+	}
 	for _, r := range reached {
 		for _, path := range r.Paths {
-			if table, link := lastOf(r.Table, path); link.Key == o.CustomerID {
+			if table, link := lastOf(r.Table, path); id != "" && link.Key == id {
 				tables, columns = append(tables, table), append(columns, link.Column)
 			}
 		}
@@ -110,7 +116,7 @@ func newSearch(ctx context.Context, db DB, o Orders, s Subject, reached ...Reach
 	rows, _ := db.Query(ctx, `
 		select n.name, n.column_name, format_type(a.atttypid, null)
 		from unnest($1::text[], $2::text[], $3::text[]) as n (name, quoted, column_name)
-		join pg_attribute a on a.attrelid = to_regclass(n.quoted) and a.attname = n.column_name and not a.attisdropped`,
+		join pg_attribute a on a.attrelid = `+classOf("n.quoted")+` and a.attname = n.column_name and not a.attisdropped`,
 		tables, quoteTables(tables), columns) // ForEachRow reports its error
 	var table, column, sqlType string
 	_, err := pgx.ForEachRow(rows, []any{&table, &column, &sqlType}, func() error {
@@ -129,10 +135,10 @@ func (s *subjectSearch) orders(alias string) string {
 	if s.subject.Email != "" && s.of.Email != "" {
 		either = append(either, s.email(alias+"."+QuoteColumn(s.of.Email)))
 	}
-	if s.subject.CustomerID != "" && s.of.CustomerID != "" {
-		either = append(either, s.customer(s.of.Table, alias, s.of.CustomerID))
+	if id := s.of.customerColumn(); s.subject.CustomerID != "" && id != "" {
+		either = append(either, s.customer(s.of.Table, alias, id))
 	}
-	return anyOf(either)
+	return anyOf(append(either, s.joined(alias)...))
 }
 
 func anyOf(conditions []string) string {
@@ -186,25 +192,31 @@ func (s *subjectSearch) events(refs []string) string {
 // directly is true of rows of t that the person's e-mail address or customer id leads to without an
 // order, by way of the tables in from; ok is false if the path to the orders goes by something else.
 func (s *subjectSearch) directly(start string, path []Link) (from []string, where string, ok bool) {
-	var conditions []string
+	var conditions, either []string
 	alias := "t"
+	either = append(either, s.itself(start, alias)...)
 	for i, l := range path[:len(path)-1] {
 		next := fmt.Sprintf("d%d", i)
 		from = append(from, QuoteTable(l.Table)+" "+next)
 		conditions = append(conditions, l.conditions(alias, func(p Pair) string { return next + "." + QuoteColumn(p.Key) })...)
 		alias = next
+		either = append(either, s.itself(l.Table, alias)...)
 	}
 	table, last := lastOf(start, path)
 	if last.When != "" {
 		conditions = append(conditions, last.when(alias))
 	}
-	switch {
+	switch id := s.of.customerColumn(); {
 	case s.subject.Email != "" && last.Key == s.of.Email:
-		conditions = append(conditions, s.email(alias+"."+QuoteColumn(last.Column)))
-	case s.subject.CustomerID != "" && last.Key == s.of.CustomerID:
-		conditions = append(conditions, s.customer(table, alias, last.Column))
-	default:
+		either = append(either, s.email(alias+"."+QuoteColumn(last.Column)))
+	case s.subject.CustomerID != "" && id != "" && last.Key == id:
+		either = append(either, s.customer(table, alias, last.Column))
+	}
+	if table != s.of.Customer.table() { // where itself has said it
+		either = append(either, s.keyed(alias, last)...)
+	}
+	if len(either) == 0 {
 		return nil, "", false
 	}
-	return from, strings.Join(conditions, " and "), true
+	return from, strings.Join(append(conditions, anyOf(either)), " and "), true
 }

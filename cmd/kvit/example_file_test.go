@@ -85,7 +85,10 @@ var ofAnyDestination = regexp.MustCompile(`^destinations\.[a-z0-9_-]+\.`)
 // listed is a place in a list; a way of a table has the keys that the table may have itself.
 var listed = regexp.MustCompile(`(\.ways)?\[[0-9]+\]`)
 
-// general makes the keys of all tables of the policy, and of their ways, those of one.
+var ofAnyRule = regexp.MustCompile(`^retention\.tables\.[a-z0-9_]+\.`)
+
+// general makes the keys of all tables of the policy, and of their ways, those of one, and likewise of all rules.
 func general(key string) string {
-	return strings.ReplaceAll(listed.ReplaceAllString(key, "[]"), "[][]", "[]")
+	key = strings.ReplaceAll(listed.ReplaceAllString(key, "[]"), "[][]", "[]")
+	return ofAnyRule.ReplaceAllString(key, "retention.tables.any.")
 }

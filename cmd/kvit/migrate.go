@@ -58,6 +58,9 @@ func migrate(ctx context.Context, cfg config.Config, pool *pgxpool.Pool, logger 
 	if logger.Enabled(ctx, slog.LevelDebug) {
 		quiet = logger
 	}
+	if err := migrations.Ready(ctx, pool); err != nil {
+		return nil, err
+	}
 	applied, err := migrations.Up(ctx, pool, quiet)
 	if err != nil {
 		return applied, err

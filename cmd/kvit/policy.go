@@ -76,7 +76,15 @@ func (a *app) draftPolicy(ctx context.Context, tables []string) (policy.Draft, e
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
-	return erasure.DraftPolicy(ctx, pool, ordersTable(cfg.Shop.Orders), cfg.Shop.Orders.CustomerID, more)
+	return erasure.DraftPolicy(ctx, pool, ordersTable(cfg.Shop.Orders), customerColumn(cfg.Shop.Orders), more)
+}
+
+// customerColumn is the column of the orders table with the customer's id; empty: there is none.
+func customerColumn(o config.Orders) string {
+	if c := o.Customer; c != nil && len(c.Match) == 1 && c.Match[0].Column == c.ID {
+		return c.Match[0].OrderColumn
+	}
+	return o.CustomerID
 }
 
 // furtherTables are the tables of the command line, each once and with its schema. kvit's own are not

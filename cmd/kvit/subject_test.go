@@ -113,7 +113,12 @@ type export struct {
 		Deliveries []map[string]any
 	}
 	Notes []string
+
+	NotSearched []struct{ Table, Reason string } `json:"not_searched"`
 }
+
+// cartsLine is what a person's export and erasure say of tables that nothing ties to them.
+const cartsLine = "not searched: table public.carts: nothing ties it to a person; its rows go by retention.tables.abandoned\n"
 
 func parseExport(t *testing.T, text string) export {
 	t.Helper()
@@ -128,7 +133,7 @@ func TestSubjectExport(t *testing.T) {
 	happened(t, pool, "crm")
 	code, stdout, stderr := k.call("subject", "export", "--email", strings.ToLower(personsEmail))
 	require.Zero(t, code, stderr)
-	require.Equal(t, "3 orders, 4 rows of other tables, 4 events\n", stderr)
+	require.Equal(t, "3 orders, 4 rows of other tables, 4 events\n"+cartsLine, stderr)
 	e := parseExport(t, stdout)
 	require.Equal(t, map[string]string{"email": strings.ToLower(personsEmail)}, e.About)
 	require.Equal(t, "E1", e.Orders[0].OrderRef)
@@ -138,14 +143,15 @@ func TestSubjectExport(t *testing.T) {
 	require.Equal(t, "page_viewed:1", e.Events[3].EventKey)
 	require.Equal(t, "crm", e.Events[3].Deliveries[0]["destination"])
 	require.Contains(t, strings.Join(e.Notes, "\n"), "3 of the orders have a customer id")
-	require.Contains(t, e.Notes, "retention.tables: nothing ties table public.carts to a person, so that it was not searched")
+	require.Equal(t, "public.carts", e.NotSearched[0].Table)
 	require.NotContains(t, stdout, "other@example.com")
 	require.NotContains(t, stdout, "Somebody")
 
 	file := filepath.Join(t.TempDir(), "person.json")
 	code, stdout, stderr = k.call("subject", "export", "--customer-id", personsID, "--out", file)
 	require.Zero(t, code, stderr)
-	require.Equal(t, "3 orders, 4 rows of other tables, 4 events\n", stdout)
+	require.Equal(t, "3 orders, 4 rows of other tables, 4 events\n"+cartsLine+
+		"not searched: table public.newsletter: rows without an order are found by --email alone, which was not given\n", stdout)
 	info, err := os.Stat(file)
 	require.NoError(t, err)
 	require.EqualValues(t, 0o600, info.Mode().Perm())
@@ -158,8 +164,22 @@ func TestSubjectExport(t *testing.T) {
 
 	code, stdout, stderr = k.call("subject", "export", "--email", "nobody@example.com")
 	require.Zero(t, code)
-	require.Equal(t, "nothing found\n", stderr)
+	require.Equal(t, "nothing found\n"+cartsLine, stderr)
 	require.Empty(t, parseExport(t, stdout).Orders)
+
+	code, stdout, _ = k.call("subject", "export", "--customer-id", personsID, "--out", "-")
+	require.Zero(t, code)
+	require.Len(t, parseExport(t, stdout).Orders, 3)
+	require.NoFileExists(t, "-")
+
+	// A table that does not fit is missing, and nothing else.
+	_, err = pool.Exec(t.Context(), `alter table newsletter rename column email to mail`)
+	require.NoError(t, err)
+	code, stdout, stderr = k.call("subject", "export", "--email", personsEmail)
+	require.Equal(t, 1, code)
+	require.Contains(t, stderr, "3 orders, 3 rows of other tables, 4 events\n")
+	require.Contains(t, stderr, "not searched: table public.newsletter: cannot be searched: database error 42703: column")
+	require.Len(t, parseExport(t, stdout).Tables["public.order_lines"], 3)
 }
 
 // A person with many orders and events is written as it is read.
@@ -283,7 +303,8 @@ func TestSubjectErase(t *testing.T) {
 	for _, line := range []string{
 		"order E1: erased\n", "order E2: erased\n", "order E3: not erased: the ERP does not have it yet; 30d after it has",
 		"rows of public.newsletter that stay with orders that are not erased: 1\n", "rows of kvit.event: 3\n", "events that stay with order E3, which is not erased: 1\n",
-		"destination hook: told\n", "destination mail: task ", "(HTTP 503)", "destination removed: task ", "does not name it any more", "destination spread: task ",
+		"destination hook: told\n", "destination mail: not told: task ", "(HTTP 503)", "destination removed: not told: task ", "does not name it any more", "destination spread: not told: task ",
+		cartsLine,
 	} {
 		require.Contains(t, stdout, line)
 	}
@@ -380,7 +401,12 @@ func TestSubjectFailuresSayNothing(t *testing.T) {
 	for _, args := range [][]string{{"subject", "export"}, {"subject", "erase", "--reference", "T-1", "--by", "anna"}} {
 		code, stdout, stderr = k.call(append(args, "--email", personsEmail)...)
 		require.Equal(t, 1, code, args)
-		requireNoMarker(t, "output", stdout+stderr)
+		requireNoMarker(t, "errors", stderr)
+		if args[1] == "export" { // writes what is there all the same, and for whom
+			require.Contains(t, stderr, "not searched: table public.orders: cannot be searched: database error 42703: column")
+			continue
+		}
+		requireNoMarker(t, "output", stdout)
 	}
 }
 

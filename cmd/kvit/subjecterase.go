@@ -32,7 +32,9 @@ refused: kvit says why, and when they go. Run it again for the rest; it never do
 Providers that have a call for it are told, with the address or id that you type: kvit keeps neither. For the others
 a task stays open, see kvit subject tasks. The reference is stored and shown: write no personal data into it.
 
-Exit 1 if anything stays or a provider could not be told.`,
+Tables of the configuration in which nothing was looked for are listed, with the reason.
+
+Exit 1 if anything stays, a table that the policy names could not be searched, or a provider could not be told.`,
 		Example: `  kvit subject erase --email - --reference TICKET-17 --by anna --dry-run
   kvit subject erase --customer-id 4711 --reference TICKET-17 --by anna`,
 		Args: usage(cobra.NoArgs),
@@ -128,10 +130,8 @@ func printForgotten(w io.Writer, r erasure.SubjectResult) {
 	for _, ref := range slices.Sorted(maps.Keys(r.Kept)) {
 		fmt.Fprintf(w, "events that stay with order %s, which is not erased: %d\n", ref, r.Kept[ref])
 	}
-	for _, b := range r.Blocked {
-		for _, problem := range b.Problems {
-			fmt.Fprintf(w, "not erased: %s\n", problem)
-		}
+	for _, u := range r.Unsearched {
+		fmt.Fprintf(w, "not searched: %s\n", u)
 	}
 	for _, note := range r.Notes {
 		fmt.Fprintln(w, note)
@@ -149,12 +149,12 @@ func taskState(t erasure.ToldTask, dryRun bool) string {
 	switch {
 	case t.Told:
 		return "told"
-	case t.Problem != nil:
-		return fmt.Sprintf("task %d is open: %s", t.ID, *t.Problem)
 	case dryRun:
 		return "would be told, or get a task"
+	case t.Problem != nil:
+		return fmt.Sprintf("not told: task %d is open: %s", t.ID, *t.Problem)
 	default:
-		return fmt.Sprintf("task %d is open", t.ID)
+		return fmt.Sprintf("not told: task %d is open", t.ID)
 	}
 }
 

@@ -23,6 +23,9 @@ func (a *app) subjectExportCommand() *cobra.Command {
 or carry the e-mail address or customer id themselves, their events, and which destinations were told. Only what was
 asked for is searched: who is known by both, an address and an id, needs both.
 
+What was not searched is said in the file and at the end, with the reason. A table that cannot be read spoils nothing
+else; the exit code is 1 then.
+
 What is written is personal data. --out writes a file that nobody else may read.`,
 		Example: "  kvit subject export --email - --out person.json\n  kvit subject export --customer-id 4711",
 		Args:    usage(cobra.NoArgs),
@@ -34,7 +37,7 @@ What is written is personal data. --out writes a file that nobody else may read.
 		},
 	}
 	registerSubject(cmd, &subject)
-	cmd.Flags().StringVar(&out, "out", "", "write to this file, of mode 0600, instead of standard output")
+	cmd.Flags().StringVar(&out, "out", "", "write to this file, of mode 0600; - is standard output (the default)")
 	cmd.Flags().BoolVar(&force, "force", false, "let --out replace a file")
 	return cmd
 }
@@ -55,7 +58,7 @@ func (a *app) subjectExport(ctx context.Context, subject store.Subject, out stri
 		return err
 	}
 	said := a.stderr
-	if out == "" {
+	if out == "" || out == "-" {
 		err = write(a.stdout)
 	} else {
 		said = a.stdout
@@ -65,5 +68,8 @@ func (a *app) subjectExport(ctx context.Context, subject store.Subject, out stri
 		return fmt.Errorf("export: %w", err)
 	}
 	fmt.Fprintln(said, found)
+	if found.Incomplete() {
+		return errReported
+	}
 	return nil
 }

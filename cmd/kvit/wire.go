@@ -98,6 +98,12 @@ func shopOrders(cfg config.Config) *store.Orders {
 		EraseAfter: cfg.Retention.EraseAfterImport, EraseUnimportedAfter: cfg.Retention.EraseNeverImportedAfter,
 		AlarmAfter: cfg.Retention.AlarmUnimportedAfter,
 	}
+	if c := o.Customer; c != nil {
+		orders.Customer = &store.Customer{Table: c.Table, Email: c.Email, ID: c.ID}
+		for _, m := range c.Match {
+			orders.Customer.Match = append(orders.Customer.Match, store.Pair{Column: m.Column, Key: m.OrderColumn})
+		}
+	}
 	for _, c := range cfg.Retention.Clocks {
 		orders.Clocks = append(orders.Clocks, store.Clock{Name: c.Name, When: c.When, Since: c.Since, After: c.EraseAfter})
 	}

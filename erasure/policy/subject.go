@@ -1,6 +1,10 @@
 package policy
 
-import "kvit/store"
+import (
+	"slices"
+
+	"kvit/store"
+)
 
 // Reached is a table whose rows are found through orders.
 type Reached = store.Reached
@@ -23,4 +27,9 @@ func (p Policy) Reach() (reached []Reached, apart []string) {
 		}
 	}
 	return reached, apart
+}
+
+// Keeps tells whether a table's rows stay as they are, whatever leads to them.
+func (p Policy) Keeps(table string) bool {
+	return p.names(table) && !slices.ContainsFunc(p.ways(table), func(t Table) bool { return !t.KeepRows })
 }
