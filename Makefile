@@ -28,7 +28,7 @@ test: prerequisites
 # The shops run with the system's Node where it is new enough; the one in .tools is there only where not.
 test-shops: prerequisites
 	@sh shops/install.sh
-	PATH="$(CURDIR)/.tools/node/bin:$$PATH" KVIT_SHOPS=1 $(GO) test -count=1 -timeout 10m ./shops
+	PATH="$(CURDIR)/.tools/node/bin:$$PATH" KVIT_SHOPS=1 $(GO) test -count=1 -timeout 14m ./shops
 
 lint: $(LINT)
 	@unformatted="$$(gofmt -l .)"; if [ -n "$$unformatted" ]; then \

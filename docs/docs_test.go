@@ -66,7 +66,7 @@ func markdown(t *testing.T) []string {
 		if err != nil {
 			return err
 		}
-		if entry.IsDir() && name != "." && (strings.HasPrefix(entry.Name(), ".") || entry.Name() == "testdata") {
+		if entry.IsDir() && name != "." && (strings.HasPrefix(entry.Name(), ".") || entry.Name() == "testdata" || entry.Name() == "node_modules") {
 			return fs.SkipDir
 		}
 		if strings.HasSuffix(name, ".md") {
@@ -208,7 +208,7 @@ var (
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	var code []string
-	for _, file := range []string{"jobs/metrics.go", "web/gauges.go"} {
+	for _, file := range []string{"delivery/metrics.go", "erasure/metrics.go", "web/gauges.go"} {
 		code = append(code, firstGroups(metricInCode, read(t, file))...)
 	}
 	require.NotEmpty(t, code)

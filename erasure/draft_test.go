@@ -19,6 +19,6 @@ func TestDraftPolicy(t *testing.T) {
 		}
 		return names
 	}
-	require.Equal(t, []string{"public.orders", "public.order_lines"}, tables())
-	require.ElementsMatch(t, []string{"public.orders", "public.customers", "public.order_lines"}, tables("public.customers"))
+	require.Equal(t, []string{"public.orders", "public.customers", "public.order_lines", "public.payments"}, tables(), "payments and customers by their columns' names")
+	require.ElementsMatch(t, []string{"public.orders", "public.customers", "public.order_lines", "public.payments"}, tables("public.customers"))
 }

@@ -58,6 +58,6 @@ fi
 for shop in vendure medusa; do
 	if ! cmp -s "$shop/package-lock.json" "$shop/node_modules/.installed"; then
 		say "npm ci: $shop"
-		(cd "$shop" && npm ci --omit=dev --no-audit --no-fund --loglevel=error && cp package-lock.json node_modules/.installed)
+		(cd "$shop" && npm ci --omit=dev --prefer-offline --no-audit --no-fund --loglevel=error && cp package-lock.json node_modules/.installed)
 	fi
 done

@@ -50,9 +50,10 @@ func (m *Medusa) sell(t testing.TB, visitor *rest, p Person, state State) Order 
 		return Order{ID: cart, State: state, Native: "open", Person: p}
 	}
 	id := m.checkOut(t, visitor, cart, state == Declined)
-	o := m.find(t, id).order()
+	placed := m.find(t, id)
+	o := placed.order()
 	o.Person, o.State = p, state
-	o.Notes = m.handle(t, id, p, state)
+	o.Notes = m.handle(t, placed, p, state)
 	now := m.find(t, id)
 	o.Native = strings.Join([]string{now.Status, now.PaymentStatus, now.FulfillmentStatus}, " ")
 	o.Paid, o.Refunded = now.money()
@@ -103,25 +104,26 @@ func (m *Medusa) checkOut(t testing.TB, visitor *rest, cart string, declined boo
 }
 
 // handle is what the staff does about an order, and returns what it wrote.
-func (m *Medusa) handle(t testing.TB, id string, p Person, state State) []string {
+func (m *Medusa) handle(t testing.TB, o medusaOrder, p Person, state State) []string {
 	t.Helper()
+	at := "/admin/orders/" + o.ID
 	if state != Placed && state != Declined {
-		m.staff.ask(t, http.MethodPost, "/admin/payments/"+m.find(t, id).payment(t)+"/capture", vars{}, nil)
+		m.staff.ask(t, http.MethodPost, "/admin/payments/"+o.payment(t)+"/capture", vars{}, nil)
 	}
 	switch state {
 	case Changed:
-		m.staff.ask(t, http.MethodPost, "/admin/orders/"+id, vars{"shipping_address": p.medusa(p.moved())}, nil)
+		m.staff.ask(t, http.MethodPost, at, vars{"shipping_address": p.medusa(p.moved())}, nil)
 		return []string{p.moved().Street}
 	case Shipped:
-		m.ship(t, id)
+		m.ship(t, o)
 	case Delivered:
-		m.staff.ask(t, http.MethodPost, "/admin/orders/"+id+"/fulfillments/"+m.ship(t, id)+"/mark-as-delivered", vars{}, nil)
-		return m.note(t, id, p)
+		m.staff.ask(t, http.MethodPost, at+"/fulfillments/"+m.ship(t, o)+"/mark-as-delivered", vars{}, nil)
+		return m.note(t, o, p)
 	case Refunded:
-		m.ship(t, id)
-		return m.refund(t, id, p)
+		m.ship(t, o)
+		return m.refund(t, o, p)
 	case Cancelled:
-		m.staff.ask(t, http.MethodPost, "/admin/orders/"+id+"/cancel", vars{}, nil)
+		m.staff.ask(t, http.MethodPost, at+"/cancel", vars{}, nil)
 	case Cart, Placed, Declined, Paid:
 	}
 	return nil
@@ -206,13 +208,13 @@ func sum(parts []medusaAmount) int {
 func minor(amount float64) int { return int(math.Round(amount * 100)) }
 
 // ship sends all of an order and returns the id of the parcel.
-func (m *Medusa) ship(t testing.TB, id string) string {
+func (m *Medusa) ship(t testing.TB, o medusaOrder) string {
 	t.Helper()
 	var items []vars
-	for _, i := range m.find(t, id).Items {
+	for _, i := range o.Items {
 		items = append(items, vars{"id": i.ID, "quantity": i.Quantity})
 	}
-	at := "/admin/orders/" + id + "/fulfillments"
+	at := "/admin/orders/" + o.ID + "/fulfillments"
 	var sent struct {
 		Order struct{ Fulfillments []struct{ ID string } }
 	}
@@ -220,23 +222,23 @@ func (m *Medusa) ship(t testing.TB, id string) string {
 	require.Len(t, sent.Order.Fulfillments, 1)
 	parcel := sent.Order.Fulfillments[0].ID
 	m.staff.ask(t, http.MethodPost, at+"/"+parcel+"/shipments", vars{"items": items, "labels": []vars{
-		{"tracking_number": "TRACK" + id, "tracking_url": "http://127.0.0.1/track", "label_url": "http://127.0.0.1/label"},
+		{"tracking_number": "TRACK" + o.ID, "tracking_url": "http://127.0.0.1/track", "label_url": "http://127.0.0.1/label"},
 	}}, nil)
 	return parcel
 }
 
 // note writes about the order where Medusa has room for it.
-func (m *Medusa) note(t testing.TB, id string, p Person) []string {
+func (m *Medusa) note(t testing.TB, o medusaOrder, p Person) []string {
 	t.Helper()
 	note := "left with the neighbour of " + p.LastName
-	m.staff.ask(t, http.MethodPost, "/admin/orders/"+id, vars{"metadata": vars{"note": note}}, nil)
+	m.staff.ask(t, http.MethodPost, "/admin/orders/"+o.ID, vars{"metadata": vars{"note": note}}, nil)
 	return []string{note}
 }
 
 // refund pays a part back, with a note that names the person.
-func (m *Medusa) refund(t testing.TB, id string, p Person) []string {
+func (m *Medusa) refund(t testing.TB, o medusaOrder, p Person) []string {
 	t.Helper()
 	note := p.LastName + " found a scratch"
-	m.staff.ask(t, http.MethodPost, "/admin/payments/"+m.find(t, id).payment(t)+"/refund", vars{"amount": 50, "note": note}, nil)
+	m.staff.ask(t, http.MethodPost, "/admin/payments/"+o.payment(t)+"/refund", vars{"amount": 50, "note": note}, nil)
 	return []string{note}
 }

@@ -110,7 +110,8 @@ func SweepLeft(ctx context.Context, tx pgx.Tx, o Orders, e TableErasure, ways []
 	return counts, &l, nil
 }
 
-// sweep erases rows that were left, and tells of each that it looked at what became of it.
+// sweep erases rows that were left, and tells of each that it looked at what became of it. Those of an order that still
+// waits for a table are not looked at: they are erased with the rest of it.
 func (s *eraseStatement) sweep(ways []string, l LeftRows) (string, error) {
 	what, err := s.remaining()
 	if err != nil {
@@ -134,8 +135,9 @@ func (s *eraseStatement) sweep(ways []string, l LeftRows) (string, error) {
 	return s.orders.sql(`
 		with remembered as materialized (
 		    select id, order_ref, row_key
-		    from kvit.erasure_left
+		    from kvit.erasure_left l
 		    where table_name = ` + s.args.add(s.erasure.Table) + `::text and id > ` + s.args.add(l.After) + `
+		      and exists (select from kvit.erasure_certificate c where c.order_ref = l.order_ref and c.verification ? 'left')
 		      and (way = ` + s.args.add(s.erasure.Way()) + `::text or way <> all (` + s.args.add(ways) + `::text[]))
 		    order by id
 		    limit ` + s.args.add(l.Limit) + `

@@ -54,7 +54,7 @@ func TestTableColumns(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, seen, len(got))
 	for _, c := range seen {
-		require.True(t, c.View && !c.Unique && !c.Checked, c.Name)
+		require.True(t, c.View && !c.Unique, c.Name)
 	}
 }
 

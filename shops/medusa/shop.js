@@ -8,6 +8,7 @@
 process.env.MEDUSA_DISABLE_TELEMETRY = 'true'; // it talks to nobody else
 process.env.NODE_ENV = 'production';
 process.env.LOG_LEVEL = 'warn';
+process.removeAllListeners('warning'); // those of its own code about its libraries
 
 const command = name => require(`@medusajs/medusa/commands/${name}`).default;
 
@@ -18,11 +19,11 @@ async function serve() {
         await new Promise(resolve => server.once('listening', resolve));
     }
     const key = await require('./catalogue').make(container);
-    const ended = new Promise(resolve => process.stdin.on('end', resolve).resume());
     process.stdout.write(JSON.stringify({ url: `http://127.0.0.1:${server.address().port}`, key }) + '\n');
-    await ended;
-    process.exit(0); // its own way waits for requests that nobody makes any more
 }
+
+// Its own way of ending waits for requests that nobody makes any more.
+process.stdin.on('end', () => process.exit(0)).resume();
 
 const run = process.argv[2] === 'migrate'
     ? command('db/migrate')({ directory: __dirname, executeAllLinks: true, skipScripts: true, skipSearch: true })

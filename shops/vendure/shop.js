@@ -35,7 +35,7 @@ const config = {
     logger: new core.DefaultLogger({ level: core.LogLevel.Warn, timestamp: false }),
     paymentOptions: { paymentMethodHandlers: [core.dummyPaymentHandler] },
     plugins: [
-        core.DefaultJobQueuePlugin.init({ pollInterval: 50 }),
+        core.DefaultJobQueuePlugin.init({ pollInterval: 500 }),
         core.DefaultSchedulerPlugin.init(),
         core.DefaultSearchPlugin.init({ bufferUpdates: false }),
         EmailPlugin.init({
@@ -76,6 +76,10 @@ async function start() {
     return app;
 }
 
+const ended = new Promise(resolve => process.stdin.on('end', resolve).resume());
+// Closing waits for jobs, and these for a database that may be gone.
+ended.then(() => setTimeout(() => process.exit(1), 10_000).unref());
+
 async function main() {
     if (populating) {
         const app = await populate(start, initialData, path.join(__dirname, 'products.csv'));
@@ -83,7 +87,6 @@ async function main() {
         return;
     }
     const app = await start();
-    const ended = new Promise(resolve => process.stdin.on('end', resolve).resume());
     const { port } = app.getHttpServer().address();
     process.stdout.write(JSON.stringify({ url: `http://127.0.0.1:${port}` }) + '\n');
     await ended;
