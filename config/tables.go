@@ -79,23 +79,16 @@ func readTableRule(s *Section, name string, taken taken) TableRule {
 	if s.Require("erase_after") {
 		r.EraseAfter = s.Duration("erase_after", 0, time.Second, aCentury)
 	}
-	if problem := taken.problem(r.Table); problem != "" {
-		s.checkTaken(r, taken, problem)
+	switch problem := taken.problem(r.Table); {
+	case problem == "":
+	case r.Table == taken.orders:
+		s.Problem("table", problem)
+	case !s.Has("when"): // with it, the rule takes those rows of a table of the policy that no order has any more
+		s.Problem("table", problem+", unless when tells which of them this one takes")
 	}
 	r.Columns = readRuleFate(s)
 	r.Children = readTableChildren(s.Section("children"), r.Table, taken)
 	return r
-}
-
-// checkTaken lets a rule take those rows of a table of the policy that its condition is true of, such as rows that
-// no order has any more.
-func (s *Section) checkTaken(r TableRule, taken taken, problem string) {
-	switch {
-	case r.Table == taken.orders:
-		s.Problem("table", problem)
-	case !s.Has("when"):
-		s.Problem("table", problem+", unless when tells which of them this one takes")
-	}
 }
 
 // readRuleFate reads what becomes of rows; nil: they are deleted.

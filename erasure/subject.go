@@ -116,10 +116,7 @@ func wordless(action string, err error) error {
 
 // prepare notes whom to tell before anything goes: a crash may come at any moment.
 func (r *subjectRun) prepare(ctx context.Context) error {
-	err := pgx.BeginFunc(ctx, r.db, func(tx pgx.Tx) error {
-		if err := store.LockErasure(ctx, tx); err != nil {
-			return err
-		}
+	err := r.locked(ctx, func(tx pgx.Tx) error {
 		if r.Orders != nil {
 			if _, err := r.fit(ctx, tx); err != nil {
 				return err
@@ -170,10 +167,7 @@ func (r *subjectRun) look(ctx context.Context, tx pgx.Tx) (refs []string, err er
 // person erases what belongs to no order, in one transaction with its certificate.
 func (r *subjectRun) person(ctx context.Context) error {
 	counts := map[string]int64{}
-	err := pgx.BeginFunc(ctx, r.db, func(tx pgx.Tx) error {
-		if err := store.LockErasure(ctx, tx); err != nil {
-			return err
-		}
+	err := r.locked(ctx, func(tx pgx.Tx) error {
 		if r.Orders != nil {
 			if err := r.rows(ctx, tx, counts); err != nil {
 				return err

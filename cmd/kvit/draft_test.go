@@ -166,17 +166,20 @@ func loginAs(t *testing.T, k *kvit) (role string) {
 // What the grants give is what the check asks for, and no more.
 func TestPolicyGrants(t *testing.T) {
 	t.Parallel()
-	const carts = `
+	const tables = `
 retention:
-  tables: {abandoned: {table: public.cart, since: touched, erase_after: 14d, children: {public.cart_item: {cart_id: id}}}}`
+  tables:
+    abandoned: {table: public.cart, since: touched, erase_after: 14d, children: {public.cart_item: {cart_id: id}}}
+    unused: {table: public.login, since: used, erase_after: 730d, columns: {id: keep, name: null, used: keep}}`
 	k := install(t, storetest.URL(t), exampleYAML)
 	admin := k.pool()
 	_, err := admin.Exec(t.Context(), realShop+`;
 		create table public.cart (id bigint primary key, touched timestamptz);
-		create table public.cart_item (id bigint primary key, cart_id bigint references public.cart)`)
+		create table public.cart_item (id bigint primary key, cart_id bigint references public.cart);
+		create table public.login (id bigint primary key, name text, used timestamptz)`)
 	require.NoError(t, err)
 	decided := reviews.ReplaceAllString(byColumns(k.mustCall("policy", "draft")), "${1}keep")
-	decided = strings.Replace(decided, "\nretention:", carts, 1)
+	decided = strings.Replace(decided, "\nretention:", tables, 1)
 	k.write(exampleYAML + decided)
 	require.Contains(t, k.mustCall("check", "--offline"), "\nok\n")
 	role := loginAs(t, k)
@@ -189,6 +192,7 @@ retention:
 	require.Contains(t, granted, `grant select on "public"."order_parcels" to "`+role+`";`)
 	require.Contains(t, granted, `grant select, update ("touched"), delete on "public"."cart" to "`+role+`";`)
 	require.Contains(t, granted, `grant select, delete on "public"."cart_item" to "`+role+`";`)
+	require.Contains(t, granted, `grant select, update ("name") on "public"."login" to "`+role+`";`)
 	require.NotContains(t, granted, "currency")
 	_, err = admin.Exec(t.Context(), granted)
 	require.NoError(t, err)
