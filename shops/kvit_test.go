@@ -32,6 +32,7 @@ type worker struct {
 	program string
 	dir     string
 	env     []string
+	ref     func(shops.Order) string // what kvit calls an order
 
 	mu     sync.Mutex
 	events map[string]event // by event_key
@@ -61,9 +62,9 @@ type event struct {
 }
 
 // beside sets kvit up beside a shop that has not sold anything yet, by the steps that kvit init names.
-func beside(t *testing.T, db *pgxpool.Pool) *worker {
+func beside(t *testing.T, db *pgxpool.Pool, ref func(shops.Order) string) *worker {
 	t.Helper()
-	w := &worker{t: t, db: db, dir: t.TempDir(), events: map[string]event{}, times: map[string]int{}}
+	w := &worker{t: t, db: db, dir: t.TempDir(), ref: ref, events: map[string]event{}, times: map[string]int{}}
 	w.program = filepath.Join(w.dir, "kvit")
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", w.program, "kvit/cmd/kvit")
 	out, err := build.CombinedOutput()
@@ -165,7 +166,7 @@ func (w *worker) requireEvents(orders []shops.Order) {
 	w.t.Helper()
 	for _, o := range orders {
 		if o.State == shops.Cart {
-			_, n := w.event("order_placed:" + o.Ref)
+			_, n := w.event("order_placed:" + w.ref(o))
 			require.Zero(w.t, n, "%s", o)
 			continue
 		}
@@ -177,11 +178,11 @@ func (w *worker) requireEvents(orders []shops.Order) {
 			names = append(names, "order_cancelled")
 		}
 		for _, name := range names {
-			key := name + ":" + o.Ref
+			key := name + ":" + w.ref(o)
 			require.Eventually(w.t, func() bool { _, n := w.event(key); return n > 0 }, time.Minute, 50*time.Millisecond, "%s of the %s", key, o)
 			e, n := w.event(key)
 			require.Equal(w.t, 1, n, key)
-			require.Equal(w.t, o.Ref, e.Data.OrderRef)
+			require.Equal(w.t, w.ref(o), e.Data.OrderRef)
 			require.Equal(w.t, o.Person.Email, e.Data.Payload.Customer.Email, key)
 			require.Equal(w.t, o.Currency, e.Data.Payload.Order.Currency, key)
 			require.Equal(w.t, fmt.Sprintf("%d.%02d", o.Total/100, o.Total%100), e.Data.Payload.Order.Total, "%s of the %s", key, o)
@@ -194,7 +195,7 @@ func (w *worker) requireEvents(orders []shops.Order) {
 func (w *worker) imported(orders []shops.Order) {
 	w.t.Helper()
 	for i, o := range orders {
-		w.exec(`insert into kvit.erp_receipt (order_ref, erp_order_number, imported_at, source) values ($1, $2, now(), 'test')`, o.Ref, fmt.Sprintf("SO-%d", i))
+		w.exec(`insert into kvit.erp_receipt (order_ref, erp_order_number, imported_at, source) values ($1, $2, now(), 'test')`, w.ref(o), fmt.Sprintf("SO-%d", i))
 	}
 	marked := func() bool {
 		var n int

@@ -13,12 +13,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"kvit/shop"
+	"kvit/shop/medusa"
 	"kvit/shop/vendure"
 	"kvit/store"
 )
 
 // shops are those that kvit init recognises.
-var shops = []shop.Shop{vendure.Shop}
+var shops = []shop.Shop{vendure.Shop, medusa.Shop}
 
 // The files that kvit init writes.
 const (
