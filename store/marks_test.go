@@ -130,7 +130,7 @@ func TestTheShopAltersItsTable(t *testing.T) {
 		"DropErasedAt":      {`alter table public.orders drop column erased`, "column public.orders.erased does not exist", false},
 		"Rename":            {`alter table public.orders rename column placed to placed_at`, "column public.orders.placed does not exist", false},
 		"RenameRef":         {`alter table public.orders rename column ref to order_number`, "column public.orders.ref does not exist", false},
-		"RenameInPredicate": {`alter table public.orders rename column status to state`, "shop.orders.awaiting_import cannot be used: database error 42703", true},
+		"RenameInPredicate": {`alter table public.orders rename column status to state`, "shop.orders.awaiting_import cannot be used: database error 42703: column \"status\" does not exist", true},
 		"DropTable":         {`drop table public.orders`, "table public.orders does not exist", false},
 	} {
 		t.Run(name, func(t *testing.T) {

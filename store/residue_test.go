@@ -140,5 +140,5 @@ func TestSearchErrorsHoldNoValue(t *testing.T) {
 	_, err := store.SearchValues(t.Context(), tx, place, []store.SearchValue{{Forms: []string{"needle"}}}, store.SearchScope{Refs: []string{}}, time.Minute)
 	require.ErrorAs(t, err, &not)
 	require.NotContains(t, err.Error(), "needle")
-	require.Equal(t, "database error 42P01", not.Reason)
+	require.Equal(t, "database error 42P01: relation \"public.notes\" does not exist", not.Reason)
 }

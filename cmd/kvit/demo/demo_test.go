@@ -145,7 +145,8 @@ func TestRunKeepsEveryPromise(t *testing.T) {
 		require.Zero(t, d.Pending)
 	}
 	require.Positive(t, f.Orders.Erased)
-	require.Equal(t, f.Orders.Erased, f.Orders.Certificates)
+	// Rows that stayed with another order of the customer add a certificate when they go with the last one.
+	require.GreaterOrEqual(t, f.Orders.Certificates, f.Orders.Erased)
 	require.Equal(t, 1, f.Orders.Held)
 	require.Contains(t, out.String(), "0 lost, 0 counted twice, 0 due orders not erased")
 	requireNothingLeft(t, binary, out)
