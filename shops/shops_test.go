@@ -2,7 +2,9 @@ package shops_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -108,6 +110,7 @@ func TestKvitBesideMedusa(t *testing.T) {
 	due, alive := s.parting()
 	w.imported(due)
 	w.exec(`update public.workflow_execution set created_at = created_at - interval '31 days', updated_at = updated_at - interval '31 days'`)
+	w.exec(`update public.order_address set updated_at = updated_at - interval '31 days'`)
 	w.exec(replacedAddresses)
 	pages := map[string]string{}
 	for _, o := range alive {
@@ -120,7 +123,7 @@ func TestKvitBesideMedusa(t *testing.T) {
 	w.kvit("verify")
 	s.requireErased(t, due, alive)
 	for id, page := range pages {
-		require.Equal(t, page, s.OrderPage(t, shops.Order{ID: id}), "%s is as before", id)
+		require.Equal(t, unordered(t, page), unordered(t, s.OrderPage(t, shops.Order{ID: id})), "%s is as before", id)
 	}
 	s.OrderList(t)
 	s.CustomerList(t)
@@ -132,9 +135,37 @@ func TestKvitBesideMedusa(t *testing.T) {
 	w.kvit("check")
 }
 
+// unordered are the documents of a page with each list sorted, for Medusa asks its database for items in no order.
+func unordered(t *testing.T, page string) []any {
+	t.Helper()
+	var documents []any
+	for d := json.NewDecoder(strings.NewReader(page)); d.More(); {
+		var document any
+		require.NoError(t, d.Decode(&document))
+		sortLists(document)
+		documents = append(documents, document)
+	}
+	return documents
+}
+
+func sortLists(value any) {
+	switch value := value.(type) {
+	case map[string]any:
+		for _, member := range value {
+			sortLists(member)
+		}
+	case []any:
+		for _, item := range value {
+			sortLists(item)
+		}
+		slices.SortFunc(value, func(a, b any) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+	}
+}
+
 // replacedAddresses is what docs/shops/medusa.md has the shop's owner run each night.
 const replacedAddresses = `delete from public.order_address a
-where not exists (select from public."order" o where a.id in (o.shipping_address_id, o.billing_address_id))`
+where a.updated_at < now() - interval '1 day'
+    and not exists (select from public."order" o where a.id in (o.shipping_address_id, o.billing_address_id))`
 
 // test shows that a shop is what later tests take it for, before kvit has touched it.
 func (s shop) test(t *testing.T) {
