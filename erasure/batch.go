@@ -27,6 +27,8 @@ func (l orderLot) Len() int { return len(l) }
 // One is the order of this place alone.
 func (l orderLot) One(i int) orderLot { return l[i : i+1] }
 
+var _ source[orderLot] = dueOrders{}
+
 func (d dueOrders) erase(ctx context.Context, tx pgx.Tx, w wanted[orderLot]) (orderLot, func(), error) {
 	due := store.Due{Now: d.now, Clock: d.clock, Limit: w.limit}
 	if len(w.only) > 0 {
@@ -179,7 +181,7 @@ func (r *eraseRun) fit(ctx context.Context, tx pgx.Tx) (erasePlan, error) {
 	blocked, all := p.Blocked(database, r.misfit)
 	r.report.Blocked = append([]policy.Blocked{}, blocked...)
 	if all {
-		return erasePlan{}, &policy.PolicyError{Problems: r.misfit}
+		return erasePlan{}, &policy.MisfitError{Problems: r.misfit}
 	}
 	if r.shop, err = r.Orders.Resolved(ctx, tx); err != nil {
 		return erasePlan{}, err

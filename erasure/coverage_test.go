@@ -16,7 +16,7 @@ import (
 func (s *shop) misfit() (Report, string) {
 	s.t.Helper()
 	report, err := s.Run(s.t.Context())
-	var misfit *policy.PolicyError
+	var misfit *policy.MisfitError
 	require.ErrorAs(s.t, err, &misfit)
 	return report, err.Error()
 }

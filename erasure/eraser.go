@@ -95,7 +95,7 @@ type OrderProblem struct {
 }
 
 // Run erases everything that is due. The report counts what was done even if there is an error: a
-// *policy.PolicyError if the column policy does not fit (what it does fit is erased all the same),
+// *policy.MisfitError if the column policy does not fit (what it does fit is erased all the same),
 // ErrNotErased if the report has problems, ErrBraked and store.ErrRunning if nothing was done.
 func (e *Eraser) Run(ctx context.Context) (Report, error) {
 	return e.newRun(time.Time{}).do(ctx)

@@ -35,9 +35,9 @@ func describe(err error) string {
 	return store.Describe(err)
 }
 
-// IsMisfit tells whether the error is a *policy.PolicyError.
+// IsMisfit tells whether the error is a *policy.MisfitError.
 func IsMisfit(err error) bool {
-	var misfit *policy.PolicyError
+	var misfit *policy.MisfitError
 	return errors.As(err, &misfit)
 }
 

@@ -161,7 +161,7 @@ func (r *eraseRun) everything(ctx context.Context) error {
 // outcome is the error of a run that went through, if it left something.
 func (r *eraseRun) outcome() error {
 	if problems := slices.Concat(r.misfit, r.tableMisfit); len(problems) > 0 {
-		return &policy.PolicyError{Problems: problems}
+		return &policy.MisfitError{Problems: problems}
 	}
 	_, rows := r.report.rowsErased()
 	return notErased(r.report.Failed, rows)

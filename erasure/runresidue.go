@@ -38,6 +38,7 @@ func (r *eraseRun) remember(ctx context.Context, tx pgx.Tx, plan erasePlan, refs
 		return look{}, nil
 	}
 	mixed := slices.Clone(refs)
+	//nolint:gosec // which orders are looked at need not be secret
 	rand.Shuffle(len(mixed), func(i, j int) { mixed[i], mixed[j] = mixed[j], mixed[i] })
 	return r.lookFor(ctx, tx, r.shop, slices.Clone(plan.erasures), mixed[:wanted], slices.Concat(mixed[wanted:], r.sampling.others))
 }

@@ -58,7 +58,7 @@ const requestPrefix = "request:"
 // EraseSubject erases what there is of a person, now instead of later: orders that the ERP has or that
 // are due, unless they are on hold, and what belongs to no order. It makes a task for each destination
 // that may have the person's data before the first row goes. The error is ErrRefused if something stays,
-// store.ErrRunning if another erasure is under way, and a *policy.PolicyError if nothing could be told.
+// store.ErrRunning if another erasure is under way, and a *policy.MisfitError if nothing could be told.
 func (e *Eraser) EraseSubject(ctx context.Context, q SubjectRequest) (SubjectReport, error) {
 	r := newSubjectRun(e, q)
 	err := r.alone(ctx, func() error { return r.all(ctx) })

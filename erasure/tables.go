@@ -123,6 +123,8 @@ type dueRows struct {
 	problems map[string]int // rows that were refused, by why
 }
 
+var _ source[store.RowBatch] = dueRows{}
+
 func (d dueRows) erase(ctx context.Context, tx pgx.Tx, w wanted[store.RowBatch]) (found store.RowBatch, done func(), err error) {
 	rule, err := d.fitRule(ctx, tx)
 	if err != nil {
@@ -151,7 +153,7 @@ func (d dueRows) fitRule(ctx context.Context, tx pgx.Tx) (store.TableRule, error
 	}
 	if problems, _ := d.rule.Check(database); len(problems) > 0 {
 		d.tableMisfit = append(d.tableMisfit, problems...)
-		return store.TableRule{}, &policy.PolicyError{Problems: problems}
+		return store.TableRule{}, &policy.MisfitError{Problems: problems}
 	}
 	return d.ruleIn(database, d.rule), nil
 }

@@ -70,7 +70,7 @@ func (f *fitter) line(line string) {
 	if f.table != "" && line != "" && !strings.HasPrefix(line, "    ") {
 		f.endTable()
 	}
-	if m := keptLine.FindStringSubmatch(line); m != nil && f.catalog[m[1]] == nil || f.table != "" && f.catalog[f.table] == nil {
+	if m := keptLine.FindStringSubmatch(line); len(m) > 0 && f.catalog[m[1]] == nil || f.table != "" && f.catalog[f.table] == nil {
 		return
 	}
 	if strings.HasPrefix(line, "      columns:") && f.table != "" {

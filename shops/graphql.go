@@ -9,7 +9,7 @@ import (
 )
 
 // tokenHeader is where Vendure hands out the token of a session.
-const tokenHeader = "vendure-auth-token" //nolint:gosec // the name of a header
+const tokenHeader = "vendure-auth-token"
 
 // graphql is one visitor of one of Vendure's two APIs.
 type graphql struct {

@@ -159,11 +159,11 @@ type medusaOrder struct {
 type medusaAmount struct{ Amount float64 }
 
 // payment is the id of the only one.
-func (o medusaOrder) payment(t testing.TB) string {
+func (found medusaOrder) payment(t testing.TB) string {
 	t.Helper()
-	require.Len(t, o.PaymentCollections, 1)
-	require.Len(t, o.PaymentCollections[0].Payments, 1)
-	return o.PaymentCollections[0].Payments[0].ID
+	require.Len(t, found.PaymentCollections, 1)
+	require.Len(t, found.PaymentCollections[0].Payments, 1)
+	return found.PaymentCollections[0].Payments[0].ID
 }
 
 // find asks the staff's API for an order.

@@ -143,18 +143,18 @@ func LackingCustomers(ctx context.Context, db DB, o Orders) ([]string, error) {
 func (c *Customer) unequal(ctx context.Context, db DB, o Orders) (lacks []string, err error) {
 	for _, p := range c.Match {
 		var own, key string
-		var comparable bool
+		var fits bool
 		err := db.QueryRow(ctx, `
 			select format_type(own.oid, null), format_type(key.oid, null),
 			       own.oid = key.oid or own.typcategory = key.typcategory and own.typcategory in ('S', 'N', 'D')
 			from pg_attribute a join pg_type own on own.oid = a.atttypid,
 			     pg_attribute b join pg_type key on key.oid = b.atttypid
 			where a.attrelid = to_regclass($1) and a.attname = $2 and b.attrelid = to_regclass($3) and b.attname = $4`,
-			QuoteTable(c.Table), p.Column, QuoteTable(o.Table), p.Key).Scan(&own, &key, &comparable)
+			QuoteTable(c.Table), p.Column, QuoteTable(o.Table), p.Key).Scan(&own, &key, &fits)
 		if err != nil {
 			return nil, fmt.Errorf("read types of %s.%s: %w", c.Table, p.Column, err)
 		}
-		if !comparable {
+		if !fits {
 			lacks = append(lacks, fmt.Sprintf("%s.%s is %s and cannot be compared with %s.%s, which is %s", c.Table, p.Column, own, o.Table, p.Key, key))
 		}
 	}

@@ -37,9 +37,9 @@ func GrantStatements(role string, grants []Grant) []string {
 		statements = append(statements, "grant "+rights+" on "+QuoteTable(g.Table)+to)
 	}
 	slices.Sort(schemas)
-	usage := make([]string, len(schemas))
-	for i, schema := range schemas {
-		usage[i] = "grant usage on schema " + QuoteColumn(schema) + to
+	var usage []string
+	for _, schema := range schemas {
+		usage = append(usage, "grant usage on schema "+QuoteColumn(schema)+to)
 	}
 	return append(usage, statements...)
 }

@@ -49,9 +49,9 @@ func PreviewHistory(ctx context.Context, db DB, h History) ([]PastEvents, error)
 	return list, nil
 }
 
-// StoreHistory stores what kvit does not have of the past, without a job for any destination, and returns how many
+// InsertHistory stores what kvit does not have of the past, without a job for any destination, and returns how many
 // events that were.
-func StoreHistory(ctx context.Context, db DB, h History) (int64, error) {
+func InsertHistory(ctx context.Context, db DB, h History) (int64, error) {
 	tag, err := db.Exec(ctx, `
 		insert into kvit.event (event_key, name, occurred_at, order_ref, payload, consent, stream)
 		select p.event_key, p.name, p.occurred_at, p.order_ref, p.payload, p.consent, kvit.event_stream(p.name, p.order_ref, p.payload)

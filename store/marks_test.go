@@ -80,7 +80,7 @@ func TestDueOrdersAreFoundByOwnMarks(t *testing.T) {
 			require.Len(t, holds, 3)
 			status, err := store.ReadOrdersStatus(t.Context(), tx, o, 0)
 			require.NoError(t, err)
-			require.EqualValues(t, []int64{60, 37, 37, 3}, []int64{status.AwaitingImport, status.ErasuresDue, status.ErasuresOverdue, status.ErasuresHeld})
+			require.Equal(t, []int64{60, 37, 37, 3}, []int64{status.AwaitingImport, status.ErasuresDue, status.ErasuresOverdue, status.ErasuresHeld})
 			require.Zero(t, readWhole(t, tx))
 		})
 	}

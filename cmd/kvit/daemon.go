@@ -188,7 +188,7 @@ func (d *daemon) checkPolicy(ctx context.Context) {
 		return
 	}
 	if len(problems) > 0 {
-		d.logger.Error("the column policy stops erasures", "err", &policy.PolicyError{Problems: problems})
+		d.logger.Error("the column policy stops erasures", "err", &policy.MisfitError{Problems: problems})
 	}
 }
 

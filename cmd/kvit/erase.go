@@ -227,7 +227,7 @@ func columnsOf(columns []config.ColumnPolicy) []policy.Column {
 	var list []policy.Column
 	for _, c := range columns {
 		list = append(list, policy.Column{
-			Name: c.Name, Strategy: policy.Strategy(c.Strategy), Text: c.Text, Unit: c.Unit, Length: c.Length, Paths: columnsOf(c.Paths),
+			Name: c.Name, Strategy: c.Strategy, Text: c.Text, Unit: c.Unit, Length: c.Length, Paths: columnsOf(c.Paths),
 		})
 	}
 	return list

@@ -87,7 +87,7 @@ func (a *app) storeDays(ctx context.Context, pool *pgxpool.Pool, past store.Hist
 		if until.After(past.Until) {
 			until = past.Until
 		}
-		n, err := store.StoreHistory(ctx, pool, store.History{From: from, Until: until})
+		n, err := store.InsertHistory(ctx, pool, store.History{From: from, Until: until})
 		if err != nil {
 			return historyError(err)
 		}

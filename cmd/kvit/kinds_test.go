@@ -126,7 +126,7 @@ func (w words) count(kind, pkg string) int {
 
 func parse(t *testing.T, file string) *ast.File {
 	t.Helper()
-	parsed, err := parser.ParseFile(token.NewFileSet(), filepath.Join("../..", file), nil, 0)
+	parsed, err := parser.ParseFile(token.NewFileSet(), filepath.Join("..", "..", file), nil, 0)
 	require.NoError(t, err)
 	return parsed
 }

@@ -83,11 +83,10 @@ func readStatus(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) (sta
 	if s.OpenTasks, s.OldestTask, err = store.TaskBacklog(ctx, pool); err != nil {
 		return s, err
 	}
-	if err = s.readOrders(ctx, cfg, pool); err != nil {
+	if err := s.readOrders(ctx, cfg, pool); err != nil {
 		return s, err
 	}
-	err = s.readErasure(ctx, cfg, pool)
-	return s, err
+	return s, s.readErasure(ctx, cfg, pool)
 }
 
 // readOrders says nothing of orders that it cannot read, but why.

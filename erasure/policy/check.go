@@ -28,14 +28,14 @@ func (p Problem) String() string {
 	return fmt.Sprintf("column %s.%s %s", p.Table, p.Column, p.Problem)
 }
 
-// PolicyError says that tables, or all of them, are not erased, because the policy does not fit the
+// MisfitError says that tables, or all of them, are not erased, because the policy does not fit the
 // database.
-type PolicyError struct {
+type MisfitError struct {
 	Problems []Problem
 }
 
 // Error lists every problem.
-func (e *PolicyError) Error() string {
+func (e *MisfitError) Error() string {
 	lines := make([]string, len(e.Problems))
 	for i, p := range e.Problems {
 		lines[i] = p.String()

@@ -217,12 +217,12 @@ func (d *drafter) setRows(t *draftTable, p *place, draft *DraftTable) {
 func (d *drafter) setDullRows(draft *DraftTable, why string) {
 	var open []string
 	for _, c := range draft.Columns {
-		if c.Strategy.Word != string(Keep) {
+		if c.Strategy.Word != Keep {
 			open = append(open, plain(c.Name))
 		}
 	}
 	draft.Columns = []DraftColumn{}
-	draft.Rows, draft.RowsWhy = string(Keep), "other rows are found through it, and nothing in it looks personal"
+	draft.Rows, draft.RowsWhy = Keep, "other rows are found through it, and nothing in it looks personal"
 	if len(open) > 0 {
 		draft.Rows, draft.RowsWhy = reviewWord, joinWhy(why, "nothing in it looks personal: keep, unless there is something in "+strings.Join(open, ", "))
 	}

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-func word(s Strategy) DraftStrategy { return DraftStrategy{Word: string(s)} }
+func word(s Strategy) DraftStrategy { return DraftStrategy{Word: s} }
 
 var (
 	review = DraftStrategy{Word: reviewWord}
@@ -94,9 +94,9 @@ func (c draftColumn) emptyDocument() (DraftStrategy, bool) {
 	f := c.form
 	switch {
 	case f.Objects > 0 && f.Objects == f.Filled:
-		return DraftStrategy{Word: string(Text), Setting: "{}"}, true
+		return DraftStrategy{Word: Text, Setting: "{}"}, true
 	case f.Arrays > 0 && f.Arrays == f.Filled:
-		return DraftStrategy{Word: string(Text), Setting: "[]"}, true
+		return DraftStrategy{Word: Text, Setting: "[]"}, true
 	}
 	return DraftStrategy{}, false
 }
@@ -200,7 +200,7 @@ func (m meaning) replacement(c draftColumn) (s DraftStrategy, why string) {
 	case f.Filled == 0 && m.document && c.Base == "text" && c.MaxLength == 0:
 		return review, is + `; no value to look at: {text: erased}, or {text: "{}"} if it holds JSON`
 	}
-	return DraftStrategy{Word: string(Text), Setting: placeholder(c)}, is
+	return DraftStrategy{Word: Text, Setting: placeholder(c)}, is
 }
 
 // because names the constraints that had a say, and those that may still object.

@@ -40,7 +40,7 @@ var things = strings.Fields(`product item file status method country currency ca
 
 const (
 	anEmail = "an e-mail address"
-	aSecret = "a secret of a person"
+	aSecret = "a secret of a person" //nolint:gosec // the words for one
 )
 
 // meanings are tried in order; the first that matches counts. Words are English, Danish, Norwegian, Swedish,
@@ -233,7 +233,7 @@ func isOneOf(names []string, column string) bool {
 
 // amountWords are words in the names of numbers that say how much or how many.
 var amountWords = strings.Fields(`total subtotal amount price cost sum tax vat discount quantity qty count number weight rate percent
-	refunded adjustment antal belob beloeb pris menge anzahl betrag preis summe quantite montant prix position version shipping fee`)
+	refunded adjustment antal belob beloeb pris menge anzahl betrag preis summe quantite montant prix position version shipping fee`) //nolint:misspell // quantite is French
 
 func tellsAmount(column string) bool {
 	words := wordsOf(column)
