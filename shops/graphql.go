@@ -51,7 +51,7 @@ func (g *graphql) data(t testing.TB, document string, variables vars) json.RawMe
 		url:    g.url,
 		header: map[string]string{"Authorization": bearer(g.token)},
 		body:   vars{"query": document, "variables": variables},
-	}.send(t)
+	}.send(t) //nolint:bodyclose // send has read and closed it
 	if token := response.Header.Get(tokenHeader); token != "" {
 		g.token = token
 	}

@@ -126,7 +126,7 @@ func (r *rest) try(t testing.TB, method, path string, body any) (status int, tex
 		url:    r.serving.URL + path,
 		header: map[string]string{"Authorization": bearer(r.token), "x-publishable-api-key": r.serving.Key},
 		body:   body,
-	}.send(t)
+	}.send(t) //nolint:bodyclose // send has read and closed it
 	return answer.StatusCode, text
 }
 

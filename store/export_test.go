@@ -7,7 +7,7 @@ func OrdersCondition(o Orders, email, customerID string) string {
 	search := &subjectSearch{of: o, subject: Subject{Email: email, CustomerID: customerID}, types: map[[2]string]string{
 		{o.Table, o.customerColumn()}: "bigint",
 	}}
-	condition := search.orders("o")
+	condition := search.orders()
 	for i, value := range search.args {
 		condition = strings.ReplaceAll(condition, "$"+string(rune('1'+i)), "'"+value.(string)+"'")
 	}

@@ -62,7 +62,7 @@ func SubjectOrders(ctx context.Context, db DB, o Orders, s Subject, now time.Tim
 		       {due_at} as due_at, `+held(search.args.add(now))+` as held,
 		       (select h.expires_at from kvit.legal_hold h where h.order_ref = o.{ref}::text) as held_until, `+customer+` as customer
 		from {orders} o
-		where `+search.orders("o")+`
+		where `+search.orders()+`
 		order by o.{placed_at}, o.{ref}`), search.args...) // Collect reports its error
 	orders, err := pgx.CollectRows(rows, pgx.RowToStructByName[SubjectOrder])
 	if err != nil {
@@ -129,16 +129,16 @@ func newSearch(ctx context.Context, db DB, o Orders, s Subject, reached ...Reach
 	return search, nil
 }
 
-// orders is true of the person's orders; alias is that of the orders table.
-func (s *subjectSearch) orders(alias string) string {
+// orders is true of the person's orders; the orders table is "o".
+func (s *subjectSearch) orders() string {
 	var either []string
 	if s.subject.Email != "" && s.of.Email != "" {
-		either = append(either, s.email(alias+"."+QuoteColumn(s.of.Email)))
+		either = append(either, s.email("o."+QuoteColumn(s.of.Email)))
 	}
 	if id := s.of.customerColumn(); s.subject.CustomerID != "" && id != "" {
-		either = append(either, s.customer(s.of.Table, alias, id))
+		either = append(either, s.customer(s.of.Table, "o", id))
 	}
-	return anyOf(append(either, s.joined(alias)...))
+	return anyOf(append(either, s.joined("o")...))
 }
 
 func anyOf(conditions []string) string {

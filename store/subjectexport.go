@@ -15,7 +15,7 @@ func EachSubjectOrder(ctx context.Context, db DB, o Orders, s Subject, do func(o
 	if err != nil {
 		return err
 	}
-	where := search.orders("o")
+	where := search.orders()
 	return eachObject(ctx, db, "export orders", o.sql(`
 		select jsonb_build_object(
 		    'order_ref', o.{ref}::text, 'erase_due_at', case when {o.erased_at} is null then {due_at} end, 'row', to_jsonb(o),
@@ -39,7 +39,7 @@ func EachSubjectRow(ctx context.Context, db DB, o Orders, s Subject, r Reached, 
 	var either []string
 	for _, path := range r.Paths {
 		from, links := reach(path, "p", "o")
-		either = append(either, `exists (select from `+from+` where `+links+` and `+search.orders("o")+`)`)
+		either = append(either, `exists (select from `+from+` where `+links+` and `+search.orders()+`)`)
 		if from, where, ok := search.directly(r.Table, path); ok {
 			either = append(either, exists(from, where))
 		}
