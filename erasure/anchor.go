@@ -50,11 +50,12 @@ func (f AnchorFile) write(a proof.Anchor) error { return proof.WriteAnchor(strin
 // next is the database's anchor of now. It returns an *AnchorError if the database is older than
 // the one known.
 func (f AnchorFile) next(ctx context.Context, db store.DB, known proof.Anchor) (proof.Anchor, error) {
-	last, hash, err := store.LastCertificate(ctx, db)
+	// In this order: of certificates that vanish in between, the message then names the last that is left.
+	there, err := store.CertificateHash(ctx, db, known.Number)
 	if err != nil {
 		return proof.Anchor{}, err
 	}
-	there, err := store.CertificateHash(ctx, db, known.Number)
+	last, hash, err := store.LastCertificate(ctx, db)
 	if err != nil {
 		return proof.Anchor{}, err
 	}
