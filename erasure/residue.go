@@ -46,6 +46,7 @@ type Copy struct {
 type look struct {
 	refs     []string // an owner of values is an index of it
 	values   []store.SearchValue
+	alive    []string // of refs, those that could not be erased: what they hold is no copy
 	unread   []store.Unsearched
 	erasures []store.TableErasure
 }
@@ -184,15 +185,17 @@ type residueJudge struct {
 	erasures []store.TableErasure
 	ruled    []string // tables that rules erase
 	refs     []string
+	erased   []string // of these, those that were
 }
 
 func (e *Eraser) judgeOf(shop store.Orders, l look) residueJudge {
-	return residueJudge{shop: shop, policy: e.policy(), erasures: l.erasures, ruled: e.ruledTables(), refs: append([]string{}, l.refs...)}
+	erased := slices.DeleteFunc(append([]string{}, l.refs...), func(ref string) bool { return slices.Contains(l.alive, ref) })
+	return residueJudge{shop: shop, policy: e.policy(), erasures: l.erasures, ruled: e.ruledTables(), refs: l.refs, erased: erased}
 }
 
 // scope tells rows that belong to other orders.
 func (j residueJudge) scope(table string) store.SearchScope {
-	s := store.SearchScope{Orders: &j.shop, Refs: j.refs}
+	s := store.SearchScope{Orders: &j.shop, Refs: j.erased}
 	for _, e := range j.erasures {
 		if e.Table == table {
 			s.Erasures = append(s.Erasures, e)
@@ -217,21 +220,24 @@ const (
 // verdict says what a hit is, and whether it is meant.
 func (j residueJudge) verdict(place store.SearchPlace, hit store.SearchHit) (reason string, kept bool) {
 	erased := slices.ContainsFunc(j.erasures, func(e store.TableErasure) bool { return e.Table == place.Table })
-	i := slices.IndexFunc(j.policy.Tables, func(t policy.Table) bool { return t.Name == place.Table })
+	ways := slices.DeleteFunc(slices.Clone(j.policy.Tables), func(t policy.Table) bool { return t.Name != place.Table })
+	stays := func(kept func(policy.Table) bool) bool { // by every way, or it is none that is meant
+		return len(ways) > 0 && !slices.ContainsFunc(ways, func(t policy.Table) bool { return !kept(t) })
+	}
 	switch {
 	case hit.Held:
 		return keptByOrder, true
-	case i < 0 && slices.Contains(j.ruled, place.Table): // a rule for a table of the policy takes some of its rows alone
+	case len(ways) == 0 && slices.Contains(j.ruled, place.Table): // a rule for a table of the policy takes some of its rows alone
 		return keptByRule, true
 	case place.View:
 		return copyInView, false
 	case strings.HasPrefix(place.Table, "kvit."):
 		return copyInKvit, false
-	case i < 0 && !erased:
+	case len(ways) == 0 && !erased:
 		return copyElsewhere, false
-	case i >= 0 && j.policy.Tables[i].KeepRows:
+	case stays(func(t policy.Table) bool { return t.KeepRows }):
 		return keptRows, true
-	case i >= 0 && keeps(j.policy.Tables[i], hit.Column):
+	case stays(func(t policy.Table) bool { return t.KeepRows || keeps(t, hit.Column) }):
 		return keptColumn, true
 	case !erased:
 		return keptForProblem, true

@@ -86,6 +86,7 @@ func (t *trial) eraseSome(ctx context.Context, l *look) error {
 		if !isRefusal(ctx, err) && !isStatement(err) {
 			return err
 		}
+		l.alive = append(l.alive, ref)
 		l.unread = append(l.unread, store.Unsearched{Table: t.Orders.Table, Reason: "one of the orders could not be erased on trial: " + describe(err)})
 		l.values = slices.DeleteFunc(l.values, func(v store.SearchValue) bool { return v.Owner == i })
 	}

@@ -3,10 +3,12 @@ package erasure
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"kvit/erasure/policy"
+	"kvit/store"
 )
 
 // twoAddresses is a shop whose orders refer twice to a table of addresses, as Medusa's do.
@@ -194,4 +196,46 @@ func TestDocumentsInText(t *testing.T) {
 	require.Equal(t, 6, s.run().Orders)
 	require.Equal(t, map[string]string{"E0": `{"method": "card"}`, "E1": "{}", "E2": "{}", "E3": "{}", "E4": "{}", "E5": "{}"},
 		collect[string, string](s, `select order_number, metadata from public.payments`))
+}
+
+// A row that a live order has, too, is no copy, whichever of the two is looked at on trial.
+func TestScanKnowsSharedRows(t *testing.T) {
+	t.Parallel()
+	for name, orders := range map[string]int{"OneOfThem": 1, "Both": 5} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := twoAddresses(t, "on delete set null", true)
+			s.order("E1", 31*day)
+			s.order("E2", day)
+			s.exec(`insert into public.addresses values (1, 'Sharedstreet 17'), (2, 'Ownstreet 4')`)
+			s.exec(`update public.orders set billing_id = 1, shipping_id = 2, customer_name = 'Sharedstreet 17' where order_number = 'E1'`)
+			s.exec(`update public.orders set shipping_id = 1, customer_name = 'Sharedstreet 17' where order_number = 'E2'`)
+			report, err := s.Scan(t.Context(), ScanOptions{Orders: orders, Time: 10 * time.Second})
+			require.NoError(t, err)
+			require.Empty(t, report.Found)
+		})
+	}
+}
+
+// What one way keeps is no excuse for a copy in a row that another way should have erased.
+func TestAKeptWayExcusesNothing(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		ways []policy.Table
+		kept bool
+	}{
+		"EveryWay":         {[]policy.Table{{Name: "public.a", KeepRows: true}, {Name: "public.a", Columns: []policy.Column{{Name: "x", Strategy: policy.Keep}}}}, true},
+		"OneOfTwo":         {[]policy.Table{{Name: "public.a", KeepRows: true}, {Name: "public.a", DeleteRows: true}}, false},
+		"TheColumnInOne":   {[]policy.Table{{Name: "public.a", Columns: []policy.Column{{Name: "x", Strategy: policy.Keep}}}, {Name: "public.a", Columns: []policy.Column{{Name: "x", Strategy: policy.Null}}}}, false},
+		"TheColumnInBoth":  {[]policy.Table{{Name: "public.a", Columns: []policy.Column{{Name: "x", Strategy: policy.Keep}}}, {Name: "public.a", Columns: []policy.Column{{Name: "x", Strategy: policy.Keep}}}}, true},
+		"NotOfThePolicy":   {nil, false},
+		"ItBelongsToNoWay": {[]policy.Table{{Name: "public.b", KeepRows: true}}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			j := residueJudge{policy: policy.Policy{Tables: c.ways}, erasures: []store.TableErasure{{Table: "public.a"}}}
+			_, kept := j.verdict(store.SearchPlace{Table: "public.a"}, store.SearchHit{Column: "x"})
+			require.Equal(t, c.kept, kept)
+		})
+	}
 }
