@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/netip"
 	"net/url"
+	"strings"
 )
 
 // notPublic are the ranges that IsPublic refuses beside those that netip knows: the special-purpose
@@ -68,7 +69,8 @@ func isPublic(addr netip.Addr) bool {
 
 // CheckAddress checks where a provider's API is said to be: https, or http to this machine alone,
 // where a stand-in for a provider runs. local is true if it leads to this machine, so that the client
-// has to be allowed to connect there. The error does not hold the address.
+// has to be allowed to connect there; other addresses that are not public are errors here, as they would be
+// when they are dialled. The error does not hold the address.
 func CheckAddress(address string) (local bool, err error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" {
@@ -80,8 +82,21 @@ func CheckAddress(address string) (local bool, err error) {
 		return false, errors.New("must not hold a user name or password")
 	case u.Scheme != "https" && !(u.Scheme == "http" && local):
 		return false, errors.New("must begin with https://")
+	case !local && RefusesHost(u.Hostname()):
+		return false, errors.New("must not lead to a private or local address")
 	}
 	return local, nil
+}
+
+// RefusesHost tells of a host as a URL names it whether a Client without AllowPrivate would refuse it
+// whatever a name server says: an address that is not public, or a name of this machine.
+func RefusesHost(host string) bool {
+	name := strings.ToLower(strings.TrimSuffix(host, "."))
+	if name == "localhost" || strings.HasSuffix(name, ".localhost") {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && !IsPublic(netip.AddrPortFrom(addr, 443).String())
 }
 
 func isLoopback(host string) bool {

@@ -1,6 +1,7 @@
 package destination
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"net/url"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -112,6 +114,32 @@ func (c *Client) Do(req *http.Request) (Answer, *Error) {
 	defer res.Body.Close()
 	body, err := c.read(res.Body)
 	return Answer{Status: res.StatusCode, Header: res.Header, Body: body, Cut: err != nil}, nil
+}
+
+// Reach connects to the host of an address as Do would, with TLS for https, and sends nothing. The error is as
+// Do's and does not hold the address.
+func (c *Client) Reach(ctx context.Context, address string) error {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" {
+		return &Error{Kind: Misconfigured, Reason: "the address is not an absolute URL"}
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	port := cmp.Or(u.Port(), map[string]string{"http": "80"}[u.Scheme], "443")
+	conn, err := c.transport.DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
+	if err != nil {
+		return unanswered(err, false)
+	}
+	defer conn.Close()
+	if u.Scheme != "https" {
+		return nil
+	}
+	settings := c.transport.TLSClientConfig.Clone()
+	settings.ServerName = u.Hostname()
+	if err := tls.Client(conn, settings).HandshakeContext(ctx); err != nil {
+		return unanswered(err, false)
+	}
+	return nil
 }
 
 // read takes up to c.most bytes. A body that was read to its end lets the connection be reused;

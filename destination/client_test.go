@@ -3,6 +3,7 @@ package destination_test
 import (
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -100,4 +101,30 @@ func get(t *testing.T, url string) *http.Request {
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 	require.NoError(t, err)
 	return req
+}
+
+// What a configuration may name and what is dialled are judged by one function.
+func TestClientReachesWhatItWouldSendTo(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("it sent a request") }))
+	t.Cleanup(server.Close)
+	inside := destination.NewClient(destination.ClientOptions{AllowPrivate: true})
+	require.NoError(t, inside.Reach(t.Context(), server.URL))
+
+	outside := destination.NewClient(destination.ClientOptions{})
+	_, sent := outside.Do(get(t, "https://127.0.0.1:1/"))
+	require.Equal(t, destination.Misconfigured, sent.Kind)
+	require.Equal(t, sent, outside.Reach(t.Context(), "https://127.0.0.1:1/"))
+}
+
+func TestRefusesHost(t *testing.T) {
+	t.Parallel()
+	for _, host := range []string{"localhost", "LocalHost.", "shop.localhost", "127.0.0.1", "10.1.2.3", "::1", "fe80::1%eth0", "::ffff:192.168.0.1", "169.254.169.254"} {
+		require.True(t, destination.RefusesHost(host), host)
+		local, err := destination.CheckAddress("https://" + net.JoinHostPort(host, "443"))
+		require.True(t, local || err != nil, host)
+	}
+	for _, host := range []string{"hooks.example.com", "1.1.1.1", "2606:4700::1111", "localhost.example.com"} {
+		require.False(t, destination.RefusesHost(host), host)
+	}
 }

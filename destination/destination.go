@@ -81,6 +81,12 @@ type Prober interface {
 	Prove(ctx context.Context) (proved string, err error)
 }
 
+// Reacher is a destination without a Prober's call, of which no more can be tried than a connection.
+type Reacher interface {
+	// Reach connects to where the events go and sends nothing.
+	Reach(ctx context.Context) error
+}
+
 // Tester is a destination whose provider can be told that an event is only a test. Others are
 // tested with an event that its names and addresses mark as one.
 type Tester interface {

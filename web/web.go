@@ -29,6 +29,9 @@ type Server struct {
 	listener net.Listener
 }
 
+// maxScrapes bounds how many gather the metrics at once, which asks the database; more are told to come back.
+const maxScrapes = 4
+
 // readyTimeout bounds what /readyz asks the database; probes commonly give up after a few seconds.
 const readyTimeout = 2 * time.Second
 
@@ -50,7 +53,8 @@ func Handler(o Options) http.Handler {
 		answer(w, http.StatusOK, "ready")
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(o.Metrics, promhttp.HandlerOpts{
-		ErrorHandling: promhttp.ContinueOnError, // the database is away: the counters still count
+		ErrorHandling:       promhttp.ContinueOnError, // the database is away: the counters still count
+		MaxRequestsInFlight: maxScrapes,
 	}))
 	return mux
 }
@@ -68,15 +72,17 @@ func Listen(ctx context.Context, o Options) (*Server, error) {
 		return nil, fmt.Errorf("listen on ops.listen: %w", err)
 	}
 	s := &Server{listener: listener, http: &http.Server{
-		Handler:           Handler(o),
+		Handler:           marksBusy(Handler(o)),
+		ConnContext:       withConnection,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      30 * time.Second,
-		IdleTimeout:       time.Minute,
+		IdleTimeout:       time.Minute, // longer than the usual time between two scrapes
+		MaxHeaderBytes:    8 << 10,
 		ErrorLog:          slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug),
 	}}
 	go func() {
-		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := s.http.Serve(boundConnections(listener, maxConnections)); !errors.Is(err, http.ErrServerClosed) {
 			o.Logger.Error("http server stopped", "err", err)
 		}
 	}()

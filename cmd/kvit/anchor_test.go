@@ -274,7 +274,7 @@ func TestAnchorWhoseFolderIsMissing(t *testing.T) {
 	k.stop(process)
 	require.Equal(t, 1, strings.Count(k.log.String(), "the anchor cannot be written"))
 	require.Equal(t, 1, strings.Count(k.log.String(), "the anchor is written again"))
-	require.NotContains(t, k.mustCall("check"), "retention.anchor")
+	require.NotContains(t, k.mustCall("check", "--offline"), "retention.anchor")
 }
 
 // A command moves the anchor forward and never back.
@@ -304,5 +304,5 @@ func TestWithoutAnAnchor(t *testing.T) {
 	require.Equal(t, http.StatusOK, status)
 	k.stop(process)
 	require.NotContains(t, k.log.String(), "anchor")
-	require.NotContains(t, k.mustCall("check"), "anchor")
+	require.NotContains(t, k.mustCall("check", "--offline"), "anchor")
 }

@@ -108,13 +108,13 @@ func TestCheckListsEveryProblem(t *testing.T) {
 	t.Parallel()
 	k := install(t, storetest.URL(t), shopYAML)
 	pool := k.pool()
-	code, stdout, _ := k.call("check")
+	code, stdout, _ := k.call("check", "--offline")
 	require.Equal(t, 1, code)
 	require.Contains(t, stdout, "table public.orders does not exist")
 
 	_, err := pool.Exec(t.Context(), shopTable+`; alter table orders add column nickname text, drop column customer_name`)
 	require.NoError(t, err)
-	code, stdout, _ = k.call("check", "--json")
+	code, stdout, _ = k.call("check", "--offline", "--json")
 	require.Equal(t, 1, code)
 	var report struct {
 		OK       bool
@@ -127,7 +127,7 @@ func TestCheckListsEveryProblem(t *testing.T) {
 
 	_, err = pool.Exec(t.Context(), `alter table orders rename column nickname to customer_name`)
 	require.NoError(t, err)
-	code, stdout, _ = k.call("check")
+	code, stdout, _ = k.call("check", "--offline")
 	require.Zero(t, code, stdout)
 	require.Contains(t, stdout, "create index concurrently", "advice does not fail the check")
 }
@@ -167,7 +167,7 @@ func TestForgottenColumn(t *testing.T) {
 	}
 	_, err = pool.Exec(t.Context(), `alter table orders drop column phone`)
 	require.NoError(t, err)
-	code, stdout, _ := k.call("check")
+	code, stdout, _ := k.call("check", "--offline")
 	require.Equal(t, 1, code)
 	require.Contains(t, stdout, "line 10: retention.policy: table public.orders was tried on an order, and cannot be erased as the policy says: "+
 		"database error 23514 constraint orders_customer_name_check schema public table orders")

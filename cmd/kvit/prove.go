@@ -67,16 +67,27 @@ func proveOne(ctx context.Context, d config.Destination) (*finding, *credential)
 	if err != nil {
 		return nil, nil
 	}
-	prober, ok := adapter.(destination.Prober)
-	if !ok {
-		return nil, &credential{Destination: d.Name, Proved: fmt.Sprintf(
-			"credentials are not proved: %s has no call that counts nothing; `kvit check --send-test %s` sends a marked event", d.Kind, d.Name)}
-	}
 	ctx, cancel := context.WithTimeout(ctx, proveTimeout)
 	defer cancel()
+	prober, ok := adapter.(destination.Prober)
+	if !ok {
+		return reachOne(ctx, d, adapter)
+	}
 	proved, err := prober.Prove(ctx)
 	if err != nil {
 		return &finding{Line: d.Line, Key: "destinations." + d.Name, Problem: "credentials are not proved: " + err.Error()}, &credential{Destination: d.Name}
 	}
 	return nil, &credential{Destination: d.Name, Proved: proved, OK: true}
+}
+
+// reachOne tries the connection, where nothing more can be tried: an address that delivery refuses, a name
+// that nobody knows and a certificate that is not trusted are found before the first event.
+func reachOne(ctx context.Context, d config.Destination, adapter destination.Destination) (*finding, *credential) {
+	if reacher, ok := adapter.(destination.Reacher); ok {
+		if err := reacher.Reach(ctx); err != nil {
+			return &finding{Line: d.Line, Key: "destinations." + d.Name, Problem: err.Error()}, &credential{Destination: d.Name}
+		}
+	}
+	return nil, &credential{Destination: d.Name, Proved: fmt.Sprintf(
+		"credentials are not proved: %s has no call that counts nothing; `kvit check --send-test %s` sends a marked event", d.Kind, d.Name)}
 }

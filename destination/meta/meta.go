@@ -36,6 +36,9 @@ func New(options Options) (*Meta, error) {
 	return &Meta{settings: settings, client: destination.NewClient(settings.HTTP)}, nil
 }
 
+// Reach connects to where the events go and sends nothing.
+func (m *Meta) Reach(ctx context.Context) error { return m.client.Reach(ctx, m.address) }
+
 // Traits tells that Meta knows repeats of every event for 48 hours, and refuses a request with an event
 // that is too old (…/conversions-api/parameters/server-event).
 func (m *Meta) Traits() destination.Traits {

@@ -102,6 +102,9 @@ func New(options Options) (*MicrosoftUET, error) {
 	}, nil
 }
 
+// Reach connects to where the events go and sends nothing.
+func (m *MicrosoftUET) Reach(ctx context.Context) error { return m.client.Reach(ctx, m.url) }
+
 // Traits gives the events of the mapping. How long a repeat is recognised is not known.
 func (m *MicrosoftUET) Traits() destination.Traits {
 	return destination.Traits{Events: m.events.Events(), MaxAge: maxAge, Batch: limits}

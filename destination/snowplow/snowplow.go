@@ -83,6 +83,9 @@ func New(options Options) (*Snowplow, error) {
 	return s, nil
 }
 
+// Reach connects to where the events go and sends nothing.
+func (s *Snowplow) Reach(ctx context.Context) error { return s.client.Reach(ctx, s.address) }
+
 // Traits tells that repeats do no harm: they have the id of the first.
 func (s *Snowplow) Traits() destination.Traits {
 	return destination.Traits{

@@ -35,6 +35,9 @@ func New(options Options) (*TikTok, error) {
 	return &TikTok{settings: settings, client: destination.NewClient(settings.HTTP)}, nil
 }
 
+// Reach connects to where the events go and sends nothing.
+func (t *TikTok) Reach(ctx context.Context) error { return t.client.Reach(ctx, t.address) }
+
 // Traits tells that TikTok knows repeats of every event for 48 hours from the first
 // (https://ads.tiktok.com/help/article/event-deduplication).
 func (t *TikTok) Traits() destination.Traits {

@@ -1,6 +1,8 @@
 package webhook
 
 import (
+	"net/url"
+
 	"kvit/config"
 	"kvit/destination"
 )
@@ -26,7 +28,12 @@ func readOptions(s *config.Section) Options {
 	o.PreviousSecret = s.Secret("previous_secret", signingSecret)
 	deduplicates := s.Boolean("deduplicates", false)
 	plain := func(string) bool { return o.HTTP.AllowPrivate }
-	o.URL = s.RequiredText("url", config.HTTPURL(plain, "http only with allow_private: true"))
+	o.URL = s.RequiredText("url", config.HTTPURL(plain, "http only with allow_private: true"), func(text string) string {
+		if u, err := url.Parse(text); err != nil || o.HTTP.AllowPrivate || !destination.RefusesHost(u.Hostname()) {
+			return ""
+		}
+		return "leads to a private or local address, which needs allow_private: true"
+	})
 	if o.PreviousSecret.IsSet() && o.PreviousSecret.Reveal() == o.Secret.Reveal() {
 		s.Problem("previous_secret", "is the same as secret")
 	}

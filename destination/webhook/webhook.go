@@ -60,15 +60,17 @@ func New(options Options) (*Webhook, error) {
 }
 
 // checkURL words its errors itself: those of url.Parse hold the URL.
-func checkURL(text string, allowHTTP bool) error {
+func checkURL(text string, allowPrivate bool) error {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil || u.Host == "":
 		return errors.New("must be an absolute URL")
 	case u.User != nil:
 		return errors.New("must not hold a user name or password")
-	case u.Scheme != "https" && !(u.Scheme == "http" && allowHTTP):
+	case u.Scheme != "https" && !(u.Scheme == "http" && allowPrivate):
 		return errors.New("must begin with https://")
+	case !allowPrivate && destination.RefusesHost(u.Hostname()):
+		return errors.New("must not lead to a private or local address without allow_private: true")
 	}
 	return nil
 }
@@ -86,6 +88,9 @@ func signer(secret string) (*standardwebhooks.Webhook, error) {
 func (w *Webhook) Traits() destination.Traits {
 	return destination.Traits{Events: append(slices.Clone(destination.Names), destination.AnyCustom)}
 }
+
+// Reach connects to the receiver and sends nothing.
+func (w *Webhook) Reach(ctx context.Context) error { return w.client.Reach(ctx, w.url) }
 
 // Send posts the event. Any 2xx is success whatever the answer's body; 410 is Gone.
 func (w *Webhook) Send(ctx context.Context, event destination.Event) (int, error) {

@@ -127,10 +127,13 @@ func TestPrivateAddressIsRefused(t *testing.T) {
 	server := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked = true }))
 	t.Cleanup(server.Close)
 	for _, url := range []string{server.URL, strings.Replace(server.URL, "127.0.0.1", "localhost", 1), strings.Replace(server.URL, "127.0.0.1", "[::ffff:127.0.0.1]", 1)} {
-		w, err := webhook.New(webhook.Options{URL: url, Secret: config.NewSecret(secret)})
+		_, err := webhook.New(webhook.Options{URL: url, Secret: config.NewSecret(secret)})
+		require.EqualError(t, err, "url: must not lead to a private or local address without allow_private: true")
+		client := destination.NewClient(destination.ClientOptions{}) // as for a name that leads there
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, nil)
 		require.NoError(t, err)
-		_, err = w.Send(t.Context(), destinationtest.Event(t, "search"))
-		require.Equal(t, &destination.Error{Kind: destination.Misconfigured, Reason: "the address is private or local, which is not allowed"}, err)
+		_, refused := client.Do(req)
+		require.Equal(t, &destination.Error{Kind: destination.Misconfigured, Reason: "the address is private or local, which is not allowed"}, refused)
 	}
 	require.False(t, asked)
 }
