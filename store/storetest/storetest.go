@@ -16,6 +16,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -92,6 +93,17 @@ func Server(t testing.TB) *localpg.Server {
 	s, err := privateServer()
 	require.NoError(t, err)
 	return s
+}
+
+// Program is one of the programs that belong to the server of the tests, such as pg_dump, and fit it. Where the
+// server has none the test is skipped: bare servers come without, and those of another version do not fit.
+func Program(t testing.TB, name string) string {
+	t.Helper()
+	path := filepath.Join(Server(t).BinDir(), name)
+	if _, err := os.Stat(path); err != nil {
+		t.Skipf("the server of these tests came without %s", name)
+	}
+	return path
 }
 
 // OwnServer is a server that this test alone uses and may stop and start, with
