@@ -79,7 +79,7 @@ func (o Orders) stateQuery(ctx context.Context, db DB) (string, error) {
 // alone, because replacing it needs an exclusive lock. A table that does not fit is no error: the view is empty.
 func SyncOrderStatus(ctx context.Context, db DB, o Orders) error {
 	err := pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock(hashtext('kvit.order_status'))`); err != nil {
+		if err := takeLock(ctx, tx, orderStatusLock, lockPatience); err != nil {
 			return err
 		}
 		function, err := o.stateFunction(ctx, tx)

@@ -65,7 +65,8 @@ func Open(ctx context.Context, o Options) (*pgxpool.Pool, error) {
 // server that is away, starting, stopping or that cut the connection. Trying again may help.
 func IsConnection(err error) bool {
 	var misfit *MisfitError
-	if err == nil || errors.Is(err, context.Canceled) || errors.As(err, &misfit) {
+	var held *HeldError
+	if err == nil || errors.Is(err, context.Canceled) || errors.As(err, &misfit) || errors.As(err, &held) {
 		return false
 	}
 	var pgErr *pgconn.PgError
