@@ -99,8 +99,7 @@ func SyncOrderStatus(ctx context.Context, db DB, o Orders) error {
 	return nil
 }
 
-// stateFunction is the statement that makes kvit.order_state. It runs with this session's search path, by which
-// the shop's predicates were checked; temporary objects, which anybody can make, come last.
+// stateFunction is the statement that makes kvit.order_state.
 func (o Orders) stateFunction(ctx context.Context, tx pgx.Tx) (string, error) {
 	query, err := o.stateQuery(ctx, tx)
 	if err != nil {
@@ -110,14 +109,11 @@ func (o Orders) stateFunction(ctx context.Context, tx pgx.Tx) (string, error) {
 	if query != "" {
 		body = fmt.Sprintf(orderStateBody, query)
 	}
-	var path, zone string
-	if err := tx.QueryRow(ctx, `select current_setting('search_path'), current_setting('timezone')`).Scan(&path, &zone); err != nil {
+	var zone string
+	if err := tx.QueryRow(ctx, `select current_setting('timezone')`).Scan(&zone); err != nil {
 		return "", err
 	}
-	if path = strings.TrimSpace(path); path != "" && path != `""` {
-		path += ", "
-	}
-	return fmt.Sprintf(orderState, "pg_catalog, "+strings.TrimPrefix(path, `""`)+"pg_temp", quoteText(zone), quoteText(body)), nil
+	return fmt.Sprintf(orderState, searchPath, quoteText(zone), quoteText(body)), nil
 }
 
 func quoteText(text string) string {

@@ -146,6 +146,11 @@ const waitStep = 3 * time.Second
 func (d *daemon) start(ctx context.Context, client *river.Client[pgx.Tx]) error {
 	for {
 		err := d.tryStart(ctx, client)
+		var held *migrations.HeldError
+		if errors.As(err, &held) {
+			d.logger.Warn("waiting for a lock", "problem", held.Error())
+			continue // it has waited long enough
+		}
 		if err == nil || errors.Is(err, migrations.ErrOldSchema) || erasure.IsAnchor(err) || !store.IsConnection(err) {
 			return err
 		}
