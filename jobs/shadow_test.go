@@ -56,8 +56,9 @@ func TestNothingOfOthersRunsInPlaceOfPostgresOwn(t *testing.T) {
 	insertEvent(t, admin, "order_paid:E1")
 	require.Eventually(t, func() bool { return scan[int](t, admin, `select count(*) from kvit.delivery`) == 1 }, waitFor, tick)
 	require.NoError(t, maintain(t, pool, nil))
-	// An index of kvit's is computed by whoever analyses its table, with his search path.
-	_, err = admin.Exec(t.Context(), `analyze kvit.river_job; analyze kvit.event`)
+	// What an index and views of kvit's call means the same in sessions of others.
+	require.Equal(t, 1, scan[int](t, admin, `select kvit.job_event_id('{"event_id": 1}')`))
+	_, err = admin.Exec(t.Context(), `select state from kvit.delivery_status`)
 	require.NoError(t, err)
 	require.Zero(t, scan[int](t, admin, `select count(*) from public.loot`), "%v", scan[[]string](t, admin, `select array_agg(distinct what) from public.loot`))
 }

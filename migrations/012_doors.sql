@@ -44,9 +44,8 @@ $$;
 
 revoke execute on function kvit.take_lock(text, integer) from public;
 
--- The bodies of these two stood as text and were read anew for each statement that they were inlined into, with that
--- session's search path: whoever made an operator ->> (jsonb, jsonb) in a schema of it had it run in an index of kvit's by
--- an ANALYZE of somebody else's. Now they are read once, here, under pg_catalog alone.
+-- The bodies of these two stood as text and were read anew wherever they were called, with the search path of that
+-- session: an operator ->> (jsonb, jsonb) in one of its schemas took the place of Postgres' own. Now they are read once, here.
 create or replace function kvit.event_rank(name text) returns integer
 language sql immutable
 return case name
