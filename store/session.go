@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -37,15 +38,16 @@ type Session struct {
 	Role       string
 	Pooled     bool   // the server's process is another than the one that answered the connection: a pooler stands between
 	SearchPath string // as it is set
+
+	pid uint32 // of the server's process
 }
 
 // Safe tells whether names without a schema are found in Postgres itself alone.
 func (s Session) Safe() bool {
-	path := strings.ReplaceAll(s.SearchPath, " ", "")
-	return path == "pg_catalog,pg_temp"
+	return strings.ReplaceAll(s.SearchPath, " ", "") == "pg_catalog,pg_temp"
 }
 
-// Sessions looks at so many new connections of the pool at the same time: a pooler may have a different one behind each.
+// Sessions looks at so many connections of the pool at the same time: a pooler may have a different one behind each.
 func Sessions(ctx context.Context, pool *pgxpool.Pool, n int) ([]Session, error) {
 	var list []Session
 	for range n {
@@ -63,16 +65,26 @@ func Sessions(ctx context.Context, pool *pgxpool.Pool, n int) ([]Session, error)
 	return list, nil
 }
 
+// Shared tells whether connections that were open at the same time had one server's process in turn: the pooler hands
+// it out by the transaction or the statement. False says nothing.
+func Shared(sessions []Session) bool {
+	for i, s := range sessions {
+		if slices.ContainsFunc(sessions[:i], func(other Session) bool { return other.pid == s.pid }) {
+			return true
+		}
+	}
+	return false
+}
+
 // readSession names everything with its schema: it is the first statement of a connection. In the simple protocol it
 // prepares nothing that a pooler could lose.
 func readSession(ctx context.Context, conn *pgx.Conn) (s Session, err error) {
-	var pid uint32
 	err = conn.QueryRow(ctx, `
 		select current_user::pg_catalog.text, pg_catalog.pg_backend_pid(), pg_catalog.current_setting('search_path')`,
-		pgx.QueryExecModeSimpleProtocol).Scan(&s.Role, &pid, &s.SearchPath)
+		pgx.QueryExecModeSimpleProtocol).Scan(&s.Role, &s.pid, &s.SearchPath)
 	if err != nil {
 		return s, fmt.Errorf("read session: %w", err)
 	}
-	s.Pooled = pid != conn.PgConn().PID()
+	s.Pooled = s.pid != conn.PgConn().PID()
 	return s, nil
 }

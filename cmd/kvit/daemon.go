@@ -180,8 +180,21 @@ func (d *daemon) tryStart(ctx context.Context, client *river.Client[pgx.Tx]) err
 		return fmt.Errorf("start River: %w", err)
 	}
 	d.started.Store(true)
+	d.checkSession(ctx)
 	d.checkPolicy(ctx)
 	return nil
+}
+
+// checkSession says what only the database's operator can mend: kvit check has more about it.
+func (d *daemon) checkSession(ctx context.Context) {
+	sessions, err := store.Sessions(ctx, d.pool, 1)
+	if err != nil {
+		d.logger.Warn("session could not be looked at", "problem", store.Describe(err))
+		return
+	}
+	if problem := unsafeSessions(ctx, d.pool, sessions); problem != "" {
+		d.logger.Error("others may have their functions run with kvit's rights", "problem", problem)
+	}
 }
 
 // checkPolicy says at once what would otherwise be found at the next erasure. It keeps nothing from
