@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what `make demo` and `make test` need besides Go: the programs of a Postgres server, 14 or
-# later, and a C compiler for Go's race detector. It does nothing where all is there, and changes no
+# later, a C compiler for Go's race detector, and PgBouncer. It does nothing where all is there, and changes no
 # Postgres that is: kvit's tests and its demo start a private server of their own.
 set -eu
 
@@ -78,5 +78,28 @@ if ! has gcc && ! has clang && ! has cc; then
 		say "run \`xcode-select --install\`, then try again" >&2
 	else
 		say "install gcc, then try again" >&2
+	fi
+fi
+
+# Debian's package starts one, unless it is told not to. Tests that need a pooler are skipped where there is none, but for
+# continuous integration.
+apt_pgbouncer() {
+	policy=/usr/sbin/policy-rc.d
+	if [ ! -e "$policy" ]; then
+		printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null && as_root chmod +x "$policy" || return 1
+		made=yes
+	fi
+	done=0
+	apt_install pgbouncer || done=1
+	[ -z "${made:-}" ] || as_root rm -f "$policy"
+	return $done
+}
+
+if ! has pgbouncer && ! [ -x /usr/sbin/pgbouncer ]; then
+	say "no PgBouncer here, which tests stand kvit behind; installing it (none is started)"
+	if has apt-get; then
+		apt_pgbouncer || say "apt-get could not install pgbouncer" >&2
+	elif has brew; then
+		brew install pgbouncer || say "brew could not install pgbouncer" >&2
 	fi
 fi

@@ -66,7 +66,7 @@ func NewClient(o Options) (*river.Client[pgx.Tx], error) {
 	river.AddWorker(workers, &maintainWorker{db: o.Pool, orders: o.Orders, logger: o.Logger})
 	river.AddWorker(workers, newEraseWorker(o.Eraser, o.Logger))
 
-	client, err := river.NewClient(riverpgxv5.New(o.Pool), &river.Config{
+	client, err := river.NewClient(newDriver(o.Pool, o.Logger), &river.Config{
 		Schema:                      Schema,
 		Queues:                      queues,
 		Workers:                     workers,

@@ -138,8 +138,8 @@ func TestCancelledJobLeavesAFailedReceipt(t *testing.T) {
 	require.Equal(t, "failed: the job was cancelled before it could end", scan[string](t, tx, `select outcome || ': ' || reason from kvit.delivery`))
 }
 
-func maintain(t *testing.T, tx pgx.Tx, orders *store.Orders) error {
-	w := &maintainWorker{db: tx, orders: orders, logger: slog.New(slog.DiscardHandler)}
+func maintain(t *testing.T, db store.DB, orders *store.Orders) error {
+	w := &maintainWorker{db: db, orders: orders, logger: slog.New(slog.DiscardHandler)}
 	return w.Work(t.Context(), &river.Job[MaintainArgs]{JobRow: &rivertype.JobRow{}})
 }
 

@@ -28,9 +28,6 @@ const Schema = "kvit"
 // ErrOldSchema says that the database lacks migrations of this build.
 var ErrOldSchema = errors.New("the schema is older than this build")
 
-// lockKey is the session advisory lock that lets one process at a time migrate.
-const lockKey int64 = 0x6b76_6974 // "kvit"
-
 //go:embed *.sql
 var files embed.FS
 
@@ -47,43 +44,97 @@ type step struct {
 }
 
 // Up applies what is pending, in order, each step in its own transaction, and returns the names of
-// the steps it applied. Two processes may call it at once: the second waits and finds nothing to do.
+// the steps it applied. Two processes may call it at once: the second waits and finds nothing to do. No lock is waited
+// for without limit, see Patiently.
 func Up(ctx context.Context, pool *pgxpool.Pool, logger *slog.Logger) ([]string, error) {
+	return up(ctx, pool, logger, usual)
+}
+
+func up(ctx context.Context, pool *pgxpool.Pool, logger *slog.Logger, p patience) (applied []string, err error) {
 	steps, err := readSteps(files)
 	if err != nil {
 		return nil, err
 	}
-	conn, err := pool.Acquire(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("connect to migrate: %w", err)
+	if err := p.makeLock(ctx, pool, logger); err != nil {
+		return nil, fmt.Errorf("make the lock of the migrations: %w", err)
 	}
-	defer conn.Release()
-	unlock, err := lock(ctx, conn)
-	if err != nil {
-		return nil, err
-	}
-	defer unlock()
-
-	var applied []string
-	for i, s := range steps {
-		done, err := apply(ctx, conn.Conn(), s)
-		if err != nil {
-			return applied, fmt.Errorf("apply migration %s: %w", s.name, err)
+	m := migrator{pool: pool, logger: logger, patience: p}
+	err = p.do(ctx, pool, logger, "kvit migrate up", func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `lock table kvit.lock_migration in exclusive mode`); err != nil {
+			return fmt.Errorf("lock migrations: %w", err)
 		}
-		if done {
-			applied = append(applied, s.name)
+		return m.all(ctx, steps)
+	})
+	return m.applied, err
+}
+
+// makeLock makes what processes that migrate take turns by: a lock on it ends with its transaction, also behind a
+// pooler, and nobody may take it but the role that owns the schema. It is a view, because VACUUM waits for locks on tables.
+func (p patience) makeLock(ctx context.Context, pool *pgxpool.Pool, logger *slog.Logger) error {
+	for range p.tries {
+		err := p.do(ctx, pool, logger, "kvit migrate up", func(tx pgx.Tx) error {
+			var schema, lock bool
+			err := tx.QueryRow(ctx, `select to_regnamespace('kvit') is not null, to_regclass('kvit.lock_migration') is not null`).Scan(&schema, &lock)
+			if err != nil || lock {
+				return err
+			}
+			if !schema {
+				if _, err := tx.Exec(ctx, `create schema kvit`); err != nil {
+					return err
+				}
+			}
+			_, err = tx.Exec(ctx, `
+				create view kvit.lock_migration as select 1 as one;
+				comment on view kvit.lock_migration is 'Lock: one process at a time migrates.'`)
+			return err
+		})
+		if !isThere(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+// isThere tells whether another process has made an object at the same moment.
+func isThere(err error) bool {
+	var pgErr *pgconn.PgError
+	return errors.As(err, &pgErr) && slices.Contains([]string{"23505", "42P06", "42P07", "42710"}, pgErr.Code)
+}
+
+// migrator applies steps while its caller holds the lock of the migrations.
+type migrator struct {
+	pool     *pgxpool.Pool
+	logger   *slog.Logger
+	patience patience
+	applied  []string
+}
+
+func (m *migrator) all(ctx context.Context, steps []step) error {
+	for i, s := range steps {
+		if err := m.one(ctx, s); err != nil {
+			return fmt.Errorf("apply migration %s: %w", s.name, err)
 		}
 		if i > 0 {
 			continue
 		}
 		// River's tables come right after the schema, since kvit's own refer to them.
-		names, err := upRiver(ctx, pool, logger)
-		applied = append(applied, names...)
-		if err != nil {
-			return applied, err
+		if err := m.river(ctx); err != nil {
+			return err
 		}
 	}
-	return applied, nil
+	return nil
+}
+
+func (m *migrator) one(ctx context.Context, s step) error {
+	done := false
+	err := m.patience.do(ctx, m.pool, m.logger, "migration "+s.name, func(tx pgx.Tx) (err error) {
+		done, err = apply(ctx, tx, s)
+		return err
+	})
+	if err == nil && done {
+		m.applied = append(m.applied, s.name)
+	}
+	return err
 }
 
 // Status lists every step of this build, applied or pending, kvit's first, then River's.
@@ -119,30 +170,16 @@ func Check(ctx context.Context, pool *pgxpool.Pool) error {
 	return nil
 }
 
-func lock(ctx context.Context, conn *pgxpool.Conn) (unlock func(), err error) {
-	if _, err := conn.Exec(ctx, `select pg_advisory_lock($1)`, lockKey); err != nil {
-		return nil, fmt.Errorf("lock migrations: %w", err)
+func apply(ctx context.Context, tx pgx.Tx, s step) (done bool, err error) {
+	known, err := isApplied(ctx, tx, s.version)
+	if err != nil || known {
+		return false, err
 	}
-	return func() {
-		// The lock ends with the connection at the latest; a cancelled context must not keep it.
-		_, _ = conn.Exec(context.WithoutCancel(ctx), `select pg_advisory_unlock($1)`, lockKey)
-	}, nil
-}
-
-func apply(ctx context.Context, conn *pgx.Conn, s step) (done bool, err error) {
-	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-		known, err := isApplied(ctx, tx, s.version)
-		if err != nil || known {
-			return err
-		}
-		if _, err := tx.Exec(ctx, s.sql); err != nil {
-			return err
-		}
-		done = true
-		_, err = tx.Exec(ctx, `insert into kvit.migration (version, name) values ($1, $2)`, s.version, s.name)
-		return err
-	})
-	return done, err
+	if _, err := tx.Exec(ctx, s.sql); err != nil {
+		return false, err
+	}
+	_, err = tx.Exec(ctx, `insert into kvit.migration (version, name) values ($1, $2)`, s.version, s.name)
+	return err == nil, err
 }
 
 func isApplied(ctx context.Context, tx pgx.Tx, version int) (bool, error) {
@@ -186,20 +223,27 @@ func riverMigrator(pool *pgxpool.Pool, logger *slog.Logger) (*rivermigrate.Migra
 	return migrator, nil
 }
 
-func upRiver(ctx context.Context, pool *pgxpool.Pool, logger *slog.Logger) ([]string, error) {
-	migrator, err := riverMigrator(pool, logger)
+// river applies River's migrations, each in a transaction of its own: some need what the one before has committed.
+func (m *migrator) river(ctx context.Context) error {
+	migrator, err := riverMigrator(m.pool, slog.New(slog.DiscardHandler))
 	if err != nil {
-		return nil, err
+		return err
 	}
-	result, err := migrator.Migrate(ctx, rivermigrate.DirectionUp, nil)
-	if err != nil {
-		return nil, fmt.Errorf("apply River's migrations: %w", err)
+	for _, v := range migrator.AllVersions() {
+		var result *rivermigrate.MigrateResult
+		err := m.patience.do(ctx, m.pool, m.logger, "River's migrations", func(tx pgx.Tx) (err error) {
+			// River warns of many steps in one transaction. This is one, and the transaction is what limits its waiting.
+			result, err = migrator.MigrateTx(ctx, tx, rivermigrate.DirectionUp, &rivermigrate.MigrateOpts{TargetVersion: v.Version}) //nolint:staticcheck // see above
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("apply River's migrations: %w", err)
+		}
+		for _, done := range result.Versions {
+			m.applied = append(m.applied, riverName(done.Version, done.Name))
+		}
 	}
-	var names []string
-	for _, v := range result.Versions {
-		names = append(names, riverName(v.Version, v.Name))
-	}
-	return names, nil
+	return nil
 }
 
 func statusRiver(ctx context.Context, pool *pgxpool.Pool) ([]Migration, error) {

@@ -128,12 +128,15 @@ func isPending(event, destination string) string {
 	return strings.NewReplacer("{event}", event, "{destination}", destination).Replace(pendingJob)
 }
 
-// lockActions lets one action at a time look for the destination's events: of two backfills at once
-// each would miss the other's jobs.
-func lockActions(ctx context.Context, tx pgx.Tx, destination string) error {
+// lockActions lets one step of an action at a time look for events: of two backfills at once each would miss the
+// other's jobs.
+func lockActions(ctx context.Context, tx pgx.Tx) error {
 	// Under a stricter isolation the statements after the wait would not see what the other has done.
 	if _, err := tx.Exec(ctx, `set transaction isolation level read committed`); err != nil {
 		return fmt.Errorf("set isolation: %w", err)
+	}
+	if err := takeLock(ctx, tx, actionsLock, lockPatience); err != nil {
+		return fmt.Errorf("wait for other actions: %w", err)
 	}
 	if _, err := tx.Exec(ctx, `set local lock_timeout = '30s'`); err != nil {
 		return fmt.Errorf("limit waiting: %w", err)
@@ -142,9 +145,6 @@ func lockActions(ctx context.Context, tx pgx.Tx, destination string) error {
 	// all events that are left, which took a second a step with 100,000 of them.
 	if _, err := tx.Exec(ctx, `set local enable_sort = off`); err != nil {
 		return fmt.Errorf("set planner: %w", err)
-	}
-	if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock(hashtext('kvit.action:' || $1))`, destination); err != nil {
-		return fmt.Errorf("wait for other actions: %w", err)
 	}
 	return nil
 }

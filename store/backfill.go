@@ -57,7 +57,7 @@ func PreviewBackfill(ctx context.Context, db DB, b Backfill, tooOldBefore time.T
 func BackfillStep(ctx context.Context, db DB, b Backfill, s Step) (Stepped, error) {
 	var stepped Stepped
 	err := pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
-		if err := lockActions(ctx, tx, b.Destination); err != nil {
+		if err := lockActions(ctx, tx); err != nil {
 			return err
 		}
 		from, c := b.from()

@@ -54,7 +54,7 @@ func PreviewCancel(ctx context.Context, db DB, x Cancel) ([]Group, error) {
 func CancelStep(ctx context.Context, db DB, x Cancel, s Step) (Stepped, error) {
 	var stepped Stepped
 	err := pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
-		if err := lockActions(ctx, tx, x.Destination); err != nil {
+		if err := lockActions(ctx, tx); err != nil {
 			return err
 		}
 		ids, err := cancelJobs(ctx, tx, x, s)

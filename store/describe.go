@@ -18,6 +18,10 @@ func Describe(err error) string {
 	if errors.As(err, &misfit) {
 		return misfit.Error()
 	}
+	var held *HeldError
+	if errors.As(err, &held) {
+		return held.Error()
+	}
 	var pgErr *pgconn.PgError
 	if !errors.As(err, &pgErr) {
 		return plain(err)

@@ -13,7 +13,7 @@ import (
 // LockErasure makes the transaction the only one that erases or places holds, and tells it to give
 // up rather than make the shop wait: locks that the shop holds for longer than half a second are an
 // error, since what the transaction has locked already, others wait for. Call it first in the
-// transaction.
+// transaction. It returns a *HeldError if another one does not end within 30 seconds.
 func LockErasure(ctx context.Context, tx pgx.Tx) error {
 	// Under a stricter isolation, which the database may have as its default, the statements after
 	// the wait would not see what was committed meanwhile, such as a hold. A batch needs few rows of
@@ -21,11 +21,11 @@ func LockErasure(ctx context.Context, tx pgx.Tx) error {
 	// All in one round trip, since each batch begins with it.
 	_, err := tx.Exec(ctx, `
 		set transaction isolation level read committed;
-		select pg_advisory_xact_lock(hashtext('kvit.erasure'));
+		`+lockStatement(erasureLock, lockPatience)+`;
 		set local lock_timeout = '500ms';
 		set local random_page_cost = 1.1`)
 	if err != nil {
-		return fmt.Errorf("lock erasure: %w", err)
+		return fmt.Errorf("lock erasure: %w", heldError(erasureLock, err))
 	}
 	return nil
 }
@@ -54,7 +54,7 @@ func LimitWaiting(ctx context.Context, tx pgx.Tx) error {
 var ErrRunning = errors.New("another erasure is under way")
 
 // LockErasureRun makes the transaction's run the only one of all processes, until the transaction ends
-// or its connection does. It returns ErrRunning if there is one. The transaction may wait while its
+// or its connection does. It returns ErrRunning, with the server process, if there is one. The transaction may wait while its
 // run works in others: at this isolation it keeps nothing from being vacuumed.
 func LockErasureRun(ctx context.Context, tx pgx.Tx) error {
 	if _, err := tx.Exec(ctx, `set transaction isolation level read committed`); err != nil {
@@ -63,12 +63,13 @@ func LockErasureRun(ctx context.Context, tx pgx.Tx) error {
 	if _, err := tx.Exec(ctx, `set local idle_in_transaction_session_timeout = 0`); err != nil {
 		return fmt.Errorf("let erasure run wait: %w", err)
 	}
-	var locked bool
-	if err := tx.QueryRow(ctx, `select pg_try_advisory_xact_lock(hashtext('kvit.erasure_run'))`).Scan(&locked); err != nil {
-		return fmt.Errorf("lock erasure run: %w", err)
+	err := takeLock(ctx, tx, erasureRunLock, 0)
+	var held *HeldError
+	if errors.As(err, &held) {
+		return fmt.Errorf("%w (server process %d)", ErrRunning, held.PID)
 	}
-	if !locked {
-		return ErrRunning
+	if err != nil {
+		return fmt.Errorf("lock erasure run: %w", err)
 	}
 	return nil
 }

@@ -13,3 +13,6 @@ func OrdersCondition(o Orders, email, customerID string) string {
 	}
 	return condition
 }
+
+// TakeLock is takeLock.
+var TakeLock = takeLock

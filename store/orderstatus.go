@@ -79,7 +79,7 @@ func (o Orders) stateQuery(ctx context.Context, db DB) (string, error) {
 // alone, because replacing it needs an exclusive lock. A table that does not fit is no error: the view is empty.
 func SyncOrderStatus(ctx context.Context, db DB, o Orders) error {
 	err := pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock(hashtext('kvit.order_status'))`); err != nil {
+		if err := takeLock(ctx, tx, orderStatusLock, lockPatience); err != nil {
 			return err
 		}
 		function, err := o.stateFunction(ctx, tx)
@@ -99,8 +99,7 @@ func SyncOrderStatus(ctx context.Context, db DB, o Orders) error {
 	return nil
 }
 
-// stateFunction is the statement that makes kvit.order_state. It runs with this session's search path, by which
-// the shop's predicates were checked; temporary objects, which anybody can make, come last.
+// stateFunction is the statement that makes kvit.order_state.
 func (o Orders) stateFunction(ctx context.Context, tx pgx.Tx) (string, error) {
 	query, err := o.stateQuery(ctx, tx)
 	if err != nil {
@@ -110,14 +109,11 @@ func (o Orders) stateFunction(ctx context.Context, tx pgx.Tx) (string, error) {
 	if query != "" {
 		body = fmt.Sprintf(orderStateBody, query)
 	}
-	var path, zone string
-	if err := tx.QueryRow(ctx, `select current_setting('search_path'), current_setting('timezone')`).Scan(&path, &zone); err != nil {
+	var zone string
+	if err := tx.QueryRow(ctx, `select current_setting('timezone')`).Scan(&zone); err != nil {
 		return "", err
 	}
-	if path = strings.TrimSpace(path); path != "" && path != `""` {
-		path += ", "
-	}
-	return fmt.Sprintf(orderState, "pg_catalog, "+strings.TrimPrefix(path, `""`)+"pg_temp", quoteText(zone), quoteText(body)), nil
+	return fmt.Sprintf(orderState, searchPath, quoteText(zone), quoteText(body)), nil
 }
 
 func quoteText(text string) string {

@@ -82,7 +82,7 @@ func PreviewReplay(ctx context.Context, db DB, r Replay, tooOldBefore time.Time)
 func ReplayStep(ctx context.Context, db DB, r Replay, s Step) (Stepped, error) {
 	var stepped Stepped
 	err := pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
-		if err := lockActions(ctx, tx, r.Destination); err != nil {
+		if err := lockActions(ctx, tx); err != nil {
 			return err
 		}
 		ids, err := takeBack(ctx, tx, r, s)

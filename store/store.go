@@ -51,8 +51,11 @@ func Open(ctx context.Context, o Options) (*pgxpool.Pool, error) {
 	// Times without a zone in the shop's tables are read in the zone of the configuration, not in the server's. For
 	// the whole session, so that each statement compares such a column as it stands, and can use its index.
 	params["timezone"] = cmp.Or(o.TimeZone, "UTC")
-	if o.Admit != nil {
-		config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error { return o.Admit(ctx, conn) }
+	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+		if err := prepareSession(ctx, conn); err != nil || o.Admit == nil {
+			return err
+		}
+		return o.Admit(ctx, conn)
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
@@ -65,7 +68,8 @@ func Open(ctx context.Context, o Options) (*pgxpool.Pool, error) {
 // server that is away, starting, stopping or that cut the connection. Trying again may help.
 func IsConnection(err error) bool {
 	var misfit *MisfitError
-	if err == nil || errors.Is(err, context.Canceled) || errors.As(err, &misfit) {
+	var held *HeldError
+	if err == nil || errors.Is(err, context.Canceled) || errors.As(err, &misfit) || errors.As(err, &held) {
 		return false
 	}
 	var pgErr *pgconn.PgError

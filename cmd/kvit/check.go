@@ -187,7 +187,7 @@ func checkDatabase(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) [
 	} else if err != nil {
 		return append(findings, finding{Key: "database", Problem: store.Describe(err)})
 	}
-	return append(findings, checkErasure(ctx, cfg, pool)...)
+	return slices.Concat(findings, checkDoors(ctx, cfg, pool), checkErasure(ctx, cfg, pool))
 }
 
 func checkErasure(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) []finding {

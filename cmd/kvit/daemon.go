@@ -146,6 +146,11 @@ const waitStep = 3 * time.Second
 func (d *daemon) start(ctx context.Context, client *river.Client[pgx.Tx]) error {
 	for {
 		err := d.tryStart(ctx, client)
+		var held *migrations.HeldError
+		if errors.As(err, &held) {
+			d.logger.Warn("waiting for a lock", "problem", held.Error())
+			continue // it has waited long enough
+		}
 		if err == nil || errors.Is(err, migrations.ErrOldSchema) || erasure.IsAnchor(err) || !store.IsConnection(err) {
 			return err
 		}
@@ -175,8 +180,21 @@ func (d *daemon) tryStart(ctx context.Context, client *river.Client[pgx.Tx]) err
 		return fmt.Errorf("start River: %w", err)
 	}
 	d.started.Store(true)
+	d.checkSession(ctx)
 	d.checkPolicy(ctx)
 	return nil
+}
+
+// checkSession says what only the database's operator can mend: kvit check has more about it.
+func (d *daemon) checkSession(ctx context.Context) {
+	sessions, err := store.Sessions(ctx, d.pool, 1)
+	if err != nil {
+		d.logger.Warn("session could not be looked at", "problem", store.Describe(err))
+		return
+	}
+	if problem := unsafeSessions(ctx, d.pool, sessions); problem != "" {
+		d.logger.Error("others may have their functions run with kvit's rights", "problem", problem)
+	}
 }
 
 // checkPolicy says at once what would otherwise be found at the next erasure. It keeps nothing from

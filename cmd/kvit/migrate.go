@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
@@ -54,14 +55,10 @@ func (a *app) migrateUp(ctx context.Context) error {
 // migrate brings the schema up to date and fits it to the configuration, so that the shop can
 // insert events before kvit runs for the first time.
 func migrate(ctx context.Context, cfg config.Config, pool *pgxpool.Pool, logger *slog.Logger) ([]string, error) {
-	quiet := slog.New(slog.DiscardHandler)
-	if logger.Enabled(ctx, slog.LevelDebug) {
-		quiet = logger
-	}
 	if err := migrations.Ready(ctx, pool); err != nil {
 		return nil, err
 	}
-	applied, err := migrations.Up(ctx, pool, quiet)
+	applied, err := migrations.Up(ctx, pool, logger)
 	if err != nil {
 		return applied, err
 	}
@@ -74,11 +71,16 @@ func syncSchema(ctx context.Context, cfg config.Config, pool *pgxpool.Pool, logg
 	if err != nil {
 		return err
 	}
-	if err := store.SyncDestinations(ctx, pool, built.rows, cfg.Database.Notify); err != nil {
+	err = migrations.Patiently(ctx, pool, logger, "kvit.destination", func(tx pgx.Tx) error {
+		return store.SyncDestinations(ctx, tx, built.rows, cfg.Database.Notify)
+	})
+	if err != nil {
 		return err
 	}
 	if orders := shopOrders(cfg); orders != nil {
-		return store.SyncOrderStatus(ctx, pool, *orders)
+		return migrations.Patiently(ctx, pool, logger, "kvit.order_status", func(tx pgx.Tx) error {
+			return store.SyncOrderStatus(ctx, tx, *orders)
+		})
 	}
 	return nil
 }

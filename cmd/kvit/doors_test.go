@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"kvit/store/storetest"
+)
+
+// ownRole is a role that kvit logs in as, as the README makes it, in a database of the test's own.
+func ownRole(t *testing.T) (admin func(sql string), database string) {
+	t.Helper()
+	u, err := url.Parse(storetest.URL(t))
+	require.NoError(t, err)
+	conn, err := pgx.Connect(t.Context(), u.String())
+	require.NoError(t, err)
+	admin = func(sql string) {
+		t.Helper()
+		_, err := conn.Exec(t.Context(), sql)
+		require.NoError(t, err)
+	}
+	name := strings.TrimPrefix(u.Path, "/")
+	role := "role_of_" + name
+	admin(`drop schema kvit cascade`)
+	admin(`create role ` + role + ` login password 'change-me'`)
+	admin(`grant create on database ` + name + ` to ` + role)
+	t.Cleanup(func() { _ = conn.Close(context.WithoutCancel(t.Context())) })
+	u.User = url.UserPassword(role, "change-me")
+	return admin, u.String()
+}
+
+func TestCheckTellsWhatRunsWithKvitsRights(t *testing.T) {
+	t.Parallel()
+	admin, database := ownRole(t)
+	admin(shopTable + `;
+		do $$ begin create role trigger_owner nologin; exception when duplicate_object then null; end $$;
+		grant usage, create on schema public to trigger_owner;
+		create function public.keep() returns trigger language plpgsql as $$ begin return new; end $$;
+		alter function public.keep() owner to trigger_owner;
+		create function public.harmless() returns trigger language plpgsql security definer as $$ begin return new; end $$;
+		create trigger keep before update on public.orders for each row execute function public.keep();
+		create trigger harmless before update on public.orders for each row execute function public.harmless();
+		grant select, update on public.orders to public`)
+	k := install(t, database, shopYAML)
+	k.mustCall("migrate", "up")
+	stdout := k.mustCall("check", "--offline")
+	require.Contains(t, stdout, "advice: retention.policy: these triggers run with kvit's rights when it erases, and their owners decide what they do: "+
+		"keep on public.orders (function public.keep, owner trigger_owner)\n")
+	require.NotContains(t, stdout, "superuser")
+	require.NotContains(t, stdout, "pooler")
+
+	admin(`alter table public.orders owner to ` + roleIn(t, database))
+	require.Contains(t, k.mustCall("check", "--offline"), " owns public.orders: kvit needs to own nothing but its schema")
+	k.url = storetest.URL(t)
+	_, stdout, _ = k.call("check", "--offline")
+	require.Contains(t, stdout, "is a superuser: whatever runs with kvit's rights, such as triggers of the shop's, may do everything")
+}
+
+func roleIn(t *testing.T, database string) string {
+	t.Helper()
+	u, err := url.Parse(database)
+	require.NoError(t, err)
+	return u.User.Username()
+}
+
+// Against the real thing: PgBouncer in transaction mode hands out what one session has set to others.
+func TestBehindAPooler(t *testing.T) {
+	t.Parallel()
+	admin, direct := ownRole(t)
+	role := roleIn(t, direct)
+	admin(`grant create on schema public to public`)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }))
+	t.Cleanup(server.Close)
+	yaml := webhookYAML(server)
+	k := install(t, storetest.PgBouncer(t, direct), yaml)
+	require.Contains(t, k.mustCall("migrate", "up"), "applied 001_schema")
+	require.Contains(t, k.mustCall("migrate", "up"), "nothing to do")
+
+	code, stdout, _ := k.call("check", "--offline")
+	require.Equal(t, 1, code, stdout)
+	require.Contains(t, stdout, `problem: database: the search_path of kvit's sessions is "$user", public, so that functions run with kvit's rights which these may make: `)
+	require.Contains(t, stdout, "everybody in public")
+	require.Contains(t, stdout, `alter role "`+role+`" set search_path = pg_catalog, pg_temp`)
+	require.Contains(t, stdout, "problem: database.notify: a pooler stands between kvit and Postgres and hands connections out by the transaction")
+
+	admin(`alter role ` + role + ` set search_path = pg_catalog, pg_temp`)
+	_, stdout, _ = k.call("check", "--offline")
+	require.Contains(t, stdout, `the search_path of kvit's sessions is "$user", public`, "the pooler still has sessions from before")
+
+	k.url = storetest.PgBouncer(t, direct)
+	k.write(strings.ReplaceAll(yaml, `"${DATABASE_URL}"`, `"${DATABASE_URL}", notify: false`))
+	stdout = k.mustCall("check", "--offline")
+	require.NotContains(t, stdout, "problem:")
+	require.Contains(t, stdout, "advice: database.url: leads to a pooler")
+
+	k.start()
+	k.waitReady()
+	k.url = direct
+	admin(`insert into kvit.tracking_event (event_key, name) values ('order_paid:E1', 'order_paid')`)
+	pool := k.pool()
+	require.Eventually(t, func() bool {
+		n, err := tryCount(t.Context(), pool, `select count(*) from kvit.delivery`)
+		return err == nil && n == 1
+	}, waitFor, tick)
+}
