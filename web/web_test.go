@@ -88,7 +88,7 @@ func TestGaugesTellWhereEverythingStands(t *testing.T) {
 		insert into kvit.legal_hold (order_ref, reason, placed_by) values ('held', 'a case', 'legal');
 		insert into kvit.erasure_task (reference, destination, order_refs, created_by, created_at, closed_at, closed_by) values
 			('T-1', 'crm', '{}', 'anna', now() - interval '70 s', null, null), ('T-2', 'crm', '{}', 'anna', now() - interval '999 s', now(), 'anna');
-		insert into kvit.erasure_run (finished_at, problem) values ('2026-01-02 00:00Z', null), ('2026-01-03 00:00Z', 'stopped')`)
+		insert into kvit.erasure_run (finished_at, problem, known_migration) values ('2026-01-02 00:00Z', null, 16), ('2026-01-03 00:00Z', 'stopped', 16)`)
 	require.NoError(t, store.SyncDestinations(ctx, tx, []store.Destination{{Name: "crm", Kind: "webhook", Enabled: true, EventNames: []string{"search"}}}, true))
 	exec(t, tx, `
 		insert into kvit.tracking_event (event_key, name) values ('search:1', 'search'), ('search:2', 'search');

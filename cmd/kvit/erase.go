@@ -183,7 +183,7 @@ func newEraser(cfg config.Config, pool *pgxpool.Pool, metrics *erasure.Metrics, 
 		DB: pool, Policy: policyOf(cfg.Retention.Policy), Tables: rulesOf(cfg.Retention.Tables),
 		EventsAfter: cfg.Retention.EventsAfter, ReceiptsAfter: cfg.Retention.ReceiptsAfter,
 		BatchOrders: cfg.Retention.BatchOrders, BatchTime: cfg.Retention.BatchTime, MaxReplicaLag: cfg.Retention.MaxReplicaLag,
-		Brake:    erasure.Brake{MaxOrders: cfg.Retention.Brake.MaxOrders, MaxShare: cfg.Retention.Brake.MaxShare},
+		Brake:    erasure.Brake(cfg.Retention.Brake),
 		Residue:  erasure.Residue{Orders: cfg.Retention.Residue.Orders, Time: cfg.Retention.Residue.Time},
 		Schedule: schedule, Logger: logger,
 	}

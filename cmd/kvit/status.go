@@ -25,7 +25,7 @@ type status struct {
 	Orders       *store.OrdersStatus       `json:"orders"`       // null: shop.orders is not configured, or does not fit
 	ShopMisfits  []string                  `json:"shop_misfits"` // where the orders table does not fit; no order is marked or erased
 	LastErasure  *time.Time                `json:"last_erasure"`
-	Braked       int                       `json:"braked"` // orders, or rows of one rule, that were due when the brake stopped the last run; 0: it did not
+	Braked       int                       `json:"braked"` // orders, rows of one rule, or events that were due when the brake stopped the last run; 0: it did not
 	Tables       []erasure.TableStatus     `json:"tables"`
 
 	Residue []store.ResidueStatus `json:"residue"` // columns that hold values of erased orders
@@ -163,7 +163,7 @@ func (s status) print(w io.Writer, now time.Time) error {
 		fmt.Fprintf(t, "COPIES LEFT\t%s.%s holds values of erased orders, seen %s: kvit policy scan\n", r.Table, r.Column, ago(&r.LastSeenAt, now))
 	}
 	if s.Braked > 0 {
-		fmt.Fprintf(t, "BRAKED\t%d orders or rows were due: kvit erase --dry-run, then kvit erase --confirm\n", s.Braked)
+		fmt.Fprintf(t, "BRAKED\t%d orders, rows or events were due: kvit erase --dry-run, then kvit erase --confirm\n", s.Braked)
 	}
 	return t.Flush()
 }
