@@ -95,7 +95,7 @@ func TestGaugesTellWhereEverythingStands(t *testing.T) {
 		update kvit.river_job set created_at = now() - interval '50 s'`)
 
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(web.NewGauges(tx, orders, 26*time.Hour, quiet))
+	registry.MustRegister(web.NewGauges(tx, orders, func(time.Time) time.Duration { return 26 * time.Hour }, quiet))
 	_, metrics := get(t, web.Handler(web.Options{Metrics: registry, Logger: quiet}), "GET", "/metrics")
 	for _, line := range []string{
 		`kvit_pending{destination="crm"} 2`, `kvit_destination_disabled{destination="crm"} 0`,
@@ -123,7 +123,7 @@ func TestGaugesWithoutADatabase(t *testing.T) {
 	t.Cleanup(pool.Close)
 	registry := prometheus.NewRegistry()
 	counter := prometheus.NewCounter(prometheus.CounterOpts{Name: "counts"})
-	registry.MustRegister(web.NewGauges(pool, nil, time.Hour, quiet), counter)
+	registry.MustRegister(web.NewGauges(pool, nil, nil, quiet), counter)
 	status, metrics := get(t, web.Handler(web.Options{Metrics: registry, Logger: quiet}), "GET", "/metrics")
 	require.Equal(t, 200, status)
 	require.Contains(t, metrics, "counts 0")

@@ -20,7 +20,7 @@ const module = "kvit/"
 // be listed, so that a new one is a decision.
 var arrows = map[string][]string{
 	"bench":          {"cmd/*", "config", "destination", "destination/*", "destination/*/*", "jobs", "migrations", "store", "store/*"},
-	"cmd/kvit":       {"cmd/kvit/demo", "config", "delivery", "destination", "destination/*", "erp/*", "erasure", "erasure/*", "jobs", "migrations", "shop", "shop/*", "store", "watch", "web"},
+	"cmd/kvit":       {"cmd/kvit/demo", "config", "delivery", "destination", "destination/*", "erp/*", "erasure", "erasure/*", "jobs", "migrations", "schedule", "shop", "shop/*", "store", "watch", "web"},
 	"cmd/kvit/demo":  {"config", "destination/*/*", "store/localpg"},
 	"config":         {},
 	"delivery":       {"config", "destination", "group", "store"}, // config for a duration in a reason
@@ -34,6 +34,7 @@ var arrows = map[string][]string{
 	"group":          {"store"},
 	"jobs":           {"delivery", "erasure", "erp", "group", "store", "watch"},
 	"migrations":     {},
+	"schedule":       {},
 	"shop":           {},
 	"shop/*":         {"shop"},
 	"store":          {},
