@@ -77,7 +77,7 @@ destinations:
 	require.Equal(t, &Shop{Orders: Orders{Table: "public.orders", Ref: "a", PlacedAt: "b", ImportedAt: "c",
 		ERPNumber: "d", ErasedAt: "e", AwaitingImport: "true"}}, cfg.Shop)
 	require.Equal(t, Retention{Schedule: "30 3 * * *", TimeZone: "UTC", EraseAfterImport: 30 * day,
-		AlarmUnimportedAfter: 4 * time.Hour, EventsAfter: 30 * day, ReceiptsAfter: 400 * day, Brake: Brake{MaxOrders: 10_000, MaxShare: 0.2},
+		AlarmUnimportedAfter: 4 * time.Hour, EventsAfter: 30 * day, ReceiptsAfter: 400 * day, Brake: Brake{MaxOrders: 10_000, MaxShare: 0.2, MaxEventShare: 0.5},
 		Residue:   Residue{Orders: 3, Time: time.Minute},
 		BatchTime: 200 * time.Millisecond, BatchOrders: 1000, MaxReplicaLag: 10 * time.Second}, cfg.Retention)
 	require.Equal(t, []Destination{
@@ -141,7 +141,7 @@ retention:
     cart_2: {when: "${ZONE}", erase_after: 1s}
   events_after: 2d
   receipts_after: 4d
-  brake: {max_orders: 5, max_share: 0.05}
+  brake: {max_orders: 5, max_share: 0.05, max_event_share: 0.25}
   residue: {orders: 0, time: 5s}
   batch_time: 10ms
   batch_orders: 1
@@ -176,7 +176,7 @@ retention:
 			{Line: 38, Name: "cancelled", When: "status = 'cancelled'", Since: "updated_at", EraseAfter: 14 * 24 * time.Hour},
 			{Line: 39, Name: "cart_2", When: "Asia/Tokyo", Since: "b", EraseAfter: time.Second},
 		},
-		EventsAfter: 48 * time.Hour, ReceiptsAfter: 96 * time.Hour, Brake: Brake{MaxOrders: 5, MaxShare: 0.05},
+		EventsAfter: 48 * time.Hour, ReceiptsAfter: 96 * time.Hour, Brake: Brake{MaxOrders: 5, MaxShare: 0.05, MaxEventShare: 0.25},
 		Residue:   Residue{Orders: 0, Time: 5 * time.Second},
 		BatchTime: 10 * time.Millisecond, BatchOrders: 1, MaxReplicaLag: 100 * time.Millisecond, Anchor: "/var/lib/kvit/anchor.json",
 	}, cfg.Retention)
@@ -186,10 +186,10 @@ retention:
 // TestZeroSwitchesOff shows that a limit can be taken away, whole or in part.
 func TestZeroSwitchesOff(t *testing.T) {
 	t.Parallel()
-	r := parse(t, "retention: {alarm_unimported_after: 0, max_replica_lag: 0, brake: {max_orders: 0, max_share: 0}, erase_never_imported_after: 1s}").Retention
+	r := parse(t, "retention: {alarm_unimported_after: 0, max_replica_lag: 0, brake: {max_orders: 0, max_share: 0, max_event_share: 0}, erase_never_imported_after: 1s}").Retention
 	require.Equal(t, []any{time.Duration(0), time.Duration(0), Brake{}, time.Second},
 		[]any{r.AlarmUnimportedAfter, r.MaxReplicaLag, r.Brake, r.EraseNeverImportedAfter})
-	require.Equal(t, Brake{MaxOrders: 10_000, MaxShare: 1}, parse(t, "retention: {brake: {max_share: 1}}").Retention.Brake)
+	require.Equal(t, Brake{MaxOrders: 10_000, MaxShare: 1, MaxEventShare: 0.5}, parse(t, "retention: {brake: {max_share: 1}}").Retention.Brake)
 }
 
 // TestWhoPlacedTheOrderMayBeErased shows that the columns by which a person's orders are found are the policy's business.

@@ -41,11 +41,13 @@ type Clock struct {
 	EraseAfter time.Duration // from Since to the erasure
 }
 
-// Brake stops a run before its first row if more orders are due than one night explains (key
-// "retention.brake"). Either half is enough.
+// Brake stops a run before its first row if more orders or events are due than one night explains (key
+// "retention.brake"). Each of its limits is enough.
 type Brake struct {
 	MaxOrders int     // due orders; default 10000, 0: not looked at
 	MaxShare  float64 // due orders by all orders, 0 to 1; default 0.2, 0: not looked at
+
+	MaxEventShare float64 // due payloads by all payloads, or events by all events, 0 to 1; default 0.5, 0: not looked at
 }
 
 // Residue says how a run looks for copies of what it has erased (key "retention.residue").
@@ -109,6 +111,8 @@ func readBrake(s *Section) Brake {
 	return Brake{
 		MaxOrders: s.Integer("max_orders", 10_000, 0, 1_000_000_000),
 		MaxShare:  s.share("max_share", 0.2),
+
+		MaxEventShare: s.share("max_event_share", 0.5),
 	}
 }
 

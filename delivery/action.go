@@ -61,7 +61,11 @@ func (a Action) Preview(ctx context.Context, db store.DB) (Report, error) {
 	}
 	var tooOldBefore time.Time // the year 1: no event is
 	if a.MaxAge > 0 {
-		tooOldBefore = time.Now().Add(-a.MaxAge)
+		now, err := store.Now(ctx, db)
+		if err != nil {
+			return Report{}, err
+		}
+		tooOldBefore = now.Add(-a.MaxAge)
 	}
 	groups, err := a.preview(ctx, db, tooOldBefore)
 	if err != nil {

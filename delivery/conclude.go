@@ -71,7 +71,7 @@ func (l *Lane) notBefore(wait time.Duration) time.Duration {
 
 // retryLater tries again, unless the event has been tried for as long as configured.
 func (l *Lane) retryLater(ctx context.Context, a Attempt, stored *store.Event, cause *destination.Error) Verdict {
-	if time.Since(a.First) < l.RetryFor {
+	if l.Now().Sub(a.First) < l.RetryFor {
 		l.logger.Info("attempt did not deliver; trying again later", "event_id", stored.ID,
 			"kind", cause.Kind.String(), "reason", cause.Error(), "attempt", a.Number)
 		return tryAgain(errors.New(attemptText(cause)))

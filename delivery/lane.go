@@ -30,6 +30,7 @@ type Settings struct {
 	Window       time.Duration      // how long after the first the provider recognises a repeat; 0: no end
 	RetryUnclear bool               // send again after an unclear answer what would be counted again
 	Batch        destination.Limits // of one request
+	Now          func() time.Time   // the database's clock, by which ages count; nil: time.Now
 
 	// For tests that cannot wait; 0: the constants of these names.
 	FirstHold, LongestHold time.Duration
@@ -58,6 +59,9 @@ const groupMax = 100
 
 // NewLane makes a lane; timeout is that of one attempt.
 func NewLane(s Settings, db store.DB, timeout time.Duration, metrics *Metrics, logger *slog.Logger) *Lane {
+	if s.Now == nil {
+		s.Now = time.Now
+	}
 	batcher, _ := s.Destination.(destination.Batcher)
 	traits := s.Destination.Traits()
 	careful := len(traits.CountedAgain) > 0
@@ -175,7 +179,7 @@ func (l *Lane) Work(ctx context.Context, a Attempt) Verdict {
 	if stored.Settled {
 		return done()
 	}
-	event, refusal := l.admit(a, stored, time.Now())
+	event, refusal := l.admit(a, stored, l.Now())
 	if refusal != nil {
 		return l.end(ctx, a, stored, *refusal)
 	}
@@ -188,7 +192,7 @@ func (l *Lane) Work(ctx context.Context, a Attempt) Verdict {
 			return l.end(ctx, a, stored, ending{Outcome: Superseded, Reason: "a later state was delivered before"})
 		}
 		if place.WaitUntil != nil {
-			return putBack(turnWait(time.Until(*place.WaitUntil)))
+			return putBack(turnWait(place.WaitUntil.Sub(l.Now())))
 		}
 	}
 	return l.deliver(ctx, a, stored, event)
@@ -252,7 +256,7 @@ func (l *Lane) end(ctx context.Context, a Attempt, stored *store.Event, e ending
 		l.logger.Error("receipt could not be written", "event_id", stored.ID, "outcome", e.Outcome, "problem", store.Describe(err))
 		return tryAgain(errors.New("write receipt: the database did not take it"))
 	}
-	l.metrics.settled(l.Name, e.Outcome, stored.ReceivedAt)
+	l.metrics.settled(l.Name, e.Outcome, l.Now().Sub(stored.ReceivedAt))
 	if e.Outcome == Rejected || e.Outcome == Failed {
 		l.logger.Warn("delivery ended without success", "event_id", stored.ID, "outcome", e.Outcome, "reason", e.Reason)
 		return giveUp(fmt.Errorf("%s: %s", e.Outcome, e.Reason))

@@ -60,7 +60,7 @@ func (m *Metrics) held(destination string, held bool) {
 	m.breakerOpen.WithLabelValues(destination).Set(value)
 }
 
-func (m *Metrics) settled(destination, outcome string, receivedAt time.Time) {
+func (m *Metrics) settled(destination, outcome string, after time.Duration) {
 	m.deliveries.WithLabelValues(destination, outcome).Inc()
-	m.latency.WithLabelValues(destination).Observe(time.Since(receivedAt).Seconds())
+	m.latency.WithLabelValues(destination).Observe(after.Seconds())
 }

@@ -93,11 +93,21 @@ func batch[L lot[L]](ctx context.Context, r *eraseRun, s source[L], w wanted[L])
 
 // locked does work in a transaction that is the only one to erase.
 func (r *eraseRun) locked(ctx context.Context, work func(pgx.Tx) error) error {
-	return pgx.BeginFunc(ctx, r.db, func(tx pgx.Tx) error {
+	return r.allowed(ctx, func(tx pgx.Tx) error {
 		if err := store.LockErasure(ctx, tx); err != nil {
 			return err
 		}
 		return work(tx)
+	})
+}
+
+// allowed does work in a transaction, if this process may erase: a newer one may have migrated a moment ago.
+func (r *eraseRun) allowed(ctx context.Context, work func(pgx.Tx) error) error {
+	return pgx.BeginFunc(ctx, r.db, func(tx pgx.Tx) error {
+		if err := work(tx); err != nil {
+			return err
+		}
+		return r.mayErase(ctx, tx)
 	})
 }
 

@@ -3,6 +3,7 @@ package erasure
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"kvit/store"
 )
@@ -11,9 +12,13 @@ import (
 type Brake struct {
 	MaxOrders int     // due orders; 0: as many as there are
 	MaxShare  float64 // due orders among all, looked at from brakeFrom due orders on; 0: any share
+
+	// MaxEventShare is of events whose payloads are due among those that still have one, and of events that are to be
+	// deleted with their receipts among all; looked at from brakeFrom on. 0: any share.
+	MaxEventShare float64
 }
 
-// brakeFrom keeps Brake.MaxShare from stopping shops that have a few orders.
+// brakeFrom keeps shares from stopping shops that have a few orders.
 const brakeFrom = 100
 
 // brake compares what is due with what is to be believed. A clock that is wrong by years, a policy that
@@ -22,6 +27,9 @@ func (r *eraseRun) brake(ctx context.Context) error {
 	braking, err := r.brakeOrders(ctx)
 	if err == nil && braking == nil {
 		braking, err = r.brakeTables(ctx)
+	}
+	if err == nil && braking == nil {
+		braking, err = r.brakeEvents(ctx)
 	}
 	if err != nil || braking == nil {
 		return err
@@ -34,7 +42,7 @@ func (r *eraseRun) brake(ctx context.Context) error {
 }
 
 func (r *eraseRun) brakeOrders(ctx context.Context) (*Braking, error) {
-	if r.Orders == nil || r.lost() || r.Brake == (Brake{}) {
+	if r.Orders == nil || r.lost() || r.Brake.MaxOrders == 0 && r.Brake.MaxShare == 0 {
 		return nil, nil
 	}
 	due, _, err := store.CountDueOrders(ctx, r.db, *r.Orders, r.now)
@@ -64,4 +72,46 @@ func (r *eraseRun) tooMany(ctx context.Context, due int) (string, error) {
 		return "", nil
 	}
 	return fmt.Sprintf("%d of %d orders are due, more than retention.brake.max_share (%g)", due, all, r.Brake.MaxShare), nil
+}
+
+// brakeEvents is brake for payloads that no order takes along, and for events that are deleted.
+func (r *eraseRun) brakeEvents(ctx context.Context) (*Braking, error) {
+	if r.Brake.MaxEventShare == 0 || r.Orders != nil && r.lost() {
+		return nil, nil
+	}
+	payloads, err := store.CountLooseEvents(ctx, r.db, r.Orders, r.now, r.now.Add(-r.EventsAfter))
+	if err != nil {
+		return nil, failure("count due payloads", err)
+	}
+	if braking := r.tooLarge(payloads, r.EventsAfter, "payloads of events"); braking != nil {
+		return braking, nil
+	}
+	purged, err := store.CountPurge(ctx, r.db, r.now.Add(-r.ReceiptsAfter))
+	if err != nil {
+		return nil, failure("count events to delete", err)
+	}
+	return r.tooLarge(purged, r.ReceiptsAfter, "events with their receipts"), nil
+}
+
+// tooLarge is the braking for a share of events that go at an age; nil if it is to be believed.
+func (r *eraseRun) tooLarge(s store.Share, after time.Duration, what string) *Braking {
+	limit := max(r.Brake.MaxEventShare, r.explained(after))
+	if s.Due < brakeFrom || float64(s.Due) <= limit*float64(s.All) {
+		return nil
+	}
+	return &Braking{Due: s.Due, Reason: fmt.Sprintf("%d of %d %s are due, more than retention.brake.max_event_share (%g)",
+		s.Due, s.All, what, r.Brake.MaxEventShare)}
+}
+
+// explained is the share that is due when two runs of the schedule meet, if events come evenly and go at an age.
+func (r *eraseRun) explained(after time.Duration) float64 {
+	if r.Schedule == nil {
+		return 0
+	}
+	next := r.Schedule.Next(r.now)
+	two := 2 * r.Schedule.Next(next).Sub(next)
+	if two <= 0 {
+		return 0
+	}
+	return float64(two) / float64(two+after)
 }

@@ -305,6 +305,7 @@ func TestRunMakesRoomForWhoWaits(t *testing.T) {
 	require.NoError(t, err)
 
 	r := s.newRun(time.Time{})
+	r.now = time.Now()
 	r.lookout.tx, err = s.db.Begin(t.Context())
 	require.NoError(t, err)
 	defer rollBack(context.WithoutCancel(t.Context()), r.lookout.tx)

@@ -11,6 +11,7 @@ import (
 
 	"kvit/erasure/policy"
 	"kvit/store"
+	"kvit/watch"
 )
 
 var (
@@ -36,7 +37,8 @@ type Eraser struct {
 	MaxReplicaLag time.Duration     // the run waits for replicas that are further behind; 0: for none
 	HashKey       *store.HashKey    // nil: the policy hashes nothing
 	Schedule      cron.Schedule     // nil: only when asked
-	Now           func() time.Time  // nil: time.Now
+	Now           func() time.Time  // what decides instead of the database's clock, for tests; nil: that decides
+	Watch         *watch.Watch      // whether this process may erase; nil: nobody asks
 	OrdersErased  func(n int)       // told after every batch; may be nil
 	RunSucceeded  func(t time.Time) // told after every run without a problem; may be nil
 	Logger        *slog.Logger
@@ -84,7 +86,7 @@ type Report struct {
 
 // Braking is why the brake stops a run.
 type Braking struct {
-	Due    int    `json:"due"` // orders, or rows of one rule
+	Due    int    `json:"due"` // orders, rows of one rule, or events
 	Reason string `json:"reason"`
 }
 
@@ -174,20 +176,43 @@ func (e *Eraser) Missed(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return e.Schedule.Next(last.StartedAt).Before(e.now()), nil
+	now, err := e.now(ctx, e.DB)
+	// A run of the future was one of a clock that was wrong: nobody knows what has been missed since.
+	return err == nil && (last.StartedAt.After(now) || e.Schedule.Next(last.StartedAt).Before(now)), err
 }
 
-func (e *Eraser) now() time.Time {
-	if e.Now == nil {
-		return time.Now()
+// now is the time that decides what is due: the database's, as Postgres keeps it, so that hashes stay true.
+func (e *Eraser) now(ctx context.Context, db store.DB) (time.Time, error) {
+	if e.Now != nil {
+		return e.Now().UTC().Truncate(time.Microsecond), nil
 	}
-	return e.Now()
+	return store.Now(ctx, db)
+}
+
+// knows is the newest migration that this process knows of; 0 if nobody asks.
+func (e *Eraser) knows() int {
+	if e.Watch == nil {
+		return 0
+	}
+	return e.Watch.Knows()
+}
+
+// mayErase returns an error, of which watch.Is is true, if this process must not erase. It asks in the transaction that
+// is going to.
+func (e *Eraser) mayErase(ctx context.Context, tx pgx.Tx) error {
+	if e.Watch == nil {
+		return nil
+	}
+	view, err := e.Watch.Ask(ctx, tx)
+	if err != nil {
+		return err
+	}
+	return view.MayErase()
 }
 
 func (e *Eraser) newRun(stopAt time.Time) *eraseRun {
 	return &eraseRun{
 		Eraser: e, db: e.DB, stopAt: stopAt,
-		now: e.now().UTC().Truncate(time.Microsecond), // as Postgres keeps it, so that hashes stay true
 		report: Report{
 			Rows: map[string]int64{}, Samples: []string{}, Holds: []store.HeldOrder{}, Problems: []OrderProblem{}, Blocked: []policy.Blocked{},
 			Tables: map[string]int{}, TableProblems: []TableProblem{},

@@ -3,12 +3,14 @@ package erasure
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"kvit/erasure/policy"
 	"kvit/store"
+	"kvit/watch"
 )
 
 func remain(table string, left map[string]int64) error {
@@ -22,8 +24,11 @@ func remain(table string, left map[string]int64) error {
 	return &store.RemainsError{Table: table, Rows: rows}
 }
 
-// failure words a database error without its values.
+// failure words a database error without its values. That this process must not erase it passes on.
 func failure(action string, err error) error {
+	if watch.Is(err) {
+		return fmt.Errorf("%s: %w", action, err)
+	}
 	return errors.New(action + ": " + describe(err))
 }
 

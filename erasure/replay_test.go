@@ -85,7 +85,7 @@ func (s *shop) restored() []proof.Certificate {
 	var chain proof.Chain
 	export := s.exported()
 	chain.Number, chain.Hash = export[3].Number, export[3].Hash
-	export = append(export, chain.Seal(proof.Certificate{OrderRef: "request:T-7", Clock: "request", ErasedAt: s.now().UTC().Truncate(time.Microsecond), RowCounts: map[string]int64{}}))
+	export = append(export, chain.Seal(proof.Certificate{OrderRef: "request:T-7", Clock: "request", ErasedAt: time.Now().UTC().Truncate(time.Microsecond), RowCounts: map[string]int64{}}))
 	s.restore()
 	for _, ref := range []string{"E2", "E3", "E4"} {
 		require.True(t, s.untouched(ref), ref)

@@ -15,8 +15,8 @@ import (
 // eraseRun is one run, dry or not.
 type eraseRun struct {
 	*Eraser
-	db        store.DB // the dry run's transaction, else Eraser.DB
-	now       time.Time
+	db        store.DB  // the dry run's transaction, else Eraser.DB
+	now       time.Time // by the database, when the run began
 	stopAt    time.Time // no batch begins after this; zero: no limit
 	confirmed bool      // the brake is off
 	size      batchSize
@@ -33,7 +33,7 @@ type eraseRun struct {
 // do is a whole run: the only one of all processes while it lasts, and noted in kvit.erasure_run.
 func (r *eraseRun) do(ctx context.Context) (Report, error) {
 	err := r.alone(ctx, func() error {
-		id, err := store.StartErasureRun(ctx, r.DB, r.now, r.now.Add(-r.ReceiptsAfter))
+		id, err := store.StartErasureRun(ctx, r.DB, r.now, r.now.Add(-r.ReceiptsAfter), r.knows())
 		if err != nil {
 			return failure("start erasure", err)
 		}
@@ -61,7 +61,7 @@ func (r *eraseRun) alone(ctx context.Context, work func() error) error {
 		return failure("begin erasure", err)
 	}
 	defer rollBack(ctx, tx)
-	if err := lockRun(ctx, tx); err != nil {
+	if err := r.begin(ctx, tx); err != nil {
 		return err
 	}
 	r.lookout = lookout{tx: tx, lag: r.MaxReplicaLag}
@@ -82,7 +82,7 @@ func (r *eraseRun) inOne(ctx context.Context, work func(pgx.Tx) error) error {
 		return failure("begin erasure", err)
 	}
 	defer rollBack(ctx, tx)
-	if err := lockRun(ctx, tx); err != nil {
+	if err := r.begin(ctx, tx); err != nil {
 		return err
 	}
 	if err := store.LockErasure(ctx, tx); err != nil {
@@ -90,6 +90,20 @@ func (r *eraseRun) inOne(ctx context.Context, work func(pgx.Tx) error) error {
 	}
 	r.db = tx
 	return work(tx)
+}
+
+// begin makes the run the only one, if this process may erase at all, and notes when it began.
+func (r *eraseRun) begin(ctx context.Context, tx pgx.Tx) (err error) {
+	if err := lockRun(ctx, tx); err != nil {
+		return err
+	}
+	if err := r.mayErase(ctx, tx); err != nil {
+		return failure("begin erasure", err)
+	}
+	if r.now, err = r.Eraser.now(ctx, tx); err != nil {
+		return failure("begin erasure", err)
+	}
+	return nil
 }
 
 func lockRun(ctx context.Context, tx pgx.Tx) error {
@@ -248,7 +262,7 @@ func (r *eraseRun) purge(ctx context.Context) error {
 	}
 	purged := batchEvents
 	for purged == batchEvents && !r.late() {
-		err := pgx.BeginFunc(ctx, r.db, func(tx pgx.Tx) (err error) {
+		err := r.allowed(ctx, func(tx pgx.Tx) (err error) {
 			purged, err = store.PurgeEvents(ctx, tx, r.now.Add(-r.ReceiptsAfter), batchEvents)
 			return err
 		})
@@ -269,7 +283,7 @@ func (r *eraseRun) purgeProgress(ctx context.Context) error {
 		return nil
 	}
 	for after, first := "", true; (first || after != "") && !r.late(); first = false {
-		err := pgx.BeginFunc(ctx, r.db, func(tx pgx.Tx) (err error) {
+		err := r.allowed(ctx, func(tx pgx.Tx) (err error) {
 			after, err = store.PurgeErasureProgress(ctx, tx, r.Orders, r.now.Add(-progressAge), after, batchEvents)
 			return err
 		})
@@ -298,12 +312,15 @@ func (r *eraseRun) note(ctx context.Context, id int64, problem error) error {
 	}
 	ended := IsMisfit(problem) || errors.Is(problem, ErrNotErased) || errors.Is(problem, ErrBraked)
 	interrupted := r.report.More || problem != nil && !ended
-	if !interrupted {
-		finished := r.Eraser.now()
-		row.FinishedAt = &finished
-	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
+	if !interrupted {
+		finished, err := r.Eraser.now(ctx, r.DB)
+		if err != nil {
+			return failure("note the end of the erasure", err)
+		}
+		row.FinishedAt = &finished
+	}
 	if err := store.FinishErasureRun(ctx, r.DB, id, row); err != nil {
 		return failure("note the end of the erasure", err)
 	}

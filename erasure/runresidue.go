@@ -122,9 +122,11 @@ func (e *Eraser) newSupplements(ctx context.Context, tx pgx.Tx) (*supplements, e
 	if err != nil {
 		return nil, err
 	}
-	return &supplements{
-		chain: proof.Chain{Number: number, Hash: hash}, policy: e.policy().Hash(), now: e.now().UTC().Truncate(time.Microsecond),
-	}, nil
+	now, err := e.now(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	return &supplements{chain: proof.Chain{Number: number, Hash: hash}, policy: e.policy().Hash(), now: now}, nil
 }
 
 // add seals a supplement about an order and returns its number.

@@ -94,12 +94,16 @@ func (t *trial) eraseSome(ctx context.Context, l *look) error {
 }
 
 func (t *trial) eraseOne(ctx context.Context, tx pgx.Tx, ref string) error {
+	now, err := t.now(ctx, tx)
+	if err != nil {
+		return err
+	}
 	for _, e := range t.erasures {
-		if _, err := store.EraseTable(ctx, tx, *t.Orders, e, []string{ref}, t.now()); err != nil {
+		if _, err := store.EraseTable(ctx, tx, *t.Orders, e, []string{ref}, now); err != nil {
 			return err
 		}
 	}
-	if _, err := store.EraseOrderEvents(ctx, tx, []string{ref}, t.now()); err != nil {
+	if _, err := store.EraseOrderEvents(ctx, tx, []string{ref}, now); err != nil {
 		return err
 	}
 	return store.CheckConstraints(ctx, tx) // triggers that wait for the commit may copy, too

@@ -132,7 +132,11 @@ func (e *SubjectExport) ofOrders(ctx context.Context, db store.DB) (refs []strin
 	}
 	var orders []store.SubjectOrder
 	err = e.apart(ctx, db, e.orders.Table, func(tx store.DB) (err error) {
-		orders, err = store.SubjectOrders(ctx, tx, *e.orders, e.subject, time.Now())
+		now, err := store.Now(ctx, tx)
+		if err != nil {
+			return err
+		}
+		orders, err = store.SubjectOrders(ctx, tx, *e.orders, e.subject, now)
 		return err
 	})
 	if err != nil {

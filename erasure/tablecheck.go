@@ -65,12 +65,16 @@ func (e *Eraser) Problems(ctx context.Context) ([]policy.Problem, error) {
 // TablesStatus counts the rows that are due. Rules that cannot be used are left out: Problems tells of them.
 func (e *Eraser) TablesStatus(ctx context.Context, grace time.Duration) ([]TableStatus, error) {
 	list := []TableStatus{}
+	now, err := e.now(ctx, e.DB)
+	if err != nil {
+		return nil, err
+	}
 	for _, rule := range e.Tables {
 		statement, err := e.readRule(ctx, e.DB, rule)
 		if err != nil {
 			return nil, err
 		}
-		due, overdue, err := store.CountDueRows(ctx, e.DB, statement, e.now(), grace)
+		due, overdue, err := store.CountDueRows(ctx, e.DB, statement, now, grace)
 		switch {
 		case err == nil:
 			list = append(list, TableStatus{Rule: rule.Name, Due: due, Overdue: overdue})

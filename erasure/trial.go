@@ -90,9 +90,13 @@ func (t *trial) sample(ctx context.Context, e store.TableErasure) (ref string, e
 func (t *trial) order(ctx context.Context, ref string) error {
 	var table string
 	err := t.undone(ctx, func(tx pgx.Tx) error {
+		now, err := t.now(ctx, tx)
+		if err != nil {
+			return err
+		}
 		for _, e := range t.erasures {
 			table = e.Table
-			if _, err := store.EraseTable(ctx, tx, *t.Orders, e, []string{ref}, t.now()); err != nil {
+			if _, err := store.EraseTable(ctx, tx, *t.Orders, e, []string{ref}, now); err != nil {
 				return err
 			}
 			found, err := store.FindRemains(ctx, tx, *t.Orders, e, []string{ref})

@@ -14,6 +14,7 @@ import (
 	"kvit/delivery"
 	"kvit/erasure"
 	"kvit/store"
+	"kvit/watch"
 )
 
 // Schema is where River's tables live.
@@ -35,6 +36,7 @@ type Options struct {
 	Notify  bool                // false: poll, LISTEN is not available
 	Orders  *store.Orders       // nil: the shop's orders are not configured
 	Eraser  *erasure.Eraser
+	Watch   *watch.Watch // nil: one of its own
 	Metrics *delivery.Metrics
 	Logger  *slog.Logger
 }
@@ -45,6 +47,9 @@ const rescueFactor = 2
 
 // NewClient makes the River client that works all of kvit's queues. It does not start it.
 func NewClient(o Options) (*river.Client[pgx.Tx], error) {
+	if o.Watch == nil {
+		o.Watch = watch.New(watch.Options{DB: o.Pool, Logger: o.Logger})
+	}
 	pauser := &pauser{pool: o.Pool, logger: o.Logger}
 	deliver := &deliverWorker{lanes: map[string]*delivery.Lane{}, timeout: o.Timeout, logger: o.Logger}
 	queues := map[string]river.QueueConfig{
@@ -53,6 +58,7 @@ func NewClient(o Options) (*river.Client[pgx.Tx], error) {
 	}
 	var intakes []*intake
 	for _, l := range o.Lanes {
+		l.Now = o.Watch.Now
 		lane := delivery.NewLane(l, o.Pool, o.Timeout, o.Metrics, o.Logger)
 		lane.OnGone(pauser.disable)
 		intake := newIntake(lane, o.Pool, o.Logger)
@@ -66,7 +72,7 @@ func NewClient(o Options) (*river.Client[pgx.Tx], error) {
 	river.AddWorker(workers, &maintainWorker{db: o.Pool, orders: o.Orders, logger: o.Logger})
 	river.AddWorker(workers, newEraseWorker(o.Eraser, o.Logger))
 
-	client, err := river.NewClient(newDriver(o.Pool, o.Logger), &river.Config{
+	client, err := river.NewClient(clockDriver{newDriver(o.Pool, o.Logger), o.Watch, o.Pool}, &river.Config{
 		Schema:                      Schema,
 		Queues:                      queues,
 		Workers:                     workers,

@@ -101,10 +101,19 @@ func firstAttempt(job *rivertype.JobRow) time.Time {
 	if job.AttemptedAt != nil {
 		first = *job.AttemptedAt
 	}
-	if len(job.Errors) > 0 && job.Errors[0].At.Before(first) {
-		first = job.Errors[0].At
+	if len(job.Errors) > 0 && noted(job, job.Errors[0]).Before(first) {
+		first = noted(job, job.Errors[0])
 	}
 	return first
+}
+
+// noted is when an attempt failed. River writes that by the clock of the process, which may have been wrong; that of the
+// job itself is the database's.
+func noted(job *rivertype.JobRow, e rivertype.AttemptError) time.Time {
+	if e.At.Before(job.CreatedAt) {
+		return job.CreatedAt
+	}
+	return e.At
 }
 
 // firstUnclear is when the provider may first have counted the event; zero: it cannot have. A crash is
@@ -112,7 +121,7 @@ func firstAttempt(job *rivertype.JobRow) time.Time {
 func firstUnclear(job *rivertype.JobRow) time.Time {
 	for _, e := range job.Errors {
 		if delivery.IsUnclear(e.Error) {
-			return e.At
+			return noted(job, e)
 		}
 	}
 	return time.Time{}

@@ -11,6 +11,7 @@ import (
 
 	"kvit/erasure"
 	"kvit/store"
+	"kvit/watch"
 )
 
 // EraseArgs say why the job runs.
@@ -98,7 +99,7 @@ func (w *eraseWorker) Work(ctx context.Context, job *river.Job[EraseArgs]) (err 
 	}
 	report, err := w.eraser.RunUntil(ctx, time.Now().Add(eraseBudget))
 	switch {
-	case errors.Is(err, store.ErrRunning):
+	case errors.Is(err, store.ErrRunning), watch.Is(err): // another process may do it, or this one when it may
 		return river.JobSnooze(runningAgain)
 	case errors.Is(err, erasure.ErrNotErased), errors.Is(err, erasure.ErrBraked):
 		return river.JobCancel(err)

@@ -164,7 +164,7 @@ func TestCatchUp(t *testing.T) {
 			s.Now = func() time.Time { return time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC) }
 			s.order("E1", time.Since(time.Date(2026, 1, 15, 0, 0, 0, 0, time.UTC)))
 			if c.lastRun != "" {
-				s.exec(`insert into kvit.erasure_run (started_at, finished_at) values ($1::timestamptz, $1::timestamptz)`, c.lastRun)
+				s.exec(`insert into kvit.erasure_run (started_at, finished_at, known_migration) values ($1::timestamptz, $1::timestamptz, 16)`, c.lastRun)
 			}
 			_, err = s.work(EraseArgs{CatchUp: true})
 			require.NoError(t, err)
@@ -181,7 +181,7 @@ func TestClientCatchesUpAtStart(t *testing.T) {
 	require.NoError(t, err)
 	s.Schedule = schedule
 	s.order("E1", 31*day)
-	s.exec(`insert into kvit.erasure_run (started_at, finished_at) values (now() - interval '3 days', now() - interval '3 days')`)
+	s.exec(`insert into kvit.erasure_run (started_at, finished_at, known_migration) values (now() - interval '3 days', now() - interval '3 days', 16)`)
 	done := make(chan struct{})
 	s.RunSucceeded = func(time.Time) { close(done) }
 	workers := river.NewWorkers()

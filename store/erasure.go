@@ -436,6 +436,50 @@ func eraseEvents(ctx context.Context, tx pgx.Tx, ids []int64, now time.Time) err
 	return settleErased(ctx, tx, ids)
 }
 
+// Share is how much of something is due.
+type Share struct{ Due, All int }
+
+// CountLooseEvents counts what EraseLooseEvents would erase, among the events that are not erased.
+func CountLooseEvents(ctx context.Context, db DB, o *Orders, now, before time.Time) (Share, error) {
+	args := arguments{before, now}
+	kept := ""
+	if o != nil {
+		refType, err := o.refType(ctx, db)
+		if err != nil {
+			return Share{}, err
+		}
+		kept = o.sql(`
+		  and not exists (select from {orders} o
+		                  where o.{ref} = ` + refOf("e.order_ref", refType) + ` and o.{ref}::text = e.order_ref and {o.erased_at} is null)`)
+	}
+	var s Share
+	err := db.QueryRow(ctx, `
+		select count(*) filter (where due), count(*)
+		from (
+		    select received_at <= $1 and not exists (
+		               select from kvit.legal_hold h
+		               where h.order_ref = e.order_ref and (h.expires_at is null or h.expires_at > $2))`+kept+` as due
+		    from kvit.event e
+		    where e.erased_at is null
+		) t`, args...).Scan(&s.Due, &s.All)
+	if err != nil {
+		return Share{}, fmt.Errorf("count due events: %w", err)
+	}
+	return s, nil
+}
+
+// CountPurge counts what PurgeEvents would delete, but for what receipts and jobs keep, among all events.
+func CountPurge(ctx context.Context, db DB, before time.Time) (Share, error) {
+	var s Share
+	err := db.QueryRow(ctx, `
+		select (select count(*) from kvit.event where erased_at is not null and received_at <= $1), (select count(*) from kvit.event)`,
+		before).Scan(&s.Due, &s.All)
+	if err != nil {
+		return Share{}, fmt.Errorf("count events to delete: %w", err)
+	}
+	return s, nil
+}
+
 // PurgeEvents deletes up to limit erased events together with their receipts, if both are older than
 // before, and returns how many events. After that kvit does not know their event_key any more. What
 // operators did to deliveries before then is forgotten, too.
@@ -485,11 +529,12 @@ type ErasureRun struct {
 }
 
 // StartErasureRun notes that a run begins, and forgets runs that began before forget.
-func StartErasureRun(ctx context.Context, db DB, now, forget time.Time) (id int64, err error) {
+// Knows is the newest migration that the process knows of.
+func StartErasureRun(ctx context.Context, db DB, now, forget time.Time, knows int) (id int64, err error) {
 	if _, err := db.Exec(ctx, `delete from kvit.erasure_run where started_at < $1`, forget); err != nil {
 		return 0, fmt.Errorf("forget erasure runs: %w", err)
 	}
-	err = db.QueryRow(ctx, `insert into kvit.erasure_run (started_at) values ($1) returning id`, now).Scan(&id)
+	err = db.QueryRow(ctx, `insert into kvit.erasure_run (started_at, known_migration) values ($1, $2) returning id`, now, knows).Scan(&id)
 	if err != nil {
 		return 0, fmt.Errorf("start erasure run: %w", err)
 	}
@@ -507,13 +552,13 @@ func FinishErasureRun(ctx context.Context, db DB, id int64, run ErasureRun) erro
 	return nil
 }
 
-// LastErasureRun is the run that began last of those that finished; ErrNotFound if there is none.
+// LastErasureRun is the last run of those that finished, whatever their clocks said; ErrNotFound if there is none.
 func LastErasureRun(ctx context.Context, db DB) (ErasureRun, error) {
 	rows, _ := db.Query(ctx, `
 		select started_at, finished_at, orders, events, problem, braked_at
 		from kvit.erasure_run
 		where finished_at is not null
-		order by started_at desc
+		order by id desc
 		limit 1`) // Collect reports its error
 	run, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[ErasureRun])
 	if errors.Is(err, pgx.ErrNoRows) {

@@ -154,7 +154,7 @@ func TestErasureRuns(t *testing.T) {
 	start := time.Date(2026, 1, 1, 3, 30, 0, 0, time.UTC)
 	for i, finished := range []bool{true, true, false} {
 		at := start.AddDate(0, 0, i)
-		id, err := store.StartErasureRun(t.Context(), tx, at, start.AddDate(0, 0, 1))
+		id, err := store.StartErasureRun(t.Context(), tx, at, start.AddDate(0, 0, 1), 16)
 		require.NoError(t, err)
 		if !finished {
 			continue

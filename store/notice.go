@@ -38,7 +38,10 @@ func NoticeNewOrders(ctx context.Context, db DB, o Orders, until time.Time) erro
 // noticeNew looks at the next orders by the time when they were placed; more is false when these were the last.
 func (o Orders) noticeNew(ctx context.Context, tx pgx.Tx) (more bool, err error) {
 	var from *time.Time
-	err = tx.QueryRow(ctx, `select placed_upto from kvit.order_lookout for update skip locked`).Scan(&from)
+	err = tx.QueryRow(ctx, `
+		select case when placed_upto > now() then now() - make_interval(secs => $1) else placed_upto end
+		from kvit.order_lookout
+		for update skip locked`, noticeOverlap.Seconds()).Scan(&from)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return false, nil // another process is at it
 	}
@@ -50,15 +53,15 @@ func (o Orders) noticeNew(ctx context.Context, tx pgx.Tx) (more bool, err error)
 	if from != nil {
 		where = "o.{placed_at} >= " + args.add(*from) + "::timestamptz"
 	}
-	// A time in the future would pass over all orders until then.
-	upto := args.add(time.Now())
+	// A time in the future would pass over all orders until then, and one that was looked at while the clock was ahead
+	// still does.
 	var seen int
 	var last *time.Time
 	err = tx.QueryRow(ctx, o.sql(`
 		with seen as materialized (
 		    select o.{ref}::text as ref, o.{placed_at}::timestamptz as placed_at
 		    from {orders} o
-		    where `+where+` and o.{placed_at} <= `+upto+`::timestamptz and isfinite(o.{placed_at}) and o.{ref} is not null
+		    where `+where+` and o.{placed_at} <= now() and isfinite(o.{placed_at}) and o.{ref} is not null
 		    order by o.{placed_at}
 		    limit $1
 		), noticed as (
@@ -126,8 +129,8 @@ func (o Orders) noticeOld(ctx context.Context, tx pgx.Tx, refType string) (more 
 	var after *string
 	err = tx.QueryRow(ctx, `
 		select after_ref from kvit.order_lookout
-		where after_ref is not null or all_seen_at is null or all_seen_at < $1
-		for update skip locked`, time.Now().Add(-noticeAllEvery)).Scan(&after)
+		where after_ref is not null or all_seen_at is null or all_seen_at < now() - make_interval(secs => $1)
+		for update skip locked`, noticeAllEvery.Seconds()).Scan(&after)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return false, nil
 	}

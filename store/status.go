@@ -87,7 +87,10 @@ func ReadOrdersStatus(ctx context.Context, db DB, o Orders, grace time.Duration)
 	if err != nil {
 		return OrdersStatus{}, err
 	}
-	now := time.Now()
+	now, err := Now(ctx, db)
+	if err != nil {
+		return OrdersStatus{}, err
+	}
 	args := arguments{now.Add(-grace)}
 	due := o.dueOrders(refType, `o.{ref} as ref, {due_at} as due_at, `+held("now()")+` as held`, now, args.add)
 	alarm := "false"
@@ -124,8 +127,8 @@ func LateImports(ctx context.Context, db DB, o Orders) (int64, error) {
 		return 0, err
 	}
 	var n int64
-	err = db.QueryRow(ctx, o.sql(`select count(*) from `+o.waiting(refType)+` and o.{placed_at} < $1::timestamptz`),
-		time.Now().Add(-o.AlarmAfter)).Scan(&n)
+	err = db.QueryRow(ctx, o.sql(`select count(*) from `+o.waiting(refType)+` and o.{placed_at} < now() - make_interval(secs => $1)`),
+		o.AlarmAfter.Seconds()).Scan(&n)
 	if err != nil {
 		return 0, fmt.Errorf("count late imports: %w", err)
 	}
@@ -144,11 +147,13 @@ func Braked(ctx context.Context, db DB) (int, error) {
 	return *last.BrakedAt, nil
 }
 
-// LastErasureSuccess is when an erasure last ran to its end without a problem; nil: never yet.
+// LastErasureSuccess is when an erasure last ran to its end without a problem; nil: never yet. It lies in the future if
+// the clock was ahead.
 func LastErasureSuccess(ctx context.Context, db DB) (*time.Time, error) {
 	var at *time.Time
 	err := db.QueryRow(ctx, `
-		select max(finished_at) from kvit.erasure_run where problem is null`).Scan(&at)
+		select (select finished_at from kvit.erasure_run
+		        where problem is null and finished_at is not null order by id desc limit 1)`).Scan(&at)
 	if err != nil {
 		return nil, fmt.Errorf("read last erasure: %w", err)
 	}

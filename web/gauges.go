@@ -16,7 +16,7 @@ import (
 type Gauges struct {
 	db     store.DB
 	orders *store.Orders
-	grace  time.Duration
+	grace  func(now time.Time) time.Duration
 	logger *slog.Logger
 
 	mu      sync.Mutex
@@ -52,8 +52,8 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 }
 
 // NewGauges returns the collector; orders is nil if the shop's orders are not configured. Orders
-// count as overdue when they have been due for longer than grace.
-func NewGauges(db store.DB, orders *store.Orders, grace time.Duration, logger *slog.Logger) *Gauges {
+// count as overdue when they have been due for longer than grace says.
+func NewGauges(db store.DB, orders *store.Orders, grace func(now time.Time) time.Duration, logger *slog.Logger) *Gauges {
 	return &Gauges{db: db, orders: orders, grace: grace, logger: logger}
 }
 
@@ -76,19 +76,25 @@ func (g *Gauges) Collect(ch chan<- prometheus.Metric) {
 func (g *Gauges) read() []prometheus.Metric {
 	ctx, cancel := context.WithTimeout(context.Background(), gaugesTimeout)
 	defer cancel()
-	metrics, err := g.destinations(ctx)
+	// Ages are by the clock that wrote the times.
+	now, err := store.Now(ctx, g.db)
+	if err != nil {
+		g.logger.Warn("metrics could not be read", "problem", store.Describe(err))
+		return nil
+	}
+	metrics, err := g.destinations(ctx, now)
 	if err != nil {
 		g.logger.Warn("metrics of destinations could not be read", "problem", store.Describe(err))
 		return nil
 	}
-	shop, err := g.shop(ctx)
+	shop, err := g.shop(ctx, now)
 	if err != nil {
 		g.logger.Warn("metrics of orders could not be read", "problem", store.Describe(err))
 	}
 	return append(metrics, shop...)
 }
 
-func (g *Gauges) destinations(ctx context.Context) ([]prometheus.Metric, error) {
+func (g *Gauges) destinations(ctx context.Context, now time.Time) ([]prometheus.Metric, error) {
 	list, err := store.DestinationStatuses(ctx, g.db)
 	if err != nil {
 		return nil, err
@@ -96,14 +102,14 @@ func (g *Gauges) destinations(ctx context.Context) ([]prometheus.Metric, error) 
 	var metrics []prometheus.Metric
 	for _, d := range list {
 		metrics = append(metrics,
-			gauge(oldestPending, age(d.OldestPending), d.Name),
+			gauge(oldestPending, age(d.OldestPending, now), d.Name),
 			gauge(pending, float64(d.Pending), d.Name),
 			gauge(disabled, boolean(d.DisabledReason != nil), d.Name))
 	}
 	return metrics, nil
 }
 
-func (g *Gauges) shop(ctx context.Context) ([]prometheus.Metric, error) {
+func (g *Gauges) shop(ctx context.Context, now time.Time) ([]prometheus.Metric, error) {
 	var metrics []prometheus.Metric
 	last, err := store.LastErasureSuccess(ctx, g.db)
 	if err != nil {
@@ -126,7 +132,7 @@ func (g *Gauges) shop(ctx context.Context) ([]prometheus.Metric, error) {
 	if err != nil {
 		return metrics, err
 	}
-	metrics = append(metrics, gauge(tasksOpen, float64(open)), gauge(oldestTask, age(oldest)))
+	metrics = append(metrics, gauge(tasksOpen, float64(open)), gauge(oldestTask, age(oldest, now)))
 	if g.orders == nil {
 		return metrics, nil
 	}
@@ -138,13 +144,13 @@ func (g *Gauges) shop(ctx context.Context) ([]prometheus.Metric, error) {
 	if len(misfits) > 0 {
 		return metrics, nil // nothing can be said about the orders
 	}
-	status, err := store.ReadOrdersStatus(ctx, g.db, *g.orders, g.grace)
+	status, err := store.ReadOrdersStatus(ctx, g.db, *g.orders, g.grace(now))
 	if err != nil {
 		return metrics, err
 	}
 	return append(metrics,
 		gauge(awaitingImport, float64(status.AwaitingImport)),
-		gauge(oldestAwaiting, age(status.OldestAwaiting)),
+		gauge(oldestAwaiting, age(status.OldestAwaiting, now)),
 		gauge(importsLate, float64(status.ImportsLate)),
 		gauge(due, float64(status.ErasuresDue)),
 		gauge(overdue, float64(status.ErasuresOverdue))), nil
@@ -196,11 +202,11 @@ func gauge(desc *prometheus.Desc, value float64, labels ...string) prometheus.Me
 	return prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
 }
 
-func age(t *time.Time) float64 {
+func age(t *time.Time, now time.Time) float64 {
 	if t == nil {
 		return 0
 	}
-	return max(time.Since(*t).Seconds(), 0)
+	return max(now.Sub(*t).Seconds(), 0)
 }
 
 func boolean(b bool) float64 {

@@ -88,14 +88,14 @@ func TestGaugesTellWhereEverythingStands(t *testing.T) {
 		insert into kvit.legal_hold (order_ref, reason, placed_by) values ('held', 'a case', 'legal');
 		insert into kvit.erasure_task (reference, destination, order_refs, created_by, created_at, closed_at, closed_by) values
 			('T-1', 'crm', '{}', 'anna', now() - interval '70 s', null, null), ('T-2', 'crm', '{}', 'anna', now() - interval '999 s', now(), 'anna');
-		insert into kvit.erasure_run (finished_at, problem) values ('2026-01-02 00:00Z', null), ('2026-01-03 00:00Z', 'stopped')`)
+		insert into kvit.erasure_run (finished_at, problem, known_migration) values ('2026-01-02 00:00Z', null, 16), ('2026-01-03 00:00Z', 'stopped', 16)`)
 	require.NoError(t, store.SyncDestinations(ctx, tx, []store.Destination{{Name: "crm", Kind: "webhook", Enabled: true, EventNames: []string{"search"}}}, true))
 	exec(t, tx, `
 		insert into kvit.tracking_event (event_key, name) values ('search:1', 'search'), ('search:2', 'search');
 		update kvit.river_job set created_at = now() - interval '50 s'`)
 
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(web.NewGauges(tx, orders, 26*time.Hour, quiet))
+	registry.MustRegister(web.NewGauges(tx, orders, func(time.Time) time.Duration { return 26 * time.Hour }, quiet))
 	_, metrics := get(t, web.Handler(web.Options{Metrics: registry, Logger: quiet}), "GET", "/metrics")
 	for _, line := range []string{
 		`kvit_pending{destination="crm"} 2`, `kvit_destination_disabled{destination="crm"} 0`,
@@ -123,7 +123,7 @@ func TestGaugesWithoutADatabase(t *testing.T) {
 	t.Cleanup(pool.Close)
 	registry := prometheus.NewRegistry()
 	counter := prometheus.NewCounter(prometheus.CounterOpts{Name: "counts"})
-	registry.MustRegister(web.NewGauges(pool, nil, time.Hour, quiet), counter)
+	registry.MustRegister(web.NewGauges(pool, nil, nil, quiet), counter)
 	status, metrics := get(t, web.Handler(web.Options{Metrics: registry, Logger: quiet}), "GET", "/metrics")
 	require.Equal(t, 200, status)
 	require.Contains(t, metrics, "counts 0")

@@ -20,24 +20,26 @@ const module = "kvit/"
 // be listed, so that a new one is a decision.
 var arrows = map[string][]string{
 	"bench":          {"cmd/*", "config", "destination", "destination/*", "destination/*/*", "jobs", "migrations", "store", "store/*"},
-	"cmd/kvit":       {"cmd/kvit/demo", "config", "delivery", "destination", "destination/*", "erp/*", "erasure", "erasure/*", "jobs", "migrations", "shop", "shop/*", "store", "web"},
+	"cmd/kvit":       {"cmd/kvit/demo", "config", "delivery", "destination", "destination/*", "erp/*", "erasure", "erasure/*", "jobs", "migrations", "schedule", "shop", "shop/*", "store", "watch", "web"},
 	"cmd/kvit/demo":  {"config", "destination/*/*", "store/localpg"},
 	"config":         {},
 	"delivery":       {"config", "destination", "group", "store"}, // config for a duration in a reason
 	"destination":    {"config"},
 	"destination/*":  {"config", "destination"},
-	"erasure":        {"config", "destination", "erasure/*", "store"},
+	"erasure":        {"config", "destination", "erasure/*", "store", "watch"},
 	"erasure/policy": {"erasure/proof", "store"},
 	"erasure/proof":  {},
 	"erp":            {},
 	"erp/*":          {"erp"},
 	"group":          {"store"},
-	"jobs":           {"delivery", "erasure", "erp", "group", "store"},
+	"jobs":           {"delivery", "erasure", "erp", "group", "store", "watch"},
 	"migrations":     {},
+	"schedule":       {},
 	"shop":           {},
 	"shop/*":         {"shop"},
 	"store":          {},
 	"store/localpg":  {},
+	"watch":          {"store"},
 	"web":            {"jobs", "store"},
 
 	// Stand-ins of providers, for tests and the demo, and what they have in common.

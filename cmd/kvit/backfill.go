@@ -36,7 +36,14 @@ job there. It prints what it has selected first, and --dry-run stops there. Time
 }
 
 func (a *app) backfill(ctx context.Context, in io.Reader, o actionOptions, from, until string) error {
-	selection, err := backfillSelection(o.destination, from, until, time.Now())
+	if _, err := backfillSelection(o.destination, from, until, a.now()); err != nil {
+		return err // wrong usage, which needs no database
+	}
+	now, err := a.databaseNow(ctx)
+	if err != nil {
+		return err
+	}
+	selection, err := backfillSelection(o.destination, from, until, now)
 	if err != nil {
 		return err
 	}

@@ -22,6 +22,7 @@ import (
 	"kvit/jobs"
 	"kvit/migrations"
 	"kvit/store"
+	"kvit/watch"
 	"kvit/web"
 )
 
@@ -43,13 +44,13 @@ older than the file of retention.anchor.`,
 				// At full speed this takes some 80 MB instead of 40.
 				debug.SetGCPercent(400)
 			}
-			return runDaemon(cmd.Context(), cfg, newLogger(cfg.Log, a.stderr))
+			return a.runDaemon(cmd.Context(), cfg, newLogger(cfg.Log, a.stderr))
 		},
 	}
 }
 
 // runDaemon is kvit run: it returns when ctx ends, or when kvit cannot work.
-func runDaemon(ctx context.Context, cfg config.Config, logger *slog.Logger) error {
+func (a *app) runDaemon(ctx context.Context, cfg config.Config, logger *slog.Logger) error {
 	anchor := erasure.NewAnchorKeeper(anchorOf(cfg), logger)
 	pool, err := store.Open(ctx, store.Options{
 		URL: cfg.Database.URL.Reveal(), MaxConnections: cfg.Database.MaxConnections, TimeZone: sessionZone(cfg), Admit: anchor.Admit,
@@ -58,7 +59,7 @@ func runDaemon(ctx context.Context, cfg config.Config, logger *slog.Logger) erro
 		return err
 	}
 	defer pool.Close()
-	d := &daemon{cfg: cfg, pool: pool, logger: logger, anchor: anchor}
+	d := &daemon{cfg: cfg, pool: pool, logger: logger, anchor: anchor, watch: watch.New(a.watchOptions(pool, logger))}
 	client, err := d.newClient()
 	if err != nil {
 		return err
@@ -81,6 +82,7 @@ func runDaemon(ctx context.Context, cfg config.Config, logger *slog.Logger) erro
 	}
 	logger.Info("kvit runs", "version", buildVersion(), "destinations", len(cfg.Destinations))
 	go anchor.Watch(ctx, pool)
+	go d.watch.Run(ctx)
 	select {
 	case <-ctx.Done():
 	case err := <-anchor.Older():
@@ -113,6 +115,7 @@ type daemon struct {
 	eraser   *erasure.Eraser
 	logger   *slog.Logger
 	anchor   *erasure.AnchorKeeper
+	watch    *watch.Watch
 	started  atomic.Bool
 }
 
@@ -122,20 +125,24 @@ func (d *daemon) newClient() (*river.Client[pgx.Tx], error) {
 	if err != nil {
 		return nil, err
 	}
-	registry := newRegistry(d.cfg, d.pool, d.logger)
+	registry, err := newRegistry(d.cfg, d.pool, d.logger)
+	if err != nil {
+		return nil, err
+	}
 	d.registry = registry
 	eraser, err := newEraser(d.cfg, d.pool, erasure.NewMetrics(registry), d.logger)
 	if err != nil {
 		return nil, err
 	}
-	d.eraser = eraser
+	d.eraser, eraser.Watch = eraser, d.watch
+	registry.MustRegister(d.watch)
 	registry.MustRegister(web.NewPolicyGauge(func(ctx context.Context) (int, error) {
 		problems, err := eraser.Problems(ctx)
 		return len(problems), err
 	}, d.logger))
 	return jobs.NewClient(jobs.Options{
 		Pool: d.pool, Lanes: built.lanes, Timeout: d.cfg.Delivery.Timeout, Notify: d.cfg.Database.Notify,
-		Orders: shopOrders(d.cfg), Eraser: eraser, Metrics: delivery.NewMetrics(registry), Logger: d.logger,
+		Orders: shopOrders(d.cfg), Eraser: eraser, Watch: d.watch, Metrics: delivery.NewMetrics(registry), Logger: d.logger,
 	})
 }
 
@@ -151,7 +158,7 @@ func (d *daemon) start(ctx context.Context, client *river.Client[pgx.Tx]) error 
 			d.logger.Warn("waiting for a lock", "problem", held.Error())
 			continue // it has waited long enough
 		}
-		if err == nil || errors.Is(err, migrations.ErrOldSchema) || erasure.IsAnchor(err) || !store.IsConnection(err) {
+		if err == nil || errors.Is(err, migrations.ErrOldSchema) || erasure.IsAnchor(err) || watch.Is(err) || !store.IsConnection(err) {
 			return err
 		}
 		d.logger.Warn("waiting for the database", "problem", store.Describe(err))
@@ -169,6 +176,13 @@ func (d *daemon) tryStart(ctx context.Context, client *river.Client[pgx.Tx]) err
 	}
 	if err := migrations.Check(ctx, d.pool); err != nil {
 		return err
+	}
+	view, err := d.watch.Look(ctx)
+	if err != nil {
+		return err
+	}
+	if err := view.MayLead(); err != nil {
+		return fmt.Errorf("refused to start: %w", err)
 	}
 	if err := d.anchor.Start(ctx, d.pool); err != nil {
 		return err
@@ -224,5 +238,9 @@ func (d *daemon) ready(ctx context.Context) error {
 		}
 		return errors.New(store.Describe(err))
 	}
-	return nil
+	view, err := d.watch.Ask(ctx, d.pool)
+	if err != nil {
+		return errors.New(store.Describe(err))
+	}
+	return view.MayLead()
 }

@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 			_, _ = io.Copy(io.Discard, os.Stdin)
 			os.Exit(exitFailed)
 		}()
-		main()
+		runAsChild()
 	}
 	storetest.Run(m)
 }

@@ -12,13 +12,14 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/robfig/cron/v3"
 	"github.com/spf13/cobra"
 
 	"kvit/config"
 	"kvit/erasure"
 	"kvit/erasure/policy"
+	"kvit/schedule"
 	"kvit/store"
+	"kvit/watch"
 )
 
 func (a *app) eraseCommand() *cobra.Command {
@@ -170,12 +171,13 @@ func (a *app) openEraser(ctx context.Context) (config.Config, *pgxpool.Pool, *er
 		pool.Close()
 		return config.Config{}, nil, nil, err
 	}
+	eraser.Watch = watch.New(a.watchOptions(pool, logger))
 	return cfg, pool, eraser, nil
 }
 
 // newEraser makes the eraser of the configuration. metrics may be nil.
 func newEraser(cfg config.Config, pool *pgxpool.Pool, metrics *erasure.Metrics, logger *slog.Logger) (*erasure.Eraser, error) {
-	schedule, err := cron.ParseStandard("CRON_TZ=" + cfg.Retention.TimeZone + " " + cfg.Retention.Schedule)
+	runs, err := schedule.Parse(cfg.Retention.Schedule, cfg.Retention.TimeZone)
 	if err != nil {
 		return nil, fmt.Errorf("read retention.schedule: %w", err)
 	}
@@ -183,9 +185,9 @@ func newEraser(cfg config.Config, pool *pgxpool.Pool, metrics *erasure.Metrics, 
 		DB: pool, Policy: policyOf(cfg.Retention.Policy), Tables: rulesOf(cfg.Retention.Tables),
 		EventsAfter: cfg.Retention.EventsAfter, ReceiptsAfter: cfg.Retention.ReceiptsAfter,
 		BatchOrders: cfg.Retention.BatchOrders, BatchTime: cfg.Retention.BatchTime, MaxReplicaLag: cfg.Retention.MaxReplicaLag,
-		Brake:    erasure.Brake{MaxOrders: cfg.Retention.Brake.MaxOrders, MaxShare: cfg.Retention.Brake.MaxShare},
+		Brake:    erasure.Brake(cfg.Retention.Brake),
 		Residue:  erasure.Residue{Orders: cfg.Retention.Residue.Orders, Time: cfg.Retention.Residue.Time},
-		Schedule: schedule, Logger: logger,
+		Schedule: runs, Logger: logger,
 	}
 	// Without a policy nothing of the shop is erased: kvit then only looks after its own events.
 	if len(cfg.Retention.Policy) > 0 {

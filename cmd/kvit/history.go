@@ -39,7 +39,13 @@ older than the destination takes end as expired. It prints what it has found fir
 }
 
 func (a *app) history(ctx context.Context, in io.Reader, o actionOptions, from, until string) error {
-	now := time.Now()
+	if _, err := backfillSelection(o.destination, from, until, a.now()); err != nil {
+		return err // wrong usage, which needs no database
+	}
+	now, err := a.databaseNow(ctx)
+	if err != nil {
+		return err
+	}
 	selection, err := backfillSelection(o.destination, from, until, now)
 	if err != nil {
 		return err

@@ -11,9 +11,12 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 	_ "time/tzdata" // time zones of the configuration also work in an image without a file system
 
 	"github.com/spf13/cobra"
+
+	"kvit/migrations"
 )
 
 func main() {
@@ -38,11 +41,18 @@ var errReported = errors.New("see above")
 
 // run is the program. It gives what main exits with.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
-	a := &app{getenv: getenv, stdout: stdout, stderr: stderr}
+	return newApp(getenv, stdout, stderr).run(ctx, args)
+}
+
+func newApp(getenv func(string) string, stdout, stderr io.Writer) *app {
+	return &app{getenv: getenv, stdout: stdout, stderr: stderr, now: time.Now, knows: migrations.Newest()}
+}
+
+func (a *app) run(ctx context.Context, args []string) int {
 	root := a.root()
 	root.SetArgs(args)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
 	err := root.ExecuteContext(ctx)
 	switch {
 	case err == nil:
@@ -50,10 +60,10 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	case errors.Is(err, errReported):
 		return exitFailed
 	case errors.Is(err, errUsage) || strings.HasPrefix(err.Error(), "unknown command"):
-		fmt.Fprintf(stderr, "kvit: %v\nSee `kvit --help`.\n", err)
+		fmt.Fprintf(a.stderr, "kvit: %v\nSee `kvit --help`.\n", err)
 		return exitUsage
 	default:
-		fmt.Fprintf(stderr, "kvit: %v\n", err)
+		fmt.Fprintf(a.stderr, "kvit: %v\n", err)
 		return exitFailed
 	}
 }
@@ -64,6 +74,8 @@ type app struct {
 	stdout     io.Writer
 	stderr     io.Writer
 	configPath string
+	now        func() time.Time // this machine's clock
+	knows      int              // the newest migration of this build
 }
 
 func (a *app) root() *cobra.Command {

@@ -56,15 +56,30 @@ Every replay is noted in kvit.delivery_action, with the receipts it took back in
 }
 
 func (a *app) replay(ctx context.Context, in io.Reader, o replayOptions) error {
-	selection, err := o.selection(time.Now())
+	if _, err := a.replayAction(o, a.now()); err != nil {
+		return err // wrong usage, which needs no database
+	}
+	now, err := a.databaseNow(ctx)
 	if err != nil {
 		return err
 	}
-	act, err := delivery.Replay(selection, a.audit(o.actionOptions))
+	act, err := a.replayAction(o, now)
 	if err != nil {
-		return fmt.Errorf("%w: %w", errUsage, err)
+		return err
 	}
 	return a.act(ctx, in, o.actionOptions, act, "sent again")
+}
+
+func (a *app) replayAction(o replayOptions, now time.Time) (delivery.Action, error) {
+	selection, err := o.selection(now)
+	if err != nil {
+		return delivery.Action{}, err
+	}
+	act, err := delivery.Replay(selection, a.audit(o.actionOptions))
+	if err != nil {
+		return delivery.Action{}, fmt.Errorf("%w: %w", errUsage, err)
+	}
+	return act, nil
 }
 
 func (o replayOptions) selection(now time.Time) (store.Replay, error) {

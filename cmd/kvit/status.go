@@ -16,6 +16,7 @@ import (
 	"kvit/erasure"
 	"kvit/erasure/policy"
 	"kvit/store"
+	"kvit/watch"
 )
 
 // status is what `kvit status --json` prints.
@@ -25,7 +26,7 @@ type status struct {
 	Orders       *store.OrdersStatus       `json:"orders"`       // null: shop.orders is not configured, or does not fit
 	ShopMisfits  []string                  `json:"shop_misfits"` // where the orders table does not fit; no order is marked or erased
 	LastErasure  *time.Time                `json:"last_erasure"`
-	Braked       int                       `json:"braked"` // orders, or rows of one rule, that were due when the brake stopped the last run; 0: it did not
+	Braked       int                       `json:"braked"` // orders, rows of one rule, or events that were due when the brake stopped the last run; 0: it did not
 	Tables       []erasure.TableStatus     `json:"tables"`
 
 	Residue []store.ResidueStatus `json:"residue"` // columns that hold values of erased orders
@@ -34,6 +35,8 @@ type status struct {
 	OldestTask *time.Time `json:"oldest_task"`
 
 	PolicyProblems []policy.Problem `json:"policy_problems"` // each stops the erasure of its table
+
+	Clocks clocks `json:"clocks"`
 }
 
 func (a *app) statusCommand() *cobra.Command {
@@ -48,23 +51,32 @@ func (a *app) statusCommand() *cobra.Command {
 				return err
 			}
 			defer pool.Close()
-			s, err := readStatus(cmd.Context(), cfg, pool)
+			view, err := watch.New(a.watchOptions(pool, slog.New(slog.DiscardHandler))).Look(cmd.Context())
 			if err != nil {
 				return err
 			}
+			s, err := readStatus(cmd.Context(), cfg, pool, view.Database)
+			if err != nil {
+				return err
+			}
+			s.Clocks = clocksOf(view)
 			if asJSON {
 				return printJSON(a.stdout, s)
 			}
-			return s.print(a.stdout, time.Now())
+			return s.print(a.stdout, view.Database)
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
 
-func readStatus(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) (status, error) {
+// readStatus takes the database's time, by which things are overdue.
+func readStatus(ctx context.Context, cfg config.Config, pool *pgxpool.Pool, now time.Time) (status, error) {
 	var s status
-	var err error
+	grace, err := overdueAfter(cfg)
+	if err != nil {
+		return s, err
+	}
 	if s.Destinations, err = store.DestinationStatuses(ctx, pool); err != nil {
 		return s, err
 	}
@@ -83,14 +95,14 @@ func readStatus(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) (sta
 	if s.OpenTasks, s.OldestTask, err = store.TaskBacklog(ctx, pool); err != nil {
 		return s, err
 	}
-	if err := s.readOrders(ctx, cfg, pool); err != nil {
+	if err := s.readOrders(ctx, cfg, pool, grace(now)); err != nil {
 		return s, err
 	}
-	return s, s.readErasure(ctx, cfg, pool)
+	return s, s.readErasure(ctx, cfg, pool, grace(now))
 }
 
 // readOrders says nothing of orders that it cannot read, but why.
-func (s *status) readOrders(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) error {
+func (s *status) readOrders(ctx context.Context, cfg config.Config, pool *pgxpool.Pool, grace time.Duration) error {
 	s.ShopMisfits = []string{}
 	orders := shopOrders(cfg)
 	if orders == nil {
@@ -101,18 +113,18 @@ func (s *status) readOrders(ctx context.Context, cfg config.Config, pool *pgxpoo
 		s.ShopMisfits = misfits
 		return err
 	}
-	o, err := store.ReadOrdersStatus(ctx, pool, *orders, overdueGrace)
+	o, err := store.ReadOrdersStatus(ctx, pool, *orders, grace)
 	s.Orders = &o
 	return err
 }
 
 // readErasure asks what kvit alone knows, and not its tables.
-func (s *status) readErasure(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) error {
+func (s *status) readErasure(ctx context.Context, cfg config.Config, pool *pgxpool.Pool, grace time.Duration) error {
 	eraser, err := newEraser(cfg, pool, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
-	if s.Tables, err = eraser.TablesStatus(ctx, overdueGrace); err != nil {
+	if s.Tables, err = eraser.TablesStatus(ctx, grace); err != nil {
 		return err
 	}
 	problems, err := eraser.Problems(ctx)
@@ -122,6 +134,7 @@ func (s *status) readErasure(ctx context.Context, cfg config.Config, pool *pgxpo
 
 func (s status) print(w io.Writer, now time.Time) error {
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	s.Clocks.print(t)
 	fmt.Fprintln(t, "DESTINATION\tKIND\tSTATE\tPENDING\tRETRYING\tOLDEST")
 	for _, d := range s.Destinations {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%s\n", d.Name, d.Kind, stateOf(d), d.Pending, d.Retrying, ago(d.OldestPending, now))
@@ -163,7 +176,7 @@ func (s status) print(w io.Writer, now time.Time) error {
 		fmt.Fprintf(t, "COPIES LEFT\t%s.%s holds values of erased orders, seen %s: kvit policy scan\n", r.Table, r.Column, ago(&r.LastSeenAt, now))
 	}
 	if s.Braked > 0 {
-		fmt.Fprintf(t, "BRAKED\t%d orders or rows were due: kvit erase --dry-run, then kvit erase --confirm\n", s.Braked)
+		fmt.Fprintf(t, "BRAKED\t%d orders, rows or events were due: kvit erase --dry-run, then kvit erase --confirm\n", s.Braked)
 	}
 	return t.Flush()
 }
@@ -189,6 +202,10 @@ func ago(t *time.Time, now time.Time) string {
 		return "-"
 	}
 	d := now.Sub(*t)
+	if d < -time.Minute {
+		return "IN THE FUTURE, at " + t.UTC().Format(time.RFC3339)
+	}
+	d = max(d, 0)
 	if d > 48*time.Hour {
 		return fmt.Sprintf("%d days ago", int(d/(24*time.Hour)))
 	}

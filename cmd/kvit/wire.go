@@ -14,6 +14,7 @@ import (
 	"kvit/config"
 	"kvit/delivery"
 	"kvit/destination"
+	"kvit/schedule"
 	"kvit/store"
 	"kvit/web"
 )
@@ -118,17 +119,27 @@ func sessionZone(cfg config.Config) string {
 	return cfg.Shop.Orders.TimeZone
 }
 
-// overdueGrace is how long after its due date an order's erasure counts as overdue: the time
-// between two runs of a daily schedule, and a bit.
-const overdueGrace = 26 * time.Hour
+// overdueAfter tells how long after its due date an erasure counts as overdue at a time: since the run of the schedule
+// that should have taken it.
+func overdueAfter(cfg config.Config) (func(now time.Time) time.Duration, error) {
+	runs, err := schedule.Parse(cfg.Retention.Schedule, cfg.Retention.TimeZone)
+	if err != nil {
+		return nil, fmt.Errorf("read retention.schedule: %w", err)
+	}
+	return runs.Overdue, nil
+}
 
 // newRegistry gathers all metrics of the process.
-func newRegistry(cfg config.Config, pool *pgxpool.Pool, logger *slog.Logger) *prometheus.Registry {
+func newRegistry(cfg config.Config, pool *pgxpool.Pool, logger *slog.Logger) (*prometheus.Registry, error) {
+	grace, err := overdueAfter(cfg)
+	if err != nil {
+		return nil, err
+	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		web.NewGauges(pool, shopOrders(cfg), overdueGrace, logger),
+		web.NewGauges(pool, shopOrders(cfg), grace, logger),
 	)
-	return registry
+	return registry, nil
 }

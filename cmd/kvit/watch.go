@@ -1,0 +1,59 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"kvit/store"
+	"kvit/watch"
+)
+
+// watchOptions compare this process with the database.
+func (a *app) watchOptions(pool *pgxpool.Pool, logger *slog.Logger) watch.Options {
+	return watch.Options{DB: pool, Knows: a.knows, Now: a.now, Records: true, Logger: logger}
+}
+
+// databaseNow is the time from which an operator's "2d" counts: that of the records it selects.
+func (a *app) databaseNow(ctx context.Context) (time.Time, error) {
+	_, pool, _, err := a.open(ctx)
+	if err != nil {
+		return time.Time{}, err
+	}
+	defer pool.Close()
+	return store.Now(ctx, pool)
+}
+
+// clocks is what kvit status tells of the clocks, and of who may erase.
+type clocks struct {
+	Database time.Time     `json:"database"`
+	Ahead    float64       `json:"ahead_seconds"` // this machine's clock; negative: it is behind
+	Problem  string        `json:"problem"`       // why a kvit on this machine does not erase; empty: it may
+	Future   []store.Ahead `json:"future"`        // the newest records of a kind, if they lie in the database's future
+}
+
+func clocksOf(v watch.View) clocks {
+	c := clocks{Database: v.Database, Ahead: v.Ahead().Seconds(), Future: append([]store.Ahead{}, v.Future...)}
+	if err := v.MayErase(); err != nil {
+		c.Problem = err.Error()
+	}
+	return c
+}
+
+// print says nothing where all is well.
+func (c clocks) print(w io.Writer) {
+	ahead := time.Duration(c.Ahead * float64(time.Second)).Round(time.Second)
+	switch {
+	case c.Problem != "":
+		fmt.Fprintf(w, "DOES NOT ERASE\t%s\n", c.Problem)
+	case ahead.Abs() > watch.WarnApart:
+		fmt.Fprintf(w, "CLOCKS APART\tthis machine's clock is %s ahead of the database's\n", ahead)
+	}
+	for _, f := range c.Future {
+		fmt.Fprintf(w, "IN THE FUTURE\t%s at %s: the database's clock was ahead, or is behind\n", f.What, f.At.Format(time.RFC3339))
+	}
+}

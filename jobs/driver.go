@@ -1,0 +1,131 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river/riverdriver"
+	"github.com/riverqueue/river/rivertype"
+
+	"kvit/store"
+	"kvit/watch"
+)
+
+// clockDriver keeps a process whose clock is wrong from leading, and gives River's maintenance the database's clock.
+// River compares times that the database has written with its own: a leader 300 s ahead took all jobs at work for those of
+// a crashed process, and had them done a second time.
+//
+// River lets a driver be wrapped: what it asks of the executor it asks through these methods.
+type clockDriver struct {
+	riverdriver.Driver[pgx.Tx]
+	watch *watch.Watch
+	db    store.DB
+}
+
+// GetExecutor wraps that of River's driver.
+func (d clockDriver) GetExecutor() riverdriver.Executor {
+	return clockExecutor{d.Driver.GetExecutor(), d.watch, d.db}
+}
+
+type clockExecutor struct {
+	riverdriver.Executor
+	watch *watch.Watch
+	db    store.DB
+}
+
+// LeaderAttemptElect does not bid while the clocks are apart.
+func (e clockExecutor) LeaderAttemptElect(ctx context.Context, params *riverdriver.LeaderElectParams) (*riverdriver.Leader, error) {
+	if err := e.mayLead(ctx); err != nil {
+		return nil, err
+	}
+	return e.Executor.LeaderAttemptElect(ctx, params)
+}
+
+// LeaderAttemptReelect lets go, so that another process can lead at once.
+func (e clockExecutor) LeaderAttemptReelect(ctx context.Context, params *riverdriver.LeaderReelectParams) (*riverdriver.Leader, error) {
+	err := e.mayLead(ctx)
+	if err == nil {
+		return e.Executor.LeaderAttemptReelect(ctx, params)
+	}
+	if errors.Is(err, rivertype.ErrNotFound) {
+		_, resignErr := e.LeaderResign(ctx, &riverdriver.LeaderResignParams{
+			ElectedAt: params.ElectedAt, LeaderID: params.LeaderID, LeadershipTopic: leadershipTopic, Schema: params.Schema,
+		})
+		if resignErr != nil {
+			return nil, resignErr
+		}
+	}
+	return nil, err
+}
+
+// leadershipTopic is where River tells that somebody has resigned.
+const leadershipTopic = "river_leadership"
+
+// mayLead returns rivertype.ErrNotFound, River's word for an election that is lost, if the clocks are apart.
+func (e clockExecutor) mayLead(ctx context.Context) error {
+	view, err := e.watch.Ask(ctx, e.db)
+	if err != nil {
+		return err
+	}
+	if view.MayLead() != nil {
+		return rivertype.ErrNotFound
+	}
+	return nil
+}
+
+// JobGetStuck asks for the jobs that have run too long by the database's clock.
+func (e clockExecutor) JobGetStuck(ctx context.Context, params *riverdriver.JobGetStuckParams) ([]*rivertype.JobRow, error) {
+	if _, err := e.watch.Ask(ctx, e.db); err != nil {
+		return nil, err
+	}
+	corrected := *params
+	corrected.StuckHorizon = e.watch.Correct(params.StuckHorizon)
+	return e.Executor.JobGetStuck(ctx, &corrected)
+}
+
+// JobRescueMany rescues none that has been fetched anew meanwhile.
+func (e clockExecutor) JobRescueMany(ctx context.Context, params *riverdriver.JobRescueManyParams) (*struct{}, error) {
+	corrected := *params
+	corrected.StuckHorizon = e.watch.Correct(params.StuckHorizon)
+	corrected.ScheduledAt = make([]time.Time, len(params.ScheduledAt))
+	for i, at := range params.ScheduledAt {
+		corrected.ScheduledAt[i] = e.watch.Correct(at)
+	}
+	return e.Executor.JobRescueMany(ctx, &corrected)
+}
+
+// JobSetStateIfRunningMany notes when a job is to be tried again, which River has by its own clock.
+func (e clockExecutor) JobSetStateIfRunningMany(ctx context.Context, params *riverdriver.JobSetStateIfRunningManyParams) ([]*rivertype.JobRow, error) {
+	corrected := *params
+	corrected.ScheduledAt = e.all(params.ScheduledAt)
+	corrected.FinalizedAt = e.all(params.FinalizedAt)
+	return e.Executor.JobSetStateIfRunningMany(ctx, &corrected)
+}
+
+func (e clockExecutor) all(times []*time.Time) []*time.Time {
+	list := make([]*time.Time, len(times))
+	for i, at := range times {
+		if at != nil {
+			list[i] = new(e.watch.Correct(*at))
+		}
+	}
+	return list
+}
+
+// JobDeleteBefore forgets jobs by the database's clock.
+func (e clockExecutor) JobDeleteBefore(ctx context.Context, params *riverdriver.JobDeleteBeforeParams) (int, error) {
+	corrected := *params
+	corrected.CancelledFinalizedAtHorizon = e.watch.Correct(params.CancelledFinalizedAtHorizon)
+	corrected.CompletedFinalizedAtHorizon = e.watch.Correct(params.CompletedFinalizedAtHorizon)
+	corrected.DiscardedFinalizedAtHorizon = e.watch.Correct(params.DiscardedFinalizedAtHorizon)
+	return e.Executor.JobDeleteBefore(ctx, &corrected)
+}
+
+// QueueDeleteExpired forgets queues by the database's clock.
+func (e clockExecutor) QueueDeleteExpired(ctx context.Context, params *riverdriver.QueueDeleteExpiredParams) ([]string, error) {
+	corrected := *params
+	corrected.UpdatedAtHorizon = e.watch.Correct(params.UpdatedAtHorizon)
+	return e.Executor.QueueDeleteExpired(ctx, &corrected)
+}
