@@ -54,6 +54,12 @@ func (l *look) add(more look) {
 	if more.erasures != nil {
 		l.erasures = more.erasures
 	}
+	if l.spared == nil {
+		l.spared = map[string][]string{}
+	}
+	for table, rows := range more.spared {
+		l.spared[table] = append(l.spared[table], rows...)
+	}
 }
 
 // residues looks for copies when all is erased and committed. What goes wrong with it undoes nothing and is no

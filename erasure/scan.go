@@ -22,6 +22,10 @@ type ScanOptions struct {
 // what the policy forgets, and what triggers copy, is found before the first night. Until the search is over the
 // rows of these orders are locked. Triggers of the shop run, too. Tables that Check stops are left out.
 func (e *Eraser) Scan(ctx context.Context, o ScanOptions) (ResidueReport, error) {
+	return e.scanFor(ctx, o, func(t *trial) ([]string, error) { return t.some(ctx, o.Orders) })
+}
+
+func (e *Eraser) scanFor(ctx context.Context, o ScanOptions, choose func(*trial) ([]string, error)) (ResidueReport, error) {
 	empty := ResidueReport{Unsearched: []store.Unsearched{}, Found: []Copy{}, Kept: []Copy{}}
 	if e.Orders == nil {
 		return empty, nil
@@ -42,7 +46,7 @@ func (e *Eraser) Scan(ctx context.Context, o ScanOptions) (ResidueReport, error)
 	if err != nil {
 		return empty, err
 	}
-	refs, err := t.some(ctx, o.Orders)
+	refs, err := choose(&t)
 	if err != nil || len(refs) == 0 {
 		return empty, err
 	}
@@ -76,30 +80,57 @@ func (t *trial) some(ctx context.Context, limit int) ([]string, error) {
 	return append(refs, more...), err
 }
 
-// eraseSome erases the orders one by one, and forgets those that are refused: Trial tells of them.
+// eraseSome erases the orders together, as a run does, so that a row that two of them have goes with both. It leaves
+// out, and forgets, those that are refused: Trial tells of them.
 func (t *trial) eraseSome(ctx context.Context, l *look) error {
-	for i, ref := range l.refs {
-		err := inside(ctx, t.tx, func(tx pgx.Tx) error { return t.eraseOne(ctx, tx, ref) })
-		if err == nil {
-			continue
-		}
-		if !isRefusal(ctx, err) && !isStatement(err) {
+	together := func(refs []string) error {
+		return inside(ctx, t.tx, func(tx pgx.Tx) error { return t.eraseRefs(ctx, tx, refs) })
+	}
+	err := together(l.refs)
+	if err == nil || !isRefused(ctx, err) {
+		return err
+	}
+	var fit []string
+	for _, ref := range l.refs {
+		err := t.undone(ctx, func(tx pgx.Tx) error { return t.eraseRefs(ctx, tx, []string{ref}) })
+		switch {
+		case err == nil:
+			fit = append(fit, ref)
+		case isRefused(ctx, err):
+			t.spare(l, ref, err)
+		default:
 			return err
 		}
-		l.alive = append(l.alive, ref)
-		l.unread = append(l.unread, store.Unsearched{Table: t.Orders.Table, Reason: "one of the orders could not be erased on trial: " + describe(err)})
-		l.values = slices.DeleteFunc(l.values, func(v store.SearchValue) bool { return v.Owner == i })
+	}
+	if len(fit) == 0 {
+		return nil
+	}
+	if err = together(fit); err == nil || !isRefused(ctx, err) {
+		return err
+	}
+	for _, ref := range fit {
+		t.spare(l, ref, err)
 	}
 	return nil
 }
 
-func (t *trial) eraseOne(ctx context.Context, tx pgx.Tx, ref string) error {
+func isRefused(ctx context.Context, err error) bool { return isRefusal(ctx, err) || isStatement(err) }
+
+// spare notes that an order could not be erased on trial, so that nothing of it can be a copy.
+func (t *trial) spare(l *look, ref string, err error) {
+	owner := slices.Index(l.refs, ref)
+	l.alive = append(l.alive, ref)
+	l.unread = append(l.unread, store.Unsearched{Table: t.Orders.Table, Reason: "one of the orders could not be erased on trial: " + describe(err)})
+	l.values = slices.DeleteFunc(l.values, func(v store.SearchValue) bool { return v.Owner == owner })
+}
+
+func (t *trial) eraseRefs(ctx context.Context, tx pgx.Tx, refs []string) error {
 	for _, e := range t.erasures {
-		if _, err := store.EraseTable(ctx, tx, *t.Orders, e, []string{ref}, t.now()); err != nil {
+		if _, err := store.EraseTable(ctx, tx, *t.Orders, e, refs, t.now()); err != nil {
 			return err
 		}
 	}
-	if _, err := store.EraseOrderEvents(ctx, tx, []string{ref}, t.now()); err != nil {
+	if _, err := store.EraseOrderEvents(ctx, tx, refs, t.now()); err != nil {
 		return err
 	}
 	return store.CheckConstraints(ctx, tx) // triggers that wait for the commit may copy, too
