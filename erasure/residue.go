@@ -23,9 +23,11 @@ type Residue struct {
 // ResidueReport is what a search for copies has found. It holds no personal data.
 type ResidueReport struct {
 	Orders     int                `json:"orders"`     // whose values were looked for
+	Rows       int                `json:"rows"`       // of retention.tables, or of a person without an order, whose values were
 	Values     int                `json:"values"`     // that were looked for
 	Searched   int                `json:"searched"`   // tables and materialized views, each as a whole
 	Unsearched []store.Unsearched `json:"unsearched"` // of these nothing is known
+	Complete   bool               `json:"complete"`   // something was looked for, and in all places
 	Found      []Copy             `json:"found"`      // rows that hold a value of an erased order
 	Kept       []Copy             `json:"kept"`       // the same, but meant
 }
@@ -47,6 +49,7 @@ type look struct {
 	refs     []string // an owner of values is an index of it
 	values   []store.SearchValue
 	alive    []string // of refs, those that could not be erased: what they hold is no copy
+	apart    []string // of refs, those that name no order but a rule, or a request
 	unread   []store.Unsearched
 	erasures []store.TableErasure
 	spared   map[string][]string // rows that the policy means to stay, by table, as store.SparedRows tells them
@@ -157,9 +160,13 @@ func (l look) owners() map[int]bool {
 // search looks everywhere, until that time, for what should be gone of the orders. shop knows which of the rows
 // belong to other orders. progress may be nil; it is told the places that are done, of how many.
 func (e *Eraser) search(ctx context.Context, db store.DB, shop store.Orders, l look, until time.Time, progress func(done, total int)) (ResidueReport, error) {
-	r := ResidueReport{
-		Orders: len(l.owners()), Values: len(l.values), Unsearched: append([]store.Unsearched{}, l.unread...),
-		Found: []Copy{}, Kept: []Copy{},
+	r := ResidueReport{Values: len(l.values), Unsearched: append([]store.Unsearched{}, l.unread...), Found: []Copy{}, Kept: []Copy{}}
+	for owner := range l.owners() {
+		if slices.Contains(l.apart, l.refs[owner]) {
+			r.Rows++
+		} else {
+			r.Orders++
+		}
 	}
 	places, barred, err := store.SearchPlaces(ctx, db)
 	if err != nil {
@@ -191,6 +198,7 @@ func (e *Eraser) search(ctx context.Context, db store.DB, shop store.Orders, l l
 	if progress != nil {
 		progress(len(places), len(places))
 	}
+	r.Complete = r.Searched > 0 && len(r.Unsearched) == 0
 	return r, nil
 }
 
@@ -225,7 +233,9 @@ type residueJudge struct {
 }
 
 func (e *Eraser) judgeOf(shop store.Orders, l look) residueJudge {
-	erased := slices.DeleteFunc(append([]string{}, l.refs...), func(ref string) bool { return slices.Contains(l.alive, ref) })
+	erased := slices.DeleteFunc(append([]string{}, l.refs...), func(ref string) bool {
+		return slices.Contains(l.alive, ref) || slices.Contains(l.apart, ref)
+	})
 	return residueJudge{
 		shop: shop, policy: e.policy(), erasures: l.erasures, ruled: e.ruledTables(), refs: l.refs, erased: erased, spared: l.spared,
 	}

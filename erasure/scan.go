@@ -26,42 +26,76 @@ func (e *Eraser) Scan(ctx context.Context, o ScanOptions) (ResidueReport, error)
 }
 
 func (e *Eraser) scanFor(ctx context.Context, o ScanOptions, choose func(*trial) ([]string, error)) (ResidueReport, error) {
-	empty := ResidueReport{Unsearched: []store.Unsearched{}, Found: []Copy{}, Kept: []Copy{}}
-	if e.Orders == nil {
-		return empty, nil
-	}
+	nothing := ResidueReport{Unsearched: []store.Unsearched{}, Found: []Copy{}, Kept: []Copy{}}
 	tx, err := e.DB.Begin(ctx)
 	if err != nil {
-		return empty, err
+		return nothing, err
 	}
 	defer rollBack(ctx, tx)
 	if err := store.LimitWaiting(ctx, tx); err != nil {
-		return empty, err
+		return nothing, err
 	}
 	t := trial{Eraser: e, tx: tx}
-	if err := t.plan(ctx); err != nil || len(t.erasures) == 0 {
-		return empty, err
+	var shop store.Orders
+	var l look
+	if e.Orders != nil {
+		if shop, l, err = t.scanOrders(ctx, choose); err != nil {
+			return nothing, err
+		}
 	}
-	shop, err := e.Orders.Resolved(ctx, tx)
-	if err != nil {
-		return empty, err
+	if err := t.eraseRows(ctx, &l, o.Orders); err != nil {
+		return nothing, err
 	}
-	refs, err := choose(&t)
-	if err != nil || len(refs) == 0 {
-		return empty, err
-	}
-	others, err := store.SampleRefs(ctx, tx, shop, refs, comparedOrders)
-	if err != nil {
-		return empty, err
-	}
-	l, err := e.lookFor(ctx, tx, shop, t.erasures, refs, others)
-	if err != nil {
-		return empty, err
-	}
-	if err := t.eraseSome(ctx, &l); err != nil {
-		return empty, err
+	if len(l.refs) == 0 {
+		return nothing, nil
 	}
 	return e.search(ctx, tx, shop, l, time.Now().Add(o.Time), o.Progress)
+}
+
+// scanOrders erases some orders, and tells what to look for.
+func (t *trial) scanOrders(ctx context.Context, choose func(*trial) ([]string, error)) (shop store.Orders, l look, err error) {
+	if err := t.plan(ctx); err != nil || len(t.erasures) == 0 {
+		return shop, l, err
+	}
+	if shop, err = t.Orders.Resolved(ctx, t.tx); err != nil {
+		return shop, l, err
+	}
+	l.erasures = t.erasures
+	refs, err := choose(t)
+	if err != nil || len(refs) == 0 {
+		return shop, l, err
+	}
+	others, err := store.SampleRefs(ctx, t.tx, shop, refs, comparedOrders)
+	if err != nil {
+		return shop, l, err
+	}
+	if l, err = t.lookFor(ctx, t.tx, shop, t.erasures, refs, others); err != nil {
+		return shop, l, err
+	}
+	return shop, l, t.eraseSome(ctx, &l)
+}
+
+// eraseRows erases some rows of each rule. A rule that is refused is left out: Trial's like for rules tells of it.
+func (t *trial) eraseRows(ctx context.Context, l *look, limit int) error {
+	for _, rule := range t.Tables {
+		var rows look
+		err := inside(ctx, t.tx, func(tx pgx.Tx) error {
+			_, err := t.eraseSomeRows(ctx, tx, rule, limit, func(statement store.TableRule, found store.RowBatch) (err error) {
+				rows, err = rowsLook(ctx, tx, tablePrefix+rule.Name, statement, found)
+				return err
+			})
+			return err
+		})
+		switch {
+		case err == nil:
+			l.add(rows)
+		case isRefused(ctx, err):
+			l.unread = append(l.unread, store.Unsearched{Table: rule.Table, Reason: "rows of retention.tables." + rule.Name + " could not be erased on trial: " + describe(err)})
+		default:
+			return err
+		}
+	}
+	return nil
 }
 
 // some are orders that have a row in each table, and others until there are enough.
