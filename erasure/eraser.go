@@ -47,6 +47,9 @@ type Eraser struct {
 // batchEvents is how many events one transaction erases or deletes.
 const batchEvents = 1000
 
+// batchMarks is how many marks of orders one transaction compares with the shop's table.
+const batchMarks = 10_000
+
 // maxProblems bounds the list in a report; all are counted.
 const maxProblems = 1000
 

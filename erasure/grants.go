@@ -7,12 +7,34 @@ import (
 	"kvit/store"
 )
 
+// Conditions are those of the orders, the policy and the rules for tables.
+func (e *Eraser) Conditions(orders *store.Orders) []store.Condition {
+	var list []store.Condition
+	if orders != nil {
+		list = orders.Conditions()
+	}
+	for _, t := range e.Policy.Tables {
+		if t.When != "" {
+			list = append(list, store.ConditionOf(t.Name, t.When))
+		}
+	}
+	for _, rule := range e.Tables {
+		if rule.When != "" {
+			list = append(list, store.TableRule{Table: rule.Table, When: rule.When}.Condition("retention.tables."+rule.Name))
+		}
+	}
+	return list
+}
+
 // Grants lists what kvit's role needs on the shop's tables for the orders, the policy and the rules for tables, by table,
-// the orders table first. What conditions read of other tables is not in it.
-func (e *Eraser) Grants(orders *store.Orders) []store.Grant {
+// the orders table first. read are the tables that Conditions read, as store.ReadsOf tells them.
+func (e *Eraser) Grants(orders *store.Orders, read []string) []store.Grant {
 	g := grants{}
 	if orders != nil {
 		g.need(orders.Table, false, orders.ImportedAt, orders.ERPNumber, orders.ErasedAt)
+		if orders.Customer != nil {
+			g.need(orders.Customer.Table, false)
+		}
 	}
 	for _, t := range e.Policy.Tables {
 		g.policy(e.Policy, t)
@@ -29,6 +51,9 @@ func (e *Eraser) Grants(orders *store.Orders) []store.Grant {
 		for _, child := range rule.Children {
 			g.need(child.Table, true)
 		}
+	}
+	for _, table := range read {
+		g.need(table, false)
 	}
 	return g
 }

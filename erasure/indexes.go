@@ -20,7 +20,7 @@ func (e *Eraser) MissingIndexes(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	var missing []string
-	for _, k := range lookups(p.Erasures(database)) {
+	for _, k := range append(lookups(p.Erasures(database)), personLookups(*e.Orders)...) {
 		lacks, err := store.LacksIndex(ctx, e.DB, k)
 		if err != nil {
 			return nil, err
@@ -30,6 +30,24 @@ func (e *Eraser) MissingIndexes(ctx context.Context) ([]string, error) {
 		}
 	}
 	return missing, nil
+}
+
+// personLookups are the columns by which a request of a person finds the orders.
+func personLookups(o store.Orders) []store.Lookup {
+	var list []store.Lookup
+	if o.Email != "" {
+		list = append(list, store.Lookup{Table: o.Table, Column: o.Email, Fold: true})
+	}
+	if o.Customer == nil {
+		return list
+	}
+	for _, pair := range o.Customer.Match {
+		list = append(list, store.Lookup{Table: o.Table, Column: pair.Key})
+	}
+	if o.Customer.Email != "" {
+		list = append(list, store.Lookup{Table: o.Customer.Table, Column: o.Customer.Email, Fold: true})
+	}
+	return list
 }
 
 // lookups are the columns by which an erasure finds rows, from the orders down to the table, and for

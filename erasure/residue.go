@@ -23,9 +23,11 @@ type Residue struct {
 // ResidueReport is what a search for copies has found. It holds no personal data.
 type ResidueReport struct {
 	Orders     int                `json:"orders"`     // whose values were looked for
+	Rows       int                `json:"rows"`       // of retention.tables, or of a person without an order, whose values were
 	Values     int                `json:"values"`     // that were looked for
 	Searched   int                `json:"searched"`   // tables and materialized views, each as a whole
 	Unsearched []store.Unsearched `json:"unsearched"` // of these nothing is known
+	Complete   bool               `json:"complete"`   // something was looked for, and in all places
 	Found      []Copy             `json:"found"`      // rows that hold a value of an erased order
 	Kept       []Copy             `json:"kept"`       // the same, but meant
 }
@@ -47,8 +49,10 @@ type look struct {
 	refs     []string // an owner of values is an index of it
 	values   []store.SearchValue
 	alive    []string // of refs, those that could not be erased: what they hold is no copy
+	apart    []string // of refs, those that name no order but a rule, or a request
 	unread   []store.Unsearched
 	erasures []store.TableErasure
+	spared   map[string][]string // rows that the policy means to stay, by table, as store.SparedRows tells them
 }
 
 // comparedOrders is how many other orders a value must not occur with to be distinctive.
@@ -57,7 +61,7 @@ const comparedOrders = 30
 // lookFor collects the distinctive values of orders that are about to be erased. What cannot be read is no error:
 // the erasure goes on, and the report says it. others are orders that the values are compared with.
 func (e *Eraser) lookFor(ctx context.Context, tx pgx.Tx, shop store.Orders, erasures []store.TableErasure, refs, others []string) (look, error) {
-	l := look{refs: refs, erasures: erasures}
+	l := look{refs: refs, erasures: erasures, spared: map[string][]string{}}
 	var values []store.OldValue
 	read := func(table string, do func(pgx.Tx) ([]store.OldValue, error)) error {
 		var found []store.OldValue
@@ -86,7 +90,38 @@ func (e *Eraser) lookFor(ctx context.Context, tx pgx.Tx, shop store.Orders, eras
 		return l, err
 	}
 	l.values = chooseValues(values, refs, placeholders(erasures))
-	return l, nil
+	return l, e.findSpared(ctx, tx, shop, &l)
+}
+
+// findSpared looks for the rows of governed tables that the policy means to stay although orders lead to them: by
+// rows: keep, or by a condition. What cannot be read makes a false alarm at most.
+func (e *Eraser) findSpared(ctx context.Context, tx pgx.Tx, shop store.Orders, l *look) error {
+	p := e.policy()
+	for table, erased := range pathsByTable(l.erasures) {
+		meant := p.Spared(table)
+		if len(meant) == 0 {
+			continue
+		}
+		err := inside(ctx, tx, func(tx pgx.Tx) (err error) {
+			l.spared[table], err = store.SparedRows(ctx, tx, shop, table, meant, erased, l.refs)
+			return err
+		})
+		if err != nil && !isStatement(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+// pathsByTable are those by which rows are erased.
+func pathsByTable(erasures []store.TableErasure) map[string][][]store.Link {
+	paths := map[string][][]store.Link{}
+	for _, e := range erasures {
+		if len(e.Path) > 0 {
+			paths[e.Table] = append(paths[e.Table], e.Path)
+		}
+	}
+	return paths
 }
 
 // inside runs do in a transaction within the transaction, so that a statement that fails ends nothing else.
@@ -125,9 +160,13 @@ func (l look) owners() map[int]bool {
 // search looks everywhere, until that time, for what should be gone of the orders. shop knows which of the rows
 // belong to other orders. progress may be nil; it is told the places that are done, of how many.
 func (e *Eraser) search(ctx context.Context, db store.DB, shop store.Orders, l look, until time.Time, progress func(done, total int)) (ResidueReport, error) {
-	r := ResidueReport{
-		Orders: len(l.owners()), Values: len(l.values), Unsearched: append([]store.Unsearched{}, l.unread...),
-		Found: []Copy{}, Kept: []Copy{},
+	r := ResidueReport{Values: len(l.values), Unsearched: append([]store.Unsearched{}, l.unread...), Found: []Copy{}, Kept: []Copy{}}
+	for owner := range l.owners() {
+		if slices.Contains(l.apart, l.refs[owner]) {
+			r.Rows++
+		} else {
+			r.Orders++
+		}
 	}
 	places, barred, err := store.SearchPlaces(ctx, db)
 	if err != nil {
@@ -138,6 +177,9 @@ func (e *Eraser) search(ctx context.Context, db store.DB, shop store.Orders, l l
 	for i, place := range places {
 		if progress != nil {
 			progress(i, len(places))
+		}
+		if len(l.values) == 0 {
+			continue // nobody can say that a place was searched for nothing
 		}
 		hits, err := store.SearchValues(ctx, db, place, l.values, judge.scope(place.Table), time.Until(until))
 		var not *store.UnsearchedError
@@ -156,6 +198,7 @@ func (e *Eraser) search(ctx context.Context, db store.DB, shop store.Orders, l l
 	if progress != nil {
 		progress(len(places), len(places))
 	}
+	r.Complete = r.Searched > 0 && len(r.Unsearched) == 0
 	return r, nil
 }
 
@@ -186,16 +229,21 @@ type residueJudge struct {
 	ruled    []string // tables that rules erase
 	refs     []string
 	erased   []string // of these, those that were
+	spared   map[string][]string
 }
 
 func (e *Eraser) judgeOf(shop store.Orders, l look) residueJudge {
-	erased := slices.DeleteFunc(append([]string{}, l.refs...), func(ref string) bool { return slices.Contains(l.alive, ref) })
-	return residueJudge{shop: shop, policy: e.policy(), erasures: l.erasures, ruled: e.ruledTables(), refs: l.refs, erased: erased}
+	erased := slices.DeleteFunc(append([]string{}, l.refs...), func(ref string) bool {
+		return slices.Contains(l.alive, ref) || slices.Contains(l.apart, ref)
+	})
+	return residueJudge{
+		shop: shop, policy: e.policy(), erasures: l.erasures, ruled: e.ruledTables(), refs: l.refs, erased: erased, spared: l.spared,
+	}
 }
 
 // scope tells rows that belong to other orders.
 func (j residueJudge) scope(table string) store.SearchScope {
-	s := store.SearchScope{Orders: &j.shop, Refs: j.erased}
+	s := store.SearchScope{Orders: &j.shop, Refs: j.erased, Spared: j.spared[table]}
 	for _, e := range j.erasures {
 		if e.Table == table {
 			s.Erasures = append(s.Erasures, e)
@@ -212,7 +260,7 @@ const (
 	copyElsewhere  = "a table that retention.policy does not name: name it, with rows: keep if it is meant to stay"
 	keptRows       = "rows: keep"
 	keptColumn     = "the column is kept"
-	keptByOrder    = "belongs to an order that is not erased, or goes by a time of its own"
+	keptByOrder    = "belongs to an order that is not erased, goes by a time of its own, or is spared by the policy"
 	keptByRule     = "goes by retention.tables"
 	keptForProblem = "the policy does not fit the table: it is not erased for now"
 )

@@ -260,6 +260,9 @@ func (r *eraseRun) purge(ctx context.Context) error {
 	if err := r.purgeProgress(ctx); err != nil {
 		return err
 	}
+	if err := r.purgeMarks(ctx); err != nil {
+		return err
+	}
 	purged := batchEvents
 	for purged == batchEvents && !r.late() {
 		err := r.allowed(ctx, func(tx pgx.Tx) (err error) {
@@ -285,6 +288,23 @@ func (r *eraseRun) purgeProgress(ctx context.Context) error {
 	for after, first := "", true; (first || after != "") && !r.late(); first = false {
 		err := r.allowed(ctx, func(tx pgx.Tx) (err error) {
 			after, err = store.PurgeErasureProgress(ctx, tx, r.Orders, r.now.Add(-progressAge), after, batchEvents)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// purgeMarks needs to know what an order is, too.
+func (r *eraseRun) purgeMarks(ctx context.Context) error {
+	if r.Orders == nil || r.lost() {
+		return nil
+	}
+	for after, first := "", true; (first || after != "") && !r.late(); first = false {
+		err := pgx.BeginFunc(ctx, r.db, func(tx pgx.Tx) (err error) {
+			after, err = store.NoticeGone(ctx, tx, *r.Orders, after, batchMarks)
 			return err
 		})
 		if err != nil {

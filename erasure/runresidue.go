@@ -33,7 +33,7 @@ func (r *eraseRun) startSampling(ctx context.Context) {
 
 // remember collects, before a batch is erased, what to look for afterwards: of a few orders of the run.
 func (r *eraseRun) remember(ctx context.Context, tx pgx.Tx, plan erasePlan, refs []string) (look, error) {
-	wanted := min(r.sampling.orders-len(r.look.refs), len(refs))
+	wanted := min(r.sampling.orders-(len(r.look.refs)-len(r.look.apart)), len(refs))
 	if plan.waiting || wanted <= 0 {
 		return look{}, nil
 	}
@@ -50,19 +50,30 @@ func (l *look) add(more look) {
 		l.values = append(l.values, v)
 	}
 	l.refs = append(l.refs, more.refs...)
+	l.alive, l.apart = append(l.alive, more.alive...), append(l.apart, more.apart...)
 	l.unread = append(l.unread, more.unread...)
 	if more.erasures != nil {
 		l.erasures = more.erasures
+	}
+	if l.spared == nil {
+		l.spared = map[string][]string{}
+	}
+	for table, rows := range more.spared {
+		l.spared[table] = append(l.spared[table], rows...)
 	}
 }
 
 // residues looks for copies when all is erased and committed. What goes wrong with it undoes nothing and is no
 // problem of the run: the log tells, and no certificate claims that anybody has looked.
 func (r *eraseRun) residues(ctx context.Context, runID int64) {
-	if r.sampling.orders == 0 {
+	if r.Residue.Orders == 0 {
 		return
 	}
 	if len(r.look.values) > 0 {
+		if err := r.knowErasures(ctx); err != nil {
+			r.Logger.Warn("search for copies did not begin", "problem", describe(err))
+			return
+		}
 		found, err := r.search(ctx, r.DB, r.shop, r.look, time.Now().Add(r.Residue.Time), nil)
 		if err != nil {
 			r.Logger.Warn("search for copies ended early", "problem", describe(err))
@@ -82,6 +93,23 @@ func (r *eraseRun) tellResidue(found ResidueReport) {
 	}
 	r.Logger.Info("searched for copies", "orders", found.Orders, "values", found.Values, "searched", found.Searched,
 		"unsearched", len(found.Unsearched), "found", len(found.Found))
+}
+
+// knowErasures reads what the policy erases where no order was erased, so that rows of living orders are known.
+func (e *eraseRun) knowErasures(ctx context.Context) error {
+	if e.look.erasures != nil || e.Orders == nil {
+		return nil
+	}
+	p := e.policy()
+	database, err := ReadDatabase(ctx, e.DB, p.TableNames())
+	if err != nil {
+		return err
+	}
+	if e.shop, err = e.Orders.Resolved(ctx, e.DB); err != nil {
+		return err
+	}
+	e.look.erasures = e.statements(p, database)
+	return nil
 }
 
 // noteResidue writes down what was found and what is gone, with a supplement for each order that it is about.
@@ -138,20 +166,19 @@ func (s *supplements) add(c proof.Certificate) int64 {
 }
 
 func (s *supplements) found(ctx context.Context, tx pgx.Tx, runID int64, r ResidueReport, l look) error {
-	numbers := map[string]int64{} // by order
-	for owner, ref := range l.refs {
-		places := map[string]int64{}
-		for _, c := range r.Found {
-			if n := c.byRef[ref]; n > 0 {
-				places[c.place()] = n
-			}
+	numbers := map[string]int64{} // by order, or rule
+	for _, ref := range l.refs {
+		if numbers[ref] > 0 {
+			continue
 		}
-		if len(places) > 0 {
-			numbers[ref] = s.add(proof.Certificate{
-				OrderRef: ref, Found: places, Unsearched: r.unsearched(),
-				Searched: map[string]int64{proof.Places: int64(r.Searched), proof.Values: l.count(owner)},
-			})
+		places, values := r.placesOf(ref), l.count(ref)
+		if values == 0 || r.Searched == 0 && len(places) == 0 {
+			continue // nobody has looked: there is nothing to say
 		}
+		numbers[ref] = s.add(proof.Certificate{
+			OrderRef: ref, Found: places, Unsearched: r.unsearched(),
+			Searched: map[string]int64{proof.Places: int64(r.Searched), proof.Values: values},
+		})
 	}
 	for _, c := range r.Found {
 		finding := store.ResidueFinding{Table: c.Table, Column: c.Column, Rows: c.Rows, OrderRefs: slices.Sorted(maps.Keys(c.byRef)), RowKeys: c.rowKeys()}
@@ -165,9 +192,23 @@ func (s *supplements) found(ctx context.Context, tx pgx.Tx, runID int64, r Resid
 	return nil
 }
 
-func (l look) count(owner int) (n int64) {
+// placesOf are the rows by column in which something of an order, or a rule, was found; nil: nothing was.
+func (r ResidueReport) placesOf(ref string) (places map[string]int64) {
+	for _, c := range r.Found {
+		if n := c.byRef[ref]; n > 0 {
+			if places == nil {
+				places = map[string]int64{}
+			}
+			places[c.place()] = n
+		}
+	}
+	return places
+}
+
+// count is how many values of an order, or of rows of a rule, are looked for.
+func (l look) count(ref string) (n int64) {
 	for _, v := range l.values {
-		if v.Owner == owner {
+		if l.refs[v.Owner] == ref {
 			n++
 		}
 	}

@@ -36,6 +36,9 @@ type SubjectReport struct {
 	Blocked   []policy.Blocked    `json:"blocked"` // tables that the policy does not fit
 	Tasks     []store.Task        `json:"tasks"`   // open ones of this reference
 
+	// Copies is what a search for values of the person has found everywhere else; nil: nothing was looked for.
+	Copies *ResidueReport `json:"copies"`
+
 	// Unsearched are tables of the configuration in which nothing of the person was looked for, or erased.
 	Unsearched []Unsearched `json:"not_searched"`
 
@@ -78,6 +81,7 @@ type subjectRun struct {
 	request SubjectRequest
 	subject SubjectReport
 	alive   []string // the person's orders before the run, by reference
+	values  look     // of the person, for the search afterwards
 }
 
 func newSubjectRun(e *Eraser, q SubjectRequest) *subjectRun {
@@ -99,7 +103,10 @@ func (r *subjectRun) all(ctx context.Context) error {
 	if err := r.person(ctx); err != nil {
 		return wordless("erase what a person has without an order", err)
 	}
-	return r.account(ctx)
+	if err := r.account(ctx); err != nil {
+		return err
+	}
+	return r.copies(ctx)
 }
 
 // wordless is failure, but for errors that hold no values.
@@ -117,13 +124,18 @@ func wordless(action string, err error) error {
 // prepare notes whom to tell before anything goes: a crash may come at any moment.
 func (r *subjectRun) prepare(ctx context.Context) error {
 	err := r.locked(ctx, func(tx pgx.Tx) error {
+		var plan erasePlan
 		if r.Orders != nil {
-			if _, err := r.fit(ctx, tx); err != nil {
+			var err error
+			if plan, err = r.fit(ctx, tx); err != nil {
 				return err
 			}
 		}
 		refs, err := r.look(ctx, tx)
 		if err != nil {
+			return err
+		}
+		if err := r.rememberPerson(ctx, tx, plan); err != nil {
 			return err
 		}
 		subject := r.request.Subject

@@ -104,6 +104,6 @@ func (r *subjectRun) unsearched() []Unsearched {
 }
 
 func (s SubjectReport) incomplete() bool {
-	return isIncomplete(s.Unsearched) || len(s.Refused)+len(s.Shared)+len(s.Kept)+len(s.Blocked) > 0 ||
+	return isIncomplete(s.Unsearched) || s.Copies != nil && len(s.Copies.Found) > 0 || len(s.Refused)+len(s.Shared)+len(s.Kept)+len(s.Blocked) > 0 ||
 		slices.ContainsFunc(s.Erased, func(o store.ErasedOrder) bool { return o.Shared > 0 })
 }

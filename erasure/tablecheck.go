@@ -29,7 +29,7 @@ type TableFinding struct {
 	Indexes  []string // statements that make indexes, without which each batch reads whole tables
 }
 
-// CheckTables tells where rules and the database do not fit.
+// CheckTables tells where rules and the database do not fit, and tries each rule on a row, which is rolled back.
 func (e *Eraser) CheckTables(ctx context.Context) ([]TableFinding, error) {
 	var findings []TableFinding
 	for _, rule := range e.Tables {
@@ -41,6 +41,13 @@ func (e *Eraser) CheckTables(ctx context.Context) ([]TableFinding, error) {
 			return nil, err
 		}
 		f.Advice = append(f.Advice, e.forgottenOrders(rule, f.references)...)
+		if len(f.Problems) == 0 {
+			trial, err := e.TrialOf(ctx, rule)
+			if err != nil {
+				return nil, err
+			}
+			f.Problems, f.Advice = append(f.Problems, trial.Refused...), append(f.Advice, trial.Untried...)
+		}
 		findings = append(findings, f.TableFinding)
 	}
 	return findings, nil

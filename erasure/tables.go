@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -140,8 +141,49 @@ func (d dueRows) erase(ctx context.Context, tx pgx.Tx, w wanted[store.RowBatch])
 			return found, nil, err
 		}
 	}
+	rows, err := d.remember(ctx, tx, rule, found)
+	if err != nil {
+		return found, nil, err
+	}
 	counts, err := d.eraseRows(ctx, tx, rule, found)
-	return found, func() { d.erased(found.Len(), counts, columns) }, err
+	return found, func() { d.erased(found.Len(), counts, columns); d.look.add(rows) }, err
+}
+
+// remember collects, before rows are erased, what to look for afterwards: of a few of the run's.
+func (d dueRows) remember(ctx context.Context, tx pgx.Tx, rule store.TableRule, found store.RowBatch) (look, error) {
+	ref := tablePrefix + d.rule.Name
+	known := 0
+	for _, other := range d.look.refs {
+		if other == ref {
+			known++
+		}
+	}
+	wanted := min(d.Residue.Orders-known, found.Len())
+	if wanted <= 0 {
+		return look{}, nil
+	}
+	return rowsLook(ctx, tx, ref, rule, found.First(wanted))
+}
+
+// rowsLook is what to look for of rows that are about to be erased; ref names their rule. What cannot be read is no error.
+func rowsLook(ctx context.Context, tx pgx.Tx, ref string, rule store.TableRule, found store.RowBatch) (look, error) {
+	l := look{apart: []string{ref}}
+	var values []store.OldValue
+	err := inside(ctx, tx, func(tx pgx.Tx) (err error) {
+		values, err = store.OldRowValues(ctx, tx, rule, found, comparedOrders)
+		return err
+	})
+	if err != nil && isStatement(err) {
+		l.unread = []store.Unsearched{{Table: rule.Table, Reason: "its old values could not be read: " + store.Describe(err)}}
+		return l, nil
+	}
+	places := make([]string, found.Len())
+	for i := range places {
+		places[i] = strconv.Itoa(i)
+		l.refs = append(l.refs, ref)
+	}
+	l.values = chooseValues(values, places, placeholders([]store.TableErasure{{Writes: rule.Writes}}))
+	return l, err
 }
 
 // fitRule checks the rule in the transaction that relies on it: a table that refers to its rows may have come

@@ -3,11 +3,13 @@ package shops_test
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -90,9 +92,33 @@ ops:
 	triggers, err := os.ReadFile(filepath.Join(w.dir, "kvit-events.sql"))
 	require.NoError(t, err)
 	w.exec(string(triggers))
+	w.withGrantsAlone()
 	w.kvit("check")
 	w.run()
 	return w
+}
+
+// withGrantsAlone makes kvit log in as a role that has what kvit policy grants prints, and no other right on the shop's
+// tables.
+func (w *worker) withGrantsAlone() {
+	w.t.Helper()
+	role := "kvit_beside_" + strings.ToLower(rand.Text())
+	w.exec(`create role ` + role + ` login password 'kvit-test' in role pg_read_all_stats`)
+	w.t.Cleanup(func() {
+		_, err := w.db.Exec(context.Background(), `drop owned by `+role+`; drop role `+role)
+		require.NoError(w.t, err)
+	})
+	w.exec(`grant usage, create on schema kvit to ` + role)
+	w.exec(`grant all on all tables in schema kvit to ` + role)
+	w.exec(`grant all on all sequences in schema kvit to ` + role)
+	w.exec(`grant execute on all functions in schema kvit to ` + role)
+	w.exec(`grant usage on schema kvit_events to ` + role)
+	w.exec(`grant execute on function kvit_events.past(timestamptz, timestamptz) to ` + role)
+	w.exec(w.kvit("policy", "grants", "--role", role))
+	u, err := url.Parse(w.db.Config().ConnString())
+	require.NoError(w.t, err)
+	u.User = url.UserPassword(role, "kvit-test")
+	w.env = append(w.env, "DATABASE_URL="+u.String())
 }
 
 func (w *worker) configure(more string) {

@@ -14,6 +14,15 @@ type Grant struct {
 	Delete bool
 }
 
+// ExecuteStatements are the statements that let a role execute functions, each named with the types of its arguments.
+func ExecuteStatements(role string, functions []string) []string {
+	var statements []string
+	for _, f := range functions {
+		statements = append(statements, "grant execute on function "+f+" to "+QuoteColumn(role)+";")
+	}
+	return statements
+}
+
 // GrantStatements are the statements that give a role these rights, and the use of the tables' schemas.
 func GrantStatements(role string, grants []Grant) []string {
 	to := " to " + QuoteColumn(role) + ";"

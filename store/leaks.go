@@ -28,7 +28,8 @@ type Leak struct {
 }
 
 // Leaks lists what may copy rows of tables, each named "schema.table", or hold copies of them. Triggers of kvit's own
-// are left out, and so are those whose code, in PL/pgSQL, does nothing but look at the row and change it.
+// are left out, and so are those whose code, in PL/pgSQL, does nothing but look at the row and change it, and those that
+// do nothing but insert tracking events.
 func Leaks(ctx context.Context, db DB, tables []string) ([]Leak, error) {
 	if len(tables) == 0 {
 		return nil, nil
@@ -93,5 +94,5 @@ func Leaks(ctx context.Context, db DB, tables []string) ([]Leak, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look for copies of tables: %w", err)
 	}
-	return leaks, nil
+	return withoutTrackers(ctx, db, leaks)
 }

@@ -39,22 +39,73 @@ func RememberLeft(ctx context.Context, tx pgx.Tx, o Orders, e TableErasure, refs
 	if err != nil {
 		return fmt.Errorf("remember rows of %s: %w", e.Table, err)
 	}
-	members := make([]string, len(e.Primary))
-	for i, k := range e.Primary {
-		members[i] = "'" + strings.ReplaceAll(k.Name, "'", "''") + "', t." + QuoteColumn(k.Name)
-	}
 	from, where := s.chosen()
 	_, err = tx.Exec(ctx, s.orders.sql(`
-		insert into kvit.erasure_left (table_name, row_key, way, order_ref)
-		select `+s.args.add(e.Table)+`::text, jsonb_build_object(`+strings.Join(members, ", ")+`), `+s.args.add(e.Way())+`::text, min(o.{ref}::text)
-		from `+QuoteTable(e.Table)+` t, `+from+`
-		where `+where+` and (`+what+`) and `+s.needed()+`
-		group by 2
+		with sample as materialized (
+		    select to_jsonb(t) as content, `+e.rowKey()+` as key from `+QuoteTable(e.Table)+` t limit `+s.args.add(comparedRows)+`
+		), kept as materialized (
+		    select `+e.rowKey()+` as key, to_jsonb(t) as content, min(o.{ref}::text) as order_ref
+		    from `+QuoteTable(e.Table)+` t, `+from+`
+		    where `+where+` and (`+what+`) and `+s.needed()+`
+		    group by 1, 2
+		)
+		insert into kvit.erasure_left (table_name, row_key, way, order_ref, salt, marks)
+		select `+s.args.add(e.Table)+`::text, k.key, `+s.args.add(e.Way())+`::text, k.order_ref, r.salt,
+		       jsonb_build_object('', `+mark("r.salt", "k.content::text")+`) || coalesce(own.marks, '{}')
+		from kept k
+		cross join lateral (select gen_random_uuid() as salt, k.key) r
+		cross join lateral (
+		    select jsonb_object_agg(c.key, `+mark("r.salt", "c.value")+`) as marks
+		    from jsonb_each_text(k.content) c
+		    where c.value is not null and not k.key ? c.key
+		      and not exists (select from sample other where other.key <> k.key and other.content ->> c.key = c.value)
+		) own
 		on conflict (table_name, row_key, way) do nothing`), s.args...)
 	if err != nil {
 		return fmt.Errorf("remember rows of %s: %w", e.Table, err)
 	}
 	return nil
+}
+
+// comparedRows is how many rows of a table a value must not occur in to tell one row from another.
+const comparedRows = 100
+
+// mark is a digest of a text, too short to give it away.
+func mark(salt, text string) string {
+	return "left(encode(sha256(convert_to(" + salt + "::text || " + text + ", 'UTF8')), 'hex'), 6)"
+}
+
+// rowKey is the primary key of the row t as a document.
+func (e TableErasure) rowKey() string {
+	members := make([]string, len(e.Primary))
+	for i, k := range e.Primary {
+		members[i] = quoteText(k.Name) + ", t." + QuoteColumn(k.Name)
+	}
+	return "jsonb_build_object(" + strings.Join(members, ", ") + ")"
+}
+
+// sameRow tells whether t is the row that the candidate c was, and not another one with its key: whatever the shop has
+// written to it since, something that no other row had is as it was.
+const sameRow = `(c.left_marks is null or exists (
+	select from jsonb_each_text(to_jsonb(t) || jsonb_build_object('', to_jsonb(t)::text)) now
+	where c.left_marks ->> now.key = left(encode(sha256(convert_to(c.left_salt::text || now.value, 'UTF8')), 'hex'), 6)))`
+
+// fits is true of a row t for which the conditions of its way are, or were when the rows between were there: somebody who
+// has an account by now is a guest no more.
+func (s *eraseStatement) fits() string {
+	conditions := []string{"true"}
+	path := s.erasure.Path
+	for i, l := range path {
+		switch {
+		case l.When == "":
+		case i == 0:
+			conditions = append(conditions, l.when("t"))
+		default:
+			from, where := reach(path[:i], "f", "above")
+			conditions = append(conditions, "not exists (select from "+from+" where "+where+" and not "+l.when("above")+")")
+		}
+	}
+	return strings.Join(conditions, " and ")
 }
 
 // LeftRows says which of the rows that were left are looked at: Limit of them after the one numbered After.
@@ -131,10 +182,10 @@ func (s *eraseStatement) sweep(ways []string, l LeftRows) (string, error) {
 	if s.erasure.DeleteRows {
 		erase = `delete from ` + table + ` t using candidate c`
 	}
-	matched := strings.Join(same, " and ") + ` and (` + what + `)`
+	matched := strings.Join(same, " and ") + ` and (` + what + `) and ` + sameRow + ` and ` + s.fits()
 	return s.orders.sql(`
 		with remembered as materialized (
-		    select id, order_ref, row_key
+		    select id, order_ref, row_key, salt, marks
 		    from kvit.erasure_left l
 		    where table_name = ` + s.args.add(s.erasure.Table) + `::text and id > ` + s.args.add(l.After) + `
 		      and exists (select from kvit.erasure_certificate c where c.order_ref = l.order_ref and c.verification ? 'left')
@@ -143,7 +194,7 @@ func (s *eraseStatement) sweep(ways []string, l LeftRows) (string, error) {
 		    limit ` + s.args.add(l.Limit) + `
 		    for update skip locked
 		), candidate as materialized (
-		    select r.id as left_id, r.order_ref as left_by, k.*
+		    select r.id as left_id, r.order_ref as left_by, r.salt as left_salt, r.marks as left_marks, k.*
 		    from remembered r, jsonb_to_record(r.row_key) as k (` + strings.Join(columns, ", ") + `)
 		), gone as (
 		    ` + erase + ` where ` + matched + ` and not ` + s.needed() + ` returning c.left_id

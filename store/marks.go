@@ -54,7 +54,7 @@ func (o Orders) living(refType, marked string) string {
 		marked = " and " + marked
 	}
 	return `(select order_ref as kvit_mark_ref, imported_at as kvit_mark_imported_at, ` + refOf("order_ref", refType) + ` as kvit_mark_key
-		from kvit.order_mark where erased_at is null` + marked + `) mark
+		from kvit.order_mark where erased_at is null and gone_at is null` + marked + `) mark
 		join ` + QuoteTable(o.Table) + ` o on o.` + QuoteColumn(o.Ref) + ` = mark.kvit_mark_key and mark.kvit_mark_ref = o.` + QuoteColumn(o.Ref) + `::text`
 }
 
@@ -106,9 +106,9 @@ func (o Orders) noticeNamed(ctx context.Context, tx pgx.Tx, refs []string, refTy
 		select o.{ref}::text
 		from {orders} o
 		where o.{ref} = any ($1::text[]::`+refType+`[])
-		  and not exists (select from kvit.order_mark m where m.order_ref = o.{ref}::text)
+		  and not exists (select from kvit.order_mark m where m.order_ref = o.{ref}::text and m.gone_at is null)
 		order by 1
-		on conflict (order_ref) do nothing`), refs)
+		on conflict (order_ref) do update set gone_at = null`), refs)
 	if err != nil {
 		return fmt.Errorf("notice orders: %w", err)
 	}
@@ -130,7 +130,7 @@ func lockLivingMarks(ctx context.Context, tx pgx.Tx, refs []string) (map[string]
 		       case when imported_at is not null then
 		           least(greatest(imported_at, '1970-01-01 00:00:00+00'), '9999-12-31 00:00:00+00') end as imported_at, erp_number
 		from kvit.order_mark
-		where order_ref = any ($1) and erased_at is null
+		where order_ref = any ($1) and erased_at is null and gone_at is null
 		order by order_ref
 		for update skip locked`, refs) // Collect reports its error
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[ownMark])
@@ -187,7 +187,7 @@ func UnmarkErased(ctx context.Context, tx pgx.Tx, o Orders, refs []string) error
 	if !o.OwnMarks() || len(refs) == 0 {
 		return nil
 	}
-	if _, err := tx.Exec(ctx, `update kvit.order_mark set erased_at = null where order_ref = any ($1)`, refs); err != nil {
+	if _, err := tx.Exec(ctx, `update kvit.order_mark set erased_at = null, gone_at = null where order_ref = any ($1)`, refs); err != nil {
 		return fmt.Errorf("take back marks of orders: %w", err)
 	}
 	return nil

@@ -67,9 +67,9 @@ func (o Orders) noticeNew(ctx context.Context, tx pgx.Tx) (more bool, err error)
 		), noticed as (
 		    insert into kvit.order_mark (order_ref)
 		    select s.ref from seen s
-		    where not exists (select from kvit.order_mark m where m.order_ref = s.ref)
+		    where not exists (select from kvit.order_mark m where m.order_ref = s.ref and m.gone_at is null)
 		    order by 1
-		    on conflict (order_ref) do nothing
+		    on conflict (order_ref) do update set gone_at = null
 		)
 		select count(*), max(placed_at) from seen`), args...).Scan(&seen, &last)
 	if err != nil || last == nil {
@@ -165,13 +165,48 @@ func (o Orders) noticeAfter(ctx context.Context, tx pgx.Tx, refType string, afte
 		), noticed as (
 		    insert into kvit.order_mark (order_ref)
 		    select s.ref::text from seen s
-		    where not exists (select from kvit.order_mark m where m.order_ref = s.ref::text)
+		    where not exists (select from kvit.order_mark m where m.order_ref = s.ref::text and m.gone_at is null)
 		    order by 1
-		    on conflict (order_ref) do nothing
+		    on conflict (order_ref) do update set gone_at = null
 		)
 		select count(*), (array_agg(ref::text order by ref desc))[1] from seen`), args...).Scan(&seen, &next)
 	if err != nil || seen < noticeChunk {
 		return nil, err
 	}
 	return next, nil
+}
+
+// NoticeGone goes through marks of orders that are not erased, limit of them after the reference after, and puts those
+// aside that the shop has no more: they would stay among what is due for ever. It returns where to go on; empty at the end. Where
+// the marks stand on the shop's table it does nothing.
+func NoticeGone(ctx context.Context, tx pgx.Tx, o Orders, after string, limit int) (next string, err error) {
+	if !o.OwnMarks() {
+		return "", nil
+	}
+	refType, err := o.refType(ctx, tx)
+	if err != nil {
+		return "", err
+	}
+	var seen int
+	var last *string
+	err = tx.QueryRow(ctx, o.sql(`
+		with seen as materialized (
+		    select order_ref from kvit.order_mark
+		    where erased_at is null and gone_at is null and order_ref > $1
+		    order by order_ref
+		    limit $2
+		), gone as (
+		    update kvit.order_mark m set gone_at = now()
+		    from seen s
+		    where m.order_ref = s.order_ref
+		      and not exists (select from {orders} o where o.{ref} = `+refOf("s.order_ref", refType)+` and o.{ref}::text = s.order_ref)
+		)
+		select count(*), max(order_ref) from seen`), after, limit).Scan(&seen, &last)
+	if err != nil {
+		return "", fmt.Errorf("notice orders that are gone: %w", err)
+	}
+	if seen < limit || last == nil {
+		return "", nil
+	}
+	return *last, nil
 }

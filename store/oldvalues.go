@@ -40,15 +40,7 @@ func OldValues(ctx context.Context, tx pgx.Tx, o Orders, e TableErasure, refs []
 		where += statement.unlessDone()
 		from = `select o.{ref}::text, to_jsonb(t) from ` + QuoteTable(e.Table) + ` t, ` + path + ` where ` + where
 	}
-	rows, _ := tx.Query(ctx, o.sql(from)+fmt.Sprintf(" limit %d", mostRows), statement.args...) // ForEachRow reports its error
-	reader := oldReader{erasure: e, plans: map[string]*documentNode{}}
-	if err := reader.readPlans(); err != nil {
-		return nil, err
-	}
-	if err := reader.read(rows, reader.row); err != nil {
-		return nil, fmt.Errorf("read old values of %s: %w", e.Table, err)
-	}
-	return reader.values, nil
+	return readOld(ctx, tx, e, o.sql(from), statement.args)
 }
 
 // OldEventValues is OldValues for the payloads of orders' events.

@@ -20,8 +20,9 @@ type SearchPlace struct {
 	Bytes   int64          // on disk when it was last analysed, without indexes and long values
 	View    bool           // materialized: it holds what was there when it was last refreshed
 
-	only bool   // tables that inherit from it are places of their own
-	key  string // a primary key of one number or UUID; empty: there is none
+	only    bool     // tables that inherit from it are places of their own
+	key     string   // a primary key of one number or UUID; empty: there is none
+	primary []string // the primary key, whatever its types; nil: there is none, or it may not be read
 }
 
 // SearchColumn is a column that can hold text, whatever its type.
@@ -66,6 +67,7 @@ type searchRow struct {
 	Bytea    []bool
 	Readable []bool
 	KeyName  *string
+	Primary  []string
 }
 
 // SearchPlaces lists where a text may stand in the database, the smallest first: kvit's own tables are among
@@ -74,7 +76,7 @@ func SearchPlaces(ctx context.Context, db DB) (places []SearchPlace, barred []Un
 	// The catalog's own numbers: to measure a table, Postgres would wait for whoever has it locked.
 	rows, _ := db.Query(ctx, `
 		select format('%s.%s', n.nspname, c.relname) as table, c.relkind::text as kind, size.bytes, row_security_active(c.oid) as hidden,
-		       has_schema_privilege(n.oid, 'usage') as may_enter, col.names, col.bytea, col.readable, key.name as key_name
+		       has_schema_privilege(n.oid, 'usage') as may_enter, col.names, col.bytea, col.readable, key.name as key_name, pk.names as primary
 		from pg_class c
 		join pg_namespace n on n.oid = c.relnamespace
 		cross join lateral (
@@ -105,6 +107,12 @@ func SearchPlaces(ctx context.Context, db DB) (places []SearchPlace, barred []Un
 		      and a.atttypid in ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype, 'uuid'::regtype)
 		      and has_column_privilege(c.oid, a.attnum, 'select')
 		) key on true
+		cross join lateral (
+		    select case when bool_and(has_column_privilege(c.oid, a.attnum, 'select')) then array_agg(a.attname::text order by a.attnum) end as names
+		    from pg_index i
+		    join pg_attribute a on a.attrelid = c.oid and a.attnum = any (i.indkey)
+		    where i.indrelid = c.oid and i.indisprimary
+		) pk
 		where c.relkind in ('r', 'p', 'm', 'f') and not c.relispartition and c.relpersistence <> 't'
 		  and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast') and col.names is not null
 		order by size.bytes, 1`) // Collect reports its error
@@ -151,6 +159,7 @@ func (r searchRow) place() (SearchPlace, *Unsearched) {
 	if r.KeyName != nil {
 		place.key = *r.KeyName
 	}
+	place.primary = r.Primary
 	var closed []string
 	for i, name := range r.Names {
 		if r.Readable[i] {
@@ -182,6 +191,7 @@ type SearchScope struct {
 	Orders   *Orders        // nil: no row belongs to an order
 	Erasures []TableErasure // of this table; none: the policy erases nothing in it
 	Refs     []string       // orders whose values must be gone; not nil
+	Spared   []string       // rows that SparedRows has found
 }
 
 // SearchHit counts rows in which values of one owner stand.
@@ -316,6 +326,9 @@ func searchStatement(ctx context.Context, tx pgx.Tx, place SearchPlace, values [
 	args, held, err := scope.held(ctx, tx, place.Table)
 	if err != nil {
 		return "", nil, err
+	}
+	if len(scope.Spared) > 0 && len(place.primary) > 0 {
+		held = "(" + held + " or " + identity(place.primary) + " = any (" + args.add(scope.Spared) + "::text[]))"
 	}
 	texts := make([]string, len(place.Columns))
 	for i, c := range place.Columns {

@@ -18,7 +18,7 @@ type ResidueFinding struct {
 	Certificates  []int64  // numbers of the supplements
 }
 
-// NoteResidue writes down a finding, or that it is still there.
+// NoteResidue writes down a finding, or that it is still there. A runID of 0 stands for a request of a person.
 func NoteResidue(ctx context.Context, tx pgx.Tx, runID int64, now time.Time, f ResidueFinding) error {
 	_, err := tx.Exec(ctx, `
 		insert into kvit.erasure_residue as r (table_name, column_name, rows, order_refs, row_keys, certificates, run_id, found_at, last_seen_at)
@@ -29,11 +29,18 @@ func NoteResidue(ctx context.Context, tx pgx.Tx, runID int64, now time.Time, f R
 		    row_keys = case when r.row_keys is not null and excluded.row_keys is not null then
 		        array(select distinct unnest(r.row_keys || excluded.row_keys) order by 1) end,
 		    certificates = r.certificates || excluded.certificates`,
-		f.Table, f.Column, f.Rows, f.OrderRefs, f.RowKeys, f.Certificates, runID, now)
+		f.Table, f.Column, f.Rows, f.OrderRefs, f.RowKeys, f.Certificates, nullIfZero(runID), now)
 	if err != nil {
 		return fmt.Errorf("note residue: %w", err)
 	}
 	return nil
+}
+
+func nullIfZero(id int64) *int64 {
+	if id == 0 {
+		return nil
+	}
+	return &id
 }
 
 // ResidueStatus is a finding that is not known to be gone.

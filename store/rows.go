@@ -126,6 +126,11 @@ func (b RowBatch) One(i int) RowBatch {
 	return RowBatch{columns: b.columns, rows: b.rows[i : i+1]}
 }
 
+// First is the batch's first n rows alone.
+func (b RowBatch) First(n int) RowBatch {
+	return RowBatch{columns: b.columns, rows: b.rows[:n]}
+}
+
 // DueRows says which due rows are looked at.
 type DueRows struct {
 	Now   time.Time

@@ -4,9 +4,12 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 
 	"github.com/spf13/cobra"
 
+	"kvit/erasure"
 	"kvit/store"
 )
 
@@ -15,9 +18,10 @@ func (a *app) policyGrantsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "grants", Short: "Write the SQL that gives kvit's role the rights that the configuration needs",
 		Long: `Writes grants on the shop's tables for what the configuration does with them, column by column, and changes nothing: whoever owns the
-tables runs them. What your own conditions (when) read of other tables has to be granted beside them.
+tables runs them. What the conditions (awaiting_import, when) read of other tables is among them: Postgres tells what their names mean. A
+condition of which it cannot tell is named in a comment.
 
-The role is the one that kvit logs in as; --role names another, and then no database is needed.`,
+The role is the one that kvit logs in as; --role names another, and then no database is needed but for what conditions read.`,
 		Example: "  kvit policy grants | psql shop\n  kvit policy grants --role kvit",
 		Args:    usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -46,15 +50,37 @@ func (a *app) grants(ctx context.Context, role string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if role == "" {
-		pool, err := openPool(ctx, cfg)
-		if err != nil {
-			return nil, err
-		}
+	orders := shopOrders(cfg)
+	pool, err := openPool(ctx, cfg)
+	if err == nil {
 		defer pool.Close()
-		if role, err = store.CurrentRole(ctx, pool); err != nil {
+		var statements []string
+		if statements, err = grantsBy(ctx, pool, eraser, orders, role); err == nil {
+			return statements, nil
+		}
+	}
+	if role == "" {
+		return nil, err
+	}
+	return append(store.GrantStatements(role, eraser.Grants(orders, nil)),
+		"-- what conditions read of other tables is not among these, there was no database to ask: "+store.Describe(err)), nil
+}
+
+// grantsBy asks the database what conditions read, and who kvit is unless role says it.
+func grantsBy(ctx context.Context, db store.DB, eraser *erasure.Eraser, orders *store.Orders, role string) ([]string, error) {
+	if role == "" {
+		var err error
+		if role, err = store.CurrentRole(ctx, db); err != nil {
 			return nil, err
 		}
 	}
-	return store.GrantStatements(role, eraser.Grants(shopOrders(cfg))), nil
+	read, err := store.ReadsOf(ctx, db, eraser.Conditions(orders))
+	if err != nil {
+		return nil, err
+	}
+	statements := append(store.GrantStatements(role, eraser.Grants(orders, read.Tables)), store.ExecuteStatements(role, read.Functions)...)
+	for _, name := range slices.Sorted(maps.Keys(read.Unknown)) {
+		statements = append(statements, fmt.Sprintf("-- %s: what it reads cannot be told (%s): ask as the owner of the tables, DATABASE_URL=… kvit policy grants --role …", name, read.Unknown[name]))
+	}
+	return statements, nil
 }

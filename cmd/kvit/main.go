@@ -28,9 +28,10 @@ func main() {
 
 // Exit codes of every command.
 const (
-	exitDone   = 0
-	exitFailed = 1
-	exitUsage  = 2
+	exitDone       = 0
+	exitFailed     = 1
+	exitUsage      = 2
+	exitIncomplete = 3 // of kvit policy scan: nothing was found, but not everything was searched
 )
 
 // errUsage marks a command line that kvit does not understand.
@@ -38,6 +39,9 @@ var errUsage = errors.New("wrong usage")
 
 // errReported is a failure whose details are already on stdout.
 var errReported = errors.New("see above")
+
+// errIncomplete is no failure, and no clean bill; the details are on stdout.
+var errIncomplete = errors.New("not everything was looked at")
 
 // run is the program. It gives what main exits with.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
@@ -59,6 +63,8 @@ func (a *app) run(ctx context.Context, args []string) int {
 		return exitDone
 	case errors.Is(err, errReported):
 		return exitFailed
+	case errors.Is(err, errIncomplete):
+		return exitIncomplete
 	case errors.Is(err, errUsage) || strings.HasPrefix(err.Error(), "unknown command"):
 		fmt.Fprintf(a.stderr, "kvit: %v\nSee `kvit --help`.\n", err)
 		return exitUsage

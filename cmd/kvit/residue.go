@@ -33,7 +33,9 @@ view that kvit's role may read for what should be gone: names, e-mail addresses,
 and columns, never a value, and says what it has not searched. Until it ends, the rows of these orders are locked.
 
 A finding of an earlier run (kvit status) stays open while kvit cannot tell that the copies are gone: it keeps no value to look
-for. When you have removed them, --cleared says so, under your name, in the chain of certificates too.`,
+for. When you have removed them, --cleared says so, under your name, in the chain of certificates too.
+
+Exit code: 0, nothing was found anywhere; 1, copies are left; 3, nothing was found, but not everything was searched.`,
 		Example: "  kvit policy scan\n  kvit policy scan --orders 20 --time 5m\n  kvit policy scan --cleared public.audit.old_row",
 		Args:    usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -85,10 +87,15 @@ func (a *app) scan(ctx context.Context, o scanFlags) error {
 	} else {
 		printResidue(a.stdout, report)
 	}
-	if err == nil && len(report.Found) > 0 {
-		err = errReported
+	switch {
+	case err != nil:
+		return err
+	case len(report.Found) > 0:
+		return errReported
+	case !report.Complete:
+		return errIncomplete
 	}
-	return err
+	return nil
 }
 
 func bar(done, total int) string {
@@ -126,7 +133,11 @@ func (a *app) clearResidue(ctx context.Context, place string) error {
 }
 
 func printResidue(w io.Writer, r erasure.ResidueReport) {
-	fmt.Fprintf(w, "looked for copies  of %d orders (%d values) in %d tables\n", r.Orders, r.Values, r.Searched)
+	rows := ""
+	if r.Rows > 0 {
+		rows = fmt.Sprintf(" and %d other rows", r.Rows)
+	}
+	fmt.Fprintf(w, "looked for copies  of %d orders%s (%d values) in %d tables\n", r.Orders, rows, r.Values, r.Searched)
 	for _, c := range r.Found {
 		fmt.Fprintf(w, "COPIES LEFT        %s.%s, %d rows: %s\n", c.Table, c.Column, c.Rows, c.Reason)
 	}
@@ -135,5 +146,14 @@ func printResidue(w io.Writer, r erasure.ResidueReport) {
 	}
 	for _, u := range r.Unsearched {
 		fmt.Fprintf(w, "not searched       %s\n", u)
+	}
+	switch {
+	case len(r.Found) > 0:
+	case r.Values == 0:
+		fmt.Fprintln(w, "nothing was looked for: there is no order, or row of a rule, with a value that tells whose it is")
+	case !r.Complete:
+		fmt.Fprintf(w, "nothing found in what was searched; %d tables, or parts of them, were not searched\n", len(r.Unsearched))
+	default:
+		fmt.Fprintln(w, "nothing found")
 	}
 }

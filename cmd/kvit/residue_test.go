@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -57,11 +58,38 @@ func TestPolicyScan(t *testing.T) {
 
 	_, err := k.pool().Exec(t.Context(), `truncate mail_log`)
 	require.NoError(t, err)
-	require.Contains(t, k.mustCall("policy", "scan", "--orders", "5", "--time", "10s"), "looked for copies  of 1 orders")
+	clean := k.mustCall("policy", "scan", "--orders", "5", "--time", "10s")
+	require.Contains(t, clean, "looked for copies  of 1 orders")
+	require.Contains(t, clean, "\nnothing found\n")
 	for _, wrong := range [][]string{{"--orders", "0"}, {"--time", "1ms"}} {
 		code, _, _ := k.call(append([]string{"policy", "scan"}, wrong...)...)
 		require.Equal(t, 2, code)
 	}
+}
+
+// A scan that could not look everywhere is no clean bill, and its exit code says so.
+func TestPolicyScanThatIsNotComplete(t *testing.T) {
+	t.Parallel()
+	k := copying(t)
+	admin := k.pool()
+	_, err := admin.Exec(t.Context(), `truncate mail_log; create table secret (note text)`)
+	require.NoError(t, err)
+	granted := k.mustCall("policy", "grants", "--role", "other")
+	role := loginAs(t, k)
+	_, err = admin.Exec(t.Context(), strings.ReplaceAll(granted, "other", role)+` grant select on mail_log to `+role)
+	require.NoError(t, err)
+	code, stdout, stderr := k.call("policy", "scan")
+	require.Equal(t, 3, code, stderr)
+	require.Contains(t, stdout, "not searched       public.secret: this role may not read it\n")
+	require.Contains(t, stdout, "\nnothing found in what was searched; 1 tables, or parts of them, were not searched\n")
+	code, stdout, _ = k.call("policy", "scan", "--json")
+	require.Equal(t, 3, code)
+	require.Contains(t, stdout, `"complete": false`)
+	_, err = admin.Exec(t.Context(), `delete from orders`)
+	require.NoError(t, err)
+	code, stdout, _ = k.call("policy", "scan")
+	require.Equal(t, 3, code)
+	require.Contains(t, stdout, "nothing was looked for")
 }
 
 func TestCopiesOfARunAreAnAlarm(t *testing.T) {

@@ -133,12 +133,22 @@ func printForgotten(w io.Writer, r erasure.SubjectResult) {
 	for _, u := range r.Unsearched {
 		fmt.Fprintf(w, "not searched: %s\n", u)
 	}
+	printCopies(w, r.Copies)
 	for _, note := range r.Notes {
 		fmt.Fprintln(w, note)
 	}
 	for _, t := range r.Tasks {
 		fmt.Fprintf(w, "destination %s: %s\n", t.Destination, taskState(t, r.DryRun))
 	}
+}
+
+// printCopies tells of the search for values of the person.
+func printCopies(w io.Writer, copies *erasure.ResidueReport) {
+	if copies == nil {
+		fmt.Fprintln(w, "not looked for copies elsewhere: retention.residue.orders is 0, or nothing was known to look for")
+		return
+	}
+	printResidue(w, *copies)
 }
 
 func foundNothing(r erasure.SubjectResult) bool {
