@@ -20,7 +20,8 @@ type Config struct {
 	Database     Database
 	Log          Log
 	Ops          Ops
-	Shop         *Shop // nil: kvit delivers events and touches no table of the shop
+	Shop         *Shop  // nil: kvit delivers events and touches no table of the shop
+	ShopCountry  string // ISO 3166-1 alpha-2: where national phone numbers belong whose customer has no country; empty: not known
 	Delivery     Delivery
 	Destinations []Destination // sorted by name
 	Retention    Retention

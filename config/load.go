@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/text/language"
 )
 
 // maxFileBytes is far above any real configuration (the example has 10 kB) and keeps a wrong path, such
@@ -80,7 +82,7 @@ func (r *reader) config(data []byte, kinds []Kind, without []string) Config {
 	cfg.Database = readDatabase(top)
 	cfg.Log = readLog(top)
 	cfg.Ops = readOps(top)
-	cfg.Shop = readShop(top)
+	cfg.Shop, cfg.ShopCountry = readShop(top)
 	cfg.Delivery = readDelivery(top)
 	cfg.Destinations = readDestinations(top, kinds, cfg.Delivery)
 	cfg.Retention = readRetention(top, cfg.Shop)
@@ -152,16 +154,26 @@ func readDelivery(top *Section) Delivery {
 	return Delivery{Timeout: s.Duration("timeout", 30*time.Second, 5*time.Second, 5*time.Minute)}
 }
 
-func readShop(top *Section) *Shop {
+// readShop gives a country without a shop where that is all that is said of it.
+func readShop(top *Section) (shop *Shop, country string) {
 	s := top.Section("shop")
 	if !s.present {
-		return nil
+		return nil, ""
 	}
 	defer s.Finish()
-	if !s.Require("orders") {
-		return nil
+	country = s.Text("country", "", countryCode)
+	if country != "" && !s.Has("orders") || !s.Require("orders") {
+		return nil, country
 	}
-	return &Shop{Orders: readOrders(s.Section("orders"))}
+	return &Shop{Orders: readOrders(s.Section("orders"))}, country
+}
+
+func countryCode(text string) string {
+	region, err := language.ParseRegion(text)
+	if err != nil || !region.IsCountry() || region.Canonicalize().String() != text {
+		return `must be a country code such as "DK" (ISO 3166-1 alpha-2)`
+	}
+	return ""
 }
 
 func readOrders(s *Section) Orders {

@@ -32,7 +32,7 @@ func (l *Lane) admit(a Attempt, stored *store.Event, now time.Time) (destination
 	if reason := l.deadline(a, stored, now); reason != "" {
 		return refuse(Expired, reason)
 	}
-	payload, invalid := destination.ParsePayload(stored.Name, stored.Payload)
+	payload, invalid := destination.Reading{Country: l.Country}.Read(stored.Name, stored.Payload)
 	if invalid != nil {
 		return refuse(Rejected, invalid.Reason)
 	}

@@ -26,6 +26,8 @@ type Attempt struct {
 	Unclear  time.Time // when the provider may first have counted the event; zero: it cannot have
 	Failures int       // attempts that failed by themselves: a crash of kvit is no failure
 	PutBack  int       // how often the event was put back without an attempt
+
+	omitted destination.Omissions // what was left out of the event's payload when it was read
 }
 
 // unclear tells whether an earlier attempt may have arrived.

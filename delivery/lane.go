@@ -31,6 +31,7 @@ type Settings struct {
 	RetryUnclear bool               // send again after an unclear answer what would be counted again
 	Batch        destination.Limits // of one request
 	Now          func() time.Time   // the database's clock, by which ages count; nil: time.Now
+	Country      string             // where national phone numbers belong whose customer has no country; empty: not known
 
 	// For tests that cannot wait; 0: the constants of these names.
 	FirstHold, LongestHold time.Duration
@@ -183,6 +184,7 @@ func (l *Lane) Work(ctx context.Context, a Attempt) Verdict {
 	if refusal != nil {
 		return l.end(ctx, a, stored, *refusal)
 	}
+	a.omitted = event.Payload.Omitted
 	if contains(l.traits.States, event.Name) {
 		place, err := l.place.Do(ctx, stored.ID)
 		if err != nil {
@@ -242,12 +244,27 @@ type ending struct {
 	Unclear bool // the provider may have counted the event
 }
 
+// withNote is the reason of an ending with what the event was delivered without, or what it might have been
+// rejected for the lack of.
+func withNote(e ending, omitted destination.Omissions) string {
+	note := omitted.Note()
+	switch {
+	case note == "" || e.Outcome != Delivered && e.Outcome != Rejected:
+		return e.Reason
+	case e.Reason == "":
+		return note
+	default:
+		return e.Reason + "; " + note
+	}
+}
+
 // end writes the receipt, then ends the attempts: given up, with the reason, where somebody may want to
 // look into it.
 func (l *Lane) end(ctx context.Context, a Attempt, stored *store.Event, e ending) Verdict {
 	// The event has been sent or judged: neither a stop of kvit nor the job's timeout may lose that.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), group.Timeout)
 	defer cancel()
+	e.Reason = withNote(e, a.omitted)
 	_, err := l.settle.Do(ctx, store.Delivery{
 		EventID: stored.ID, Destination: l.Name, Outcome: e.Outcome, Reason: e.Reason, ResponseCode: e.Code,
 		Unclear: e.Unclear, Attempts: a.Number, FirstAttemptAt: a.First,
@@ -257,6 +274,9 @@ func (l *Lane) end(ctx context.Context, a Attempt, stored *store.Event, e ending
 		return tryAgain(errors.New("write receipt: the database did not take it"))
 	}
 	l.metrics.settled(l.Name, e.Outcome, l.Now().Sub(stored.ReceivedAt))
+	if e.Outcome == Delivered {
+		l.metrics.leftOut(l.Name, a.omitted)
+	}
 	if e.Outcome == Rejected || e.Outcome == Failed {
 		l.logger.Warn("delivery ended without success", "event_id", stored.ID, "outcome", e.Outcome, "reason", e.Reason)
 		return giveUp(fmt.Errorf("%s: %s", e.Outcome, e.Reason))

@@ -5,6 +5,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"kvit/destination"
 )
 
 // Metrics count deliveries. Labels are names from the configuration and closed lists, never
@@ -16,6 +18,7 @@ type Metrics struct {
 	requests    *prometheus.HistogramVec
 	events      *prometheus.HistogramVec
 	breakerOpen *prometheus.GaugeVec
+	omissions   *prometheus.CounterVec
 }
 
 // NewMetrics registers the metrics of deliveries.
@@ -43,6 +46,9 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		breakerOpen: f.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "kvit_breaker_open", Help: "1 while this process leaves the destination alone, because it is down, asks to slow down or refuses the credentials.",
 		}, []string{"destination"}),
+		omissions: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "kvit_fields_left_out_total", Help: "Members of payloads that could not be read and were left out of events that were delivered.",
+		}, []string{"destination", "field"}),
 	}
 }
 
@@ -50,6 +56,13 @@ func (m *Metrics) request(destination, result string, events int, took time.Dura
 	m.attempts.WithLabelValues(destination, result).Inc()
 	m.events.WithLabelValues(destination).Observe(float64(events))
 	m.requests.WithLabelValues(destination).Observe(took.Seconds())
+}
+
+// leftOut counts by members that kvit knows, never by what a shop made up.
+func (m *Metrics) leftOut(name string, omitted destination.Omissions) {
+	for _, o := range omitted {
+		m.omissions.WithLabelValues(name, o.Member).Inc()
+	}
 }
 
 func (m *Metrics) held(destination string, held bool) {

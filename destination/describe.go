@@ -42,12 +42,13 @@ func (o *object) member(name string) *member {
 // describe reads the tags of a struct. On a field that they leave unclear it panics, before anything
 // has begun.
 func describe(t reflect.Type) *object {
-	o := &object{members: make([]member, t.NumField())}
-	for i := range o.members {
+	fields := described(t)
+	o := &object{members: make([]member, len(fields))}
+	for i, field := range fields {
 		m := &o.members[i]
-		*m = describeField(t.Field(i))
+		*m = describeField(field)
 		if m.name == "" || o.member(m.name) != nil {
-			panic("destination: " + t.Field(i).Name + " needs a member name of its own")
+			panic("destination: " + field.Name + " needs a member name of its own")
 		}
 		for len(o.byLength) <= len(m.name) {
 			o.byLength = append(o.byLength, nil)
@@ -55,6 +56,17 @@ func describe(t reflect.Type) *object {
 		o.byLength[len(m.name)] = append(o.byLength[len(m.name)], m)
 	}
 	return o
+}
+
+// described are the fields of a struct that are members; one marked "-" is kvit's own.
+func described(t reflect.Type) []reflect.StructField {
+	var fields []reflect.StructField
+	for i := range t.NumField() {
+		if field := t.Field(i); field.Tag.Get("member") != "-" {
+			fields = append(fields, field)
+		}
+	}
+	return fields
 }
 
 func describeField(field reflect.StructField) member {

@@ -3,6 +3,7 @@ package destination
 import (
 	"bytes"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -12,11 +13,22 @@ import (
 // maxDepth keeps the recursion of the JSON reader small; the known members need 4.
 const maxDepth = 100
 
-// ParsePayload checks the payload of the event called name, as stored in the database. It is strict
-// about the type and form of known members and passes over unknown ones, so that a shop may write
-// more than this version knows. No payload (empty or JSON null) is an empty Payload. The error is
-// Rejected; its reason names the field, never its value, nor a member the shop made up.
-func ParsePayload(name string, raw []byte) (Payload, *Error) {
+// Reading is how payloads are read that shops write.
+type Reading struct {
+	// Country is where a national phone number belongs whose customer has no country: ISO 3166-1 alpha-2.
+	// Empty: such a number is left out.
+	Country string
+}
+
+// ParsePayload is Read for a shop of which no country is known.
+func ParsePayload(name string, raw []byte) (Payload, *Error) { return Reading{}.Read(name, raw) }
+
+// Read reads the payload of the event called name, as stored in the database. A member in an odd form is
+// put right where its meaning is certain, and else left out and noted in Payload.Omitted: it never costs the
+// event. Unknown members are passed over, so that a shop may write more than this version knows. No payload
+// (empty, JSON null, or the empty list that PHP makes of an empty object) is an empty Payload. The error is
+// Rejected, where there is nothing to read at all.
+func (r Reading) Read(name string, raw []byte) (Payload, *Error) {
 	if !IsName(name) {
 		return Payload{}, Reject("name: is not the name of an event")
 	}
@@ -33,16 +45,15 @@ func ParsePayload(name string, raw []byte) (Payload, *Error) {
 	if !gjson.ValidBytes(raw) {
 		return Payload{}, Reject("payload: must be JSON")
 	}
-	root := gjson.ParseBytes(raw)
-	if !root.IsObject() {
+	root, ok := objectIn(gjson.ParseBytes(raw))
+	if !ok {
 		return Payload{}, Reject("payload: must be an object")
 	}
 	var d decoder
 	d.way = d.steps[:0]
 	d.object(payloadObject, root, reflect.ValueOf(&d.payload).Elem())
-	if d.err != nil {
-		return Payload{}, d.err
-	}
+	d.phone(r.Country)
+	slices.SortFunc(d.payload.Omitted, func(a, b Omission) int { return strings.Compare(a.Member, b.Member) })
 	return d.payload, nil
 }
 
@@ -71,12 +82,11 @@ func tooDeep(raw []byte) bool {
 	return false
 }
 
-// decoder reads a payload until a member is wrong; the first mistake is kept.
+// decoder reads a payload member by member.
 type decoder struct {
 	payload Payload
 	way     []step  // to the value that is being read
 	steps   [4]step // where way has its room
-	err     *Error
 }
 
 // step goes from an object to a member, or from a list to one of its entries.
@@ -85,9 +95,8 @@ type step struct {
 	entry  int
 }
 
-// object reads the known members of one, until one is wrong, into the struct that o describes. Where
-// a member is repeated, the last one counts; null leaves the earlier one as it is, but for the objects
-// at the top.
+// object reads the known members of one into the struct that o describes. Where a member is repeated, the
+// last one counts; null leaves the earlier one as it is, but for the objects at the top.
 func (d *decoder) object(o *object, value gjson.Result, into reflect.Value) {
 	value.ForEach(func(name, value gjson.Result) bool {
 		m := o.member(name.Str)
@@ -95,13 +104,16 @@ func (d *decoder) object(o *object, value gjson.Result, into reflect.Value) {
 		case m == nil:
 			return true
 		case value.Type != gjson.Null:
-			if must := m.read(d, value, into.Field(m.field)); must != "" {
-				d.mistake(step{member: m.name}, must)
+			field := into.Field(m.field)
+			d.forgive(m.name)
+			field.SetZero()
+			if why := m.read(d, value, field); why != "" {
+				d.omit(step{member: m.name}, why)
 			}
 		case len(d.way) == 0:
 			into.Field(m.field).SetZero()
 		}
-		return d.err == nil
+		return true
 	})
 }
 
@@ -112,12 +124,27 @@ func (d *decoder) within(s step, o *object, value gjson.Result, into reflect.Val
 	d.way = d.way[:len(d.way)-1]
 }
 
-// mistake is the one place that decides what follows where a value is not what it must be: the event
-// is rejected, for a reason that names the value's place.
-func (d *decoder) mistake(s step, must string) {
-	if d.err == nil {
-		d.err = Reject("%s: %s", place(append(d.way, s)), must)
+// omit is the one place that decides what follows where a value cannot be read: the member is left out, and
+// noted, once for all lines of a list.
+func (d *decoder) omit(s step, why string) {
+	way := append(d.way, s)
+	member := memberOf(way)
+	if slices.ContainsFunc(d.payload.Omitted, func(o Omission) bool { return o.Member == member }) {
+		return
 	}
+	d.payload.Omitted = append(d.payload.Omitted, Omission{Member: member, Place: place(way), Why: why})
+}
+
+// forgive drops what was noted of an earlier writing of a member, and of what that held.
+func (d *decoder) forgive(member string) {
+	if len(d.payload.Omitted) == 0 {
+		return
+	}
+	here := place(append(d.way, step{member: member}))
+	d.payload.Omitted = slices.DeleteFunc(d.payload.Omitted, func(o Omission) bool {
+		rest, within := strings.CutPrefix(o.Place, here)
+		return within && (rest == "" || rest[0] == '.' || rest[0] == '[')
+	})
 }
 
 // place is a way in words: "order.items[2].quantity".
@@ -134,4 +161,15 @@ func place(way []step) string {
 		}
 	}
 	return place.String()
+}
+
+// memberOf is a way without the entries of lists: "order.items.quantity".
+func memberOf(way []step) string {
+	var names []string
+	for _, s := range way {
+		if s.member != "" {
+			names = append(names, s.member)
+		}
+	}
+	return strings.Join(names, ".")
 }

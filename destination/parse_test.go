@@ -69,69 +69,102 @@ var accepted = map[string]string{
 	"CaseOfTheMember": `{"customer": {"EMAIL": 12}}`,
 }
 
-// rejected have the reason's field; MARKER stands for something that must not get into the reason.
-var rejected = map[string]struct{ field, payload string }{
-	"Array":           {"payload", `["MARKER"]`},
-	"String":          {"payload", `"MARKER"`},
+// omitted are members that cannot be read, and the member of the note; MARKER stands for something that must not
+// get into it.
+var omitted = map[string]struct{ member, payload string }{
+	"ObjectForText":  {"customer.company", `{"customer": {"company": {"MARKER": 1}}}`},
+	"TextForObject":  {"customer", `{"customer": "MARKER"}`},
+	"ListForObject":  {"order", `{"order": ["MARKER"]}`},
+	"TextForAddress": {"customer.address", `{"customer": {"address": "MARKER"}}`},
+	"MailWithoutAt":  {"customer.email", `{"customer": {"email": "MARKER"}}`},
+	"MailTwoAt":      {"customer.email", `{"customer": {"email": "MARKER@a@example.com"}}`},
+	"MailSpace":      {"customer.email", `{"customer": {"email": "MARKER x@example.com"}}`},
+	"MailNoDot":      {"customer.email", `{"customer": {"email": "MARKER@example"}}`},
+	"Phone":          {"customer.phone", `{"customer": {"phone": "MARKER"}}`},
+	"PhoneLocal":     {"customer.phone", `{"customer": {"phone": "2025550123"}}`},
+	"PhoneTooLong":   {"customer.phone", `{"customer": {"phone": "+1202555012312345"}}`},
+	"BirthdayNoDay":  {"customer.birthday", `{"customer": {"birthday": "1990-02-30"}}`},
+	"Country":        {"customer.address.country", `{"customer": {"address": {"country": "MARKER"}}}`},
+	"IsNew":          {"customer.is_new", `{"customer": {"is_new": "MARKER"}}`},
+	"MoneyTooLong":   {"order.total", `{"order": {"total": "6600661234567"}}`},
+	"Currency":       {"cart.currency", `{"cart": {"currency": "MARKER"}}`},
+	"DeliveryDate":   {"order.delivery_date", `{"order": {"delivery_date": "MARKER"}}`},
+	"Items":          {"order.items", `{"order": {"items": {"MARKER": 1}}}`},
+	"ItemNotObject":  {"order.items[1]", `{"order": {"items": [{}, "MARKER"]}}`},
+	"ItemNull":       {"cart.items[0]", `{"cart": {"items": [null]}}`},
+	"QuantityText":   {"order.items[2].quantity", `{"order": {"items": [{}, {}, {"quantity": "MARKER"}]}}`},
+	"QuantityZero":   {"cart.items[0].quantity", `{"cart": {"items": [{"quantity": 0.0}]}}`},
+	"QuantityLess":   {"cart.items[0].quantity", `{"cart": {"items": [{"quantity": -660066}]}}`},
+	"Optin":          {"optin.email", `{"optin": {"email": "MARKER"}}`},
+	"OptinNumber":    {"optin.sms", `{"optin": {"sms": 1}}`},
+	"IP":             {"client.ip", `{"client": {"ip": "MARKER"}}`},
+}
+
+// put are odd forms of which something can be made; TestOddForms says what.
+var put = map[string]struct{ member, payload string }{
+	"Client":          {"client.user_agent", `{"client": {"user_agent": ["MARKER"]}}`},
+	"Tags":            {"customer.tags", `{"customer": {"tags": ["MARKER", 1]}}`},
 	"NumberForText":   {"customer.first_name", `{"customer": {"first_name": 660066}}`},
 	"NumberForID":     {"customer.id", `{"customer": {"id": 660066}}`},
-	"ObjectForText":   {"customer.company", `{"customer": {"company": {"MARKER": 1}}}`},
-	"TextForObject":   {"customer", `{"customer": "MARKER"}`},
-	"ListForObject":   {"order", `{"order": ["MARKER"]}`},
-	"TextForAddress":  {"customer.address", `{"customer": {"address": "MARKER"}}`},
-	"MailWithoutAt":   {"customer.email", `{"customer": {"email": "MARKER"}}`},
-	"MailTwoAt":       {"customer.email", `{"customer": {"email": "MARKER@a@example.com"}}`},
-	"MailSpace":       {"customer.email", `{"customer": {"email": "MARKER x@example.com"}}`},
-	"MailNoDot":       {"customer.email", `{"customer": {"email": "MARKER@example"}}`},
 	"MailName":        {"customer.email", `{"customer": {"email": "MARKER <a@example.com>"}}`},
-	"Phone":           {"customer.phone", `{"customer": {"phone": "MARKER"}}`},
-	"PhoneLocal":      {"customer.phone", `{"customer": {"phone": "2025550123"}}`},
-	"PhoneTooLong":    {"customer.phone", `{"customer": {"phone": "+1202555012312345"}}`},
 	"Birthday":        {"customer.birthday", `{"customer": {"birthday": "17.05.1990"}}`},
-	"BirthdayNoDay":   {"customer.birthday", `{"customer": {"birthday": "1990-02-30"}}`},
-	"Country":         {"customer.address.country", `{"customer": {"address": {"country": "MARKER"}}}`},
 	"CountryLower":    {"customer.address.country", `{"customer": {"address": {"country": "dk"}}}`},
 	"Lines":           {"customer.address.lines", `{"customer": {"address": {"lines": "MARKER"}}}`},
-	"Tags":            {"customer.tags", `{"customer": {"tags": ["MARKER", 1]}}`},
-	"IsNew":           {"customer.is_new", `{"customer": {"is_new": "MARKER"}}`},
 	"MoneyFloat":      {"order.total", `{"order": {"total": 660.066}}`},
 	"MoneyInteger":    {"order.tax", `{"order": {"tax": 660066}}`},
 	"MoneyComma":      {"order.shipping", `{"order": {"shipping": "660066,00"}}`},
 	"MoneyPoint":      {"order.discount", `{"order": {"discount": "660066."}}`},
 	"MoneyExponent":   {"order.total", `{"order": {"total": "660066e2"}}`},
-	"MoneyTooLong":    {"order.total", `{"order": {"total": "6600661234567"}}`},
 	"MoneyTooFine":    {"order.total", `{"order": {"total": "660066.00000"}}`},
-	"Currency":        {"cart.currency", `{"cart": {"currency": "MARKER"}}`},
-	"DeliveryDate":    {"order.delivery_date", `{"order": {"delivery_date": "MARKER"}}`},
-	"Items":           {"order.items", `{"order": {"items": {"MARKER": 1}}}`},
-	"ItemNotObject":   {"order.items[1]", `{"order": {"items": [{}, "MARKER"]}}`},
-	"ItemNull":        {"cart.items[0]", `{"cart": {"items": [null]}}`},
-	"QuantityText":    {"order.items[2].quantity", `{"order": {"items": [{}, {}, {"quantity": "MARKER"}]}}`},
-	"QuantityZero":    {"cart.items[0].quantity", `{"cart": {"items": [{"quantity": 0.0}]}}`},
-	"QuantityLess":    {"cart.items[0].quantity", `{"cart": {"items": [{"quantity": -660066}]}}`},
 	"QuantityTooFine": {"cart.items[0].quantity", `{"cart": {"items": [{"quantity": 1.6606}]}}`},
 	"UnitPrice":       {"cart.items[0].unit_price", `{"cart": {"items": [{"unit_price": 660.066}]}}`},
-	"Optin":           {"optin.email", `{"optin": {"email": "MARKER"}}`},
-	"OptinNumber":     {"optin.sms", `{"optin": {"sms": 1}}`},
-	"IP":              {"client.ip", `{"client": {"ip": "MARKER"}}`},
-	"Client":          {"client.user_agent", `{"client": {"user_agent": ["MARKER"]}}`},
 }
 
-func TestParsePayloadRejectsAndNamesTheField(t *testing.T) {
+// TestOmissionsNameTheMember: what cannot be read costs the member, and is noted without its value.
+func TestOmissionsNameTheMember(t *testing.T) {
 	t.Parallel()
-	for name, test := range rejected {
+	for name, test := range omitted {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p, err := destination.ParsePayload("order_paid", []byte(test.payload))
-			require.NotNil(t, err)
-			require.Zero(t, p)
-			require.Equal(t, destination.Rejected, err.Kind)
-			field, _, _ := strings.Cut(err.Reason, ": ")
-			require.Equal(t, test.field, field)
-			require.NotContains(t, err.Reason, "MARKER")
-			require.NotContains(t, err.Reason, "66.0")
-			require.NotContains(t, err.Reason, "6600")
+			require.Nil(t, err)
+			require.Len(t, p.Omitted, 1)
+			require.Equal(t, test.member, p.Omitted[0].Place)
+			note := p.Omitted.Note()
+			require.Equal(t, "without "+test.member+": "+p.Omitted[0].Why, note)
+			require.NotContains(t, note, "MARKER")
+			require.NotContains(t, note, "66.0")
+			require.NotContains(t, note, "6600")
 		})
+	}
+}
+
+// TestOmissionsOfLines: a member of the lines of an order is noted once, by its first line.
+func TestOmissionsOfLines(t *testing.T) {
+	t.Parallel()
+	p, err := destination.ParsePayload("order_paid", []byte(`{"order": {"items": [{"sku": "A"}, 7, {"quantity": "x"}, {"sku": "B", "quantity": "y"}, null, {"unit_price": []}]}}`))
+	require.Nil(t, err)
+	require.Len(t, p.Order.Items, 4)
+	require.Equal(t, destination.Omissions{
+		{Member: "order.items", Place: "order.items[1]", Why: "no object"},
+		{Member: "order.items.quantity", Place: "order.items[2].quantity", Why: "no number above 0 with at most 9 digits before the point"},
+		{Member: "order.items.unit_price", Place: "order.items[5].unit_price", Why: "no amount with at most 12 digits before the point"},
+	}, p.Omitted)
+}
+
+// TestRepeatedMember: of a member that is written twice the last one counts, and with it whether it is noted.
+func TestRepeatedMember(t *testing.T) {
+	t.Parallel()
+	for payload, want := range map[string]struct{ phone, note string }{
+		`{"customer": {"phone": "+4512345678", "phone": {}}}`:               {"", "without customer.phone: no text"},
+		`{"customer": {"phone": {}, "phone": "+4512345678"}}`:               {"+4512345678", ""},
+		`{"customer": {"phone": {}}, "customer": {"phone": "+4512345678"}}`: {"+4512345678", ""},
+		`{"customer": 7, "customer": {"phone": "+4512345678"}}`:             {"+4512345678", ""},
+	} {
+		p, err := destination.ParsePayload("order_paid", []byte(payload))
+		require.Nil(t, err)
+		require.Equal(t, want.phone, p.Customer.Phone, payload)
+		require.Equal(t, want.note, p.Omitted.Note(), payload)
 	}
 }
 
@@ -142,11 +175,12 @@ func TestParsePayloadAndSchemaAgree(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			require.NoError(t, schema.Validate(instance(t, payload)))
-			_, err := destination.ParsePayload("order_paid", []byte(payload))
+			p, err := destination.ParsePayload("order_paid", []byte(payload))
 			require.Nil(t, err)
+			require.Empty(t, p.Omitted)
 		})
 	}
-	for name, test := range rejected {
+	for name, test := range merged(omitted, put) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			require.Error(t, schema.Validate(instance(t, test.payload)))
@@ -155,7 +189,7 @@ func TestParsePayloadAndSchemaAgree(t *testing.T) {
 }
 
 // TestSchemaNamesEveryMember lets each member that ParsePayload reads be a wrong type in turn: both
-// must refuse it.
+// must take it for wrong.
 func TestSchemaNamesEveryMember(t *testing.T) {
 	t.Parallel()
 	schema := compile(t)
@@ -163,12 +197,40 @@ func TestSchemaNamesEveryMember(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(whole), &everything))
 	for _, object := range []string{"customer", "order", "cart", "optin", "client"} {
 		for name := range everything[object].(map[string]any) {
-			payload := `{"` + object + `": {"` + name + `": [{}]}}`
-			if name == "items" {
-				payload = `{"` + object + `": {"items": {}}}`
-			}
-			_, err := destination.ParsePayload("order_paid", []byte(payload))
-			require.Equal(t, err == nil, schema.Validate(instance(t, payload)) == nil, "%s.%s", object, name)
+			payload := `{"` + object + `": {"` + name + `": [[{}]]}}`
+			p, err := destination.ParsePayload("order_paid", []byte(payload))
+			require.Nil(t, err)
+			require.Equal(t, p.Omitted == nil, schema.Validate(instance(t, payload)) == nil, "%s.%s", object, name)
+		}
+	}
+}
+
+func merged[V any](maps ...map[string]V) map[string]V {
+	all := map[string]V{}
+	for _, m := range maps {
+		for name, value := range m {
+			all[name] = value
+		}
+	}
+	return all
+}
+
+// requireRecommended checks that what adapters are given is in the recommended form, whatever it was read from.
+func requireRecommended(t *testing.T, p destination.Payload) {
+	if c := p.Customer; c != nil {
+		require.Regexp(t, `^$|^[^@\s]+@[^@\s]+\.[^@.\s]+$`, c.Email)
+		require.Regexp(t, `^$|^\+[1-9][0-9]{1,14}$`, c.Phone)
+		require.Regexp(t, `^$|^\d{4}-\d\d-\d\d$`, c.Birthday)
+		if c.Address != nil {
+			require.Regexp(t, `^$|^[A-Z]{2}$`, c.Address.Country)
+		}
+	}
+	if o := p.Order; o != nil {
+		require.Regexp(t, `^$|^[A-Z]{3}$`, o.Currency)
+		require.Regexp(t, `^$|^-?\d{1,12}(?:\.\d{1,4})?$`, string(o.Total))
+		for _, item := range o.Items {
+			require.Regexp(t, `^$|^\d{1,9}(?:\.\d+)?$`, string(item.Quantity))
+			require.Regexp(t, `^$|^-?\d{1,12}(?:\.\d{1,4})?$`, string(item.UnitPrice))
 		}
 	}
 }
@@ -197,6 +259,8 @@ func TestParsePayloadBounds(t *testing.T) {
 	for name, test := range map[string]struct{ event, payload, reason string }{
 		"TooLarge":    {"search", `{"custom": "` + strings.Repeat("x", 5<<20) + `"}`, "payload: must not be larger than 256 KiB"},
 		"TooDeep":     {"search", strings.Repeat("[", 20000), "payload: must not be nested deeper than 100 levels"},
+		"List":        {"search", `["MARKER"]`, "payload: must be an object"},
+		"Text":        {"search", `"MARKER"`, "payload: must be an object"},
 		"NotJSON":     {"search", `{"custom": `, "payload: must be JSON"},
 		"UnknownName": {"MARKER", `{}`, "name: is not the name of an event"},
 	} {
@@ -228,7 +292,7 @@ func FuzzParsePayload(f *testing.F) {
 	for _, payload := range accepted {
 		f.Add([]byte(payload))
 	}
-	for _, test := range rejected {
+	for _, test := range merged(omitted, put) {
 		f.Add([]byte(test.payload))
 	}
 	f.Add([]byte(`{"order":{"items":[{"quantity":1e9}]},"customer":{"email":"\ud800@a.b"}}`))
@@ -239,6 +303,10 @@ func FuzzParsePayload(f *testing.F) {
 			require.Regexp(t, `^[a-z_.\[\]0-9]+: [a-zA-Z0-9 ,.:"+()-]+$`, err.Reason)
 			return
 		}
+		if p.Omitted != nil {
+			require.Regexp(t, `^(?:(?:^|; )without [a-z0-9_.]+(?:\[[0-9]+\])?[a-z0-9_.]*: [a-zA-Z0-9 ,.@'-]+)+$`, p.Omitted.Note())
+		}
+		requireRecommended(t, p)
 		if len(p.Custom) > 0 {
 			require.True(t, json.Valid(p.Custom))
 		}

@@ -11,8 +11,9 @@ const MaxPayload = 256 << 10
 
 //go:generate go test . -run TestDescription -update
 
-// Payload is what the shop says about an event, with every known member checked. An object the shop
-// left out is nil. A member that is null, or an empty string, counts as left out.
+// Payload is what the shop says about an event, with every known member in the recommended form. An object
+// the shop left out is nil. A member that is null, or an empty string, counts as left out, and so does one
+// that cannot be read: Omitted names those.
 //
 // The tags of these structs are the one description of the payload: the reader, docs/event.schema.json
 // and the table in docs/shop.md are made from them.
@@ -29,6 +30,7 @@ type Payload struct {
 	Optin    *Optin          `member:"optin" about:"what the visitor said about being written to: true, false, or left out for unknown"`
 	Client   *Browser        `member:"client" about:"what the visitor's browser told. The identifiers that providers' scripts set are not on an order by themselves: note them at the checkout"`
 	Custom   json.RawMessage `member:"custom" about:"free: any JSON"` // as written; nil if left out
+	Omitted  Omissions       `member:"-"`
 }
 
 // Customer is who did it.
@@ -41,7 +43,7 @@ type Customer struct {
 	Company   string   `member:"company"`
 	Gender    string   `member:"gender"`
 	Birthday  string   `member:"birthday" form:"date"`
-	Language  string   `member:"language" about:"such as da or da-DK"`
+	Language  string   `member:"language" form:"language" about:"such as da or da-DK"`
 	Address   *Address `member:"address"`
 	Tags      []string `member:"tags"`
 	IsNew     bool     `member:"is_new"`
@@ -111,8 +113,8 @@ type Search struct {
 
 // Optin is what the visitor said about being written to: nil is unknown.
 type Optin struct {
-	Email *bool `member:"email"`
-	SMS   *bool `member:"sms"`
+	Email *bool `member:"email" form:"answer"`
+	SMS   *bool `member:"sms" form:"answer"`
 }
 
 // Browser holds what the visitor's browser told, one field per provider identifier.

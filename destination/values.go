@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/tidwall/gjson"
 )
@@ -14,136 +15,224 @@ import (
 type form struct {
 	name   string
 	read   reader
-	schema string // what the JSON Schema says of it; empty: nothing
+	taken  string // what is taken besides the recommended form, for docs/shop.md; empty: nothing
+	schema string // what the JSON Schema says of the recommended form; empty: nothing
 }
 
-// reader puts a value that is not null into a field of a struct. If the value is not in its form, the
-// field stays as it is, and must says what the value must be.
-type reader func(d *decoder, value gjson.Result, field reflect.Value) (must string)
+// reader puts a value that is not null into a field of a struct that is empty. If the value cannot be read, or
+// not all of it, why says so in a few words.
+type reader func(d *decoder, value gjson.Result, field reflect.Value) (why string)
 
 // forms are all of them but objects and lists of objects, which describe makes.
 var forms = []form{
-	{"text", text, `{"type": ["string", "null"]}`},
-	{"texts", texts, `{"type": ["array", "null"], "items": {"type": "string"}}`},
-	{"boolean", boolean, `{"type": ["boolean", "null"]}`},
-	{"count", count, `{"type": ["integer", "null"], "minimum": 0, "maximum": 999999999999999}`},
-	{"money", pattern(isMoney, `money must be a decimal string such as "749.00"`),
+	{"text", text, "a number, blanks around it, a list with a single entry",
+		`{"type": ["string", "null"]}`},
+	{"texts", texts, "a single text, numbers among the entries, an object whose names are the numbers of its entries",
+		`{"type": ["array", "null"], "items": {"type": "string"}}`},
+	{"boolean", boolean, "`1`, `0`, and `true`, `false`, `1`, `0`, `yes`, `no` as texts",
+		`{"type": ["boolean", "null"]}`},
+	{"answer", answer, "for no also `0`, and `false`, `0`, `no` as texts; yes is `true` alone",
+		`{"type": ["boolean", "null"]}`},
+	{"count", count, "a text, zeros behind the point",
+		`{"type": ["integer", "null"], "minimum": 0, "maximum": 999999999999999}`},
+	{"money", written(isMoney, mendMoney, "no amount with at most 12 digits before the point"),
+		"a number, which is read from its text and is exact; more decimals, which are rounded to 4; `749,00`, `1.234,50`, `1,234.50`, `1 234.50`; " +
+			"a currency beside it, which says nothing",
 		`{"description": "A decimal string such as \"749.00\".", "type": ["string", "null"], "pattern": "^(-?[0-9]{1,12}(\\.[0-9]{1,4})?)?$"}`},
-	{"quantity", quantity, `{"description": "A positive number with at most 3 decimals.", ` +
-		`"type": ["number", "null"], "exclusiveMinimum": 0, "exclusiveMaximum": 1000000000, "multipleOf": 0.001}`},
-	{"email", pattern(isEmail, "must be an e-mail address"), `{"type": ["string", "null"], "maxLength": 254, ` +
-		`"pattern": "^([^@\\s<>()\\[\\],;:\"\\\\]+@[^@\\s<>()\\[\\],;:\"\\\\]+\\.[^@.\\s<>()\\[\\],;:\"\\\\]+)?$"}`},
-	{"phone", pattern(isPhone, `must be a phone number such as "+4512345678" (E.164)`),
+	{"quantity", quantity, "a text, a comma for the point; more decimals, which are rounded to 3",
+		`{"description": "A positive number with at most 3 decimals.", ` +
+			`"type": ["number", "null"], "exclusiveMinimum": 0, "exclusiveMaximum": 1000000000, "multipleOf": 0.001}`},
+	{"email", written(isEmail, mendEmail, "no e-mail address"), "blanks around it, `mailto:`, `Jane Doe <jane@example.com>`",
+		`{"type": ["string", "null"], "maxLength": 254, ` +
+			`"pattern": "^([^@\\s<>()\\[\\],;:\"\\\\]+@[^@\\s<>()\\[\\],;:\"\\\\]+\\.[^@.\\s<>()\\[\\],;:\"\\\\]+)?$"}`},
+	// A phone number is put right when the whole payload is read, since the country may come after it.
+	{"phone", text, "any way to write it with `+` or `00` and the country's code; a national number, with the country of the customer's address, " +
+		"else that of `shop.country` in the configuration",
 		`{"description": "E.164.", "type": ["string", "null"], "pattern": "^(\\+[1-9][0-9]{1,14})?$"}`},
-	{"country", pattern(isCountry, `must be a country code such as "DK" (ISO 3166-1 alpha-2)`),
+	{"country", written(isCountry, mendCountry, "no country of ISO 3166-1"), "small letters, three letters, the number, `UK`, `EL`",
 		`{"description": "ISO 3166-1 alpha-2.", "type": ["string", "null"], "pattern": "^([A-Z]{2})?$"}`},
-	{"currency", pattern(isCurrency, `must be a currency code such as "DKK" (ISO 4217)`),
+	{"currency", written(isCurrency, mendCurrency, "no currency of ISO 4217"), "small letters, `€`",
 		`{"description": "ISO 4217.", "type": ["string", "null"], "pattern": "^([A-Z]{3})?$"}`},
-	{"date", pattern(isDate, "must be a date written YYYY-MM-DD"),
+	{"language", written(isLanguage, mendLanguage, "no language"), "`da_DK`, `DA-dk`, `da_DK.UTF-8`",
+		`{"type": ["string", "null"]}`},
+	{"date", written(isDate, mendDate, "no date"), "a date with a time, `19900517`, `17.05.1990`; `0000-00-00` for none",
 		`{"type": ["string", "null"], "anyOf": [{"enum": ["", null]}, {"format": "date"}]}`},
-	{"day", pattern(isDay, "must be a date written YYYY-MM-DD, or a time in RFC 3339"),
+	{"day", written(isDay, mendDate, "no date"), "as a date",
 		`{"type": ["string", "null"], "anyOf": [{"enum": ["", null]}, {"format": "date"}, {"format": "date-time"}]}`},
-	{"ip", pattern(isIP, "must be an IP address"),
+	{"ip", written(isIP, mendIP, "no IP address, or none of the public internet in a list"), "a port, brackets; a list of proxies, of which the first public address counts",
 		`{"type": ["string", "null"], "anyOf": [{"enum": ["", null]}, {"format": "ipv4"}, {"format": "ipv6"}]}`},
-	{"free", free, ""},
+	{"free", free, "", ""},
 }
 
-func text(_ *decoder, value gjson.Result, field reflect.Value) (must string) {
-	if value.Type != gjson.String {
-		return "must be a string"
+// noText is why a text is left out.
+const noText = "no text"
+
+func text(_ *decoder, value gjson.Result, field reflect.Value) (why string) {
+	text, ok := scalar(value)
+	if !ok {
+		return noText
 	}
-	field.SetString(value.Str)
+	field.SetString(text)
 	return ""
 }
 
-// pattern reads a string that good takes; an empty one stands for none.
-func pattern(good func(string) bool, must string) reader {
+// written reads what is a text in the recommended form as it stands, and of anything else what mend makes of
+// its text; an empty one stands for none.
+func written(good func(string) bool, mend func(string) (mended string, ok bool), why string) reader {
 	return func(_ *decoder, value gjson.Result, field reflect.Value) string {
-		if value.Type != gjson.String || value.Str != "" && !good(value.Str) {
-			return must
+		if value.Type == gjson.String && (value.Str == "" || good(value.Str)) {
+			field.SetString(value.Str)
+			return ""
 		}
-		field.SetString(value.Str)
+		text, ok := scalar(value)
+		if ok && text != "" && !good(text) {
+			text, ok = mend(text)
+		}
+		if !ok {
+			return why
+		}
+		field.SetString(text)
 		return ""
 	}
 }
 
-func texts(_ *decoder, value gjson.Result, field reflect.Value) (must string) {
-	if !value.IsArray() {
-		return "must be a list of strings"
-	}
-	var list []string
-	value.ForEach(func(_, value gjson.Result) bool {
-		if value.Type != gjson.String {
-			must = "must be a list of strings"
-			return false
+// texts reads a list of texts; a single one is a list of one. Entries that are none are left out.
+func texts(_ *decoder, value gjson.Result, field reflect.Value) (why string) {
+	list := []string(nil)
+	add := func(_, value gjson.Result) bool {
+		text, ok := scalar(value)
+		switch {
+		case ok:
+			list = append(list, text)
+		case value.Type != gjson.Null:
+			why = noText
 		}
-		list = append(list, value.Str)
 		return true
-	})
-	if must == "" {
-		*field.Addr().Interface().(*[]string) = list
 	}
-	return must
+	switch entries, ok := listIn(value); {
+	case ok:
+		entries.ForEach(add)
+	case value.Type != gjson.String || value.Str != "":
+		add(gjson.Result{}, value)
+	}
+	*field.Addr().Interface().(*[]string) = list
+	return why
 }
 
-func boolean(_ *decoder, value gjson.Result, field reflect.Value) (must string) {
-	if !value.IsBool() {
-		return "must be true or false"
+func boolean(_ *decoder, value gjson.Result, field reflect.Value) (why string) {
+	if value.IsBool() {
+		filled(field).SetBool(value.Type == gjson.True)
+		return ""
 	}
-	filled(field).SetBool(value.Type == gjson.True)
+	switch said(value) {
+	case "":
+	case "true", "1", "yes":
+		filled(field).SetBool(true)
+	case "false", "0", "no":
+		filled(field).SetBool(false)
+	default:
+		return "neither true nor false"
+	}
 	return ""
+}
+
+// answer reads what a person has said to a question of consent: yes is the literal true alone.
+func answer(d *decoder, value gjson.Result, field reflect.Value) (why string) {
+	switch said(value) {
+	case "true", "1", "yes":
+		if value.Type != gjson.True {
+			return "yes must be written true"
+		}
+	}
+	return boolean(d, value, field)
+}
+
+// said is a value's text in small letters; true and false for themselves, and ? for what is no text.
+func said(value gjson.Result) string {
+	if value.IsBool() {
+		return value.Raw
+	}
+	text, ok := scalar(value)
+	if !ok {
+		return "?"
+	}
+	return strings.ToLower(text)
 }
 
 // count reads a number of things, which may be none.
-func count(_ *decoder, value gjson.Result, field reflect.Value) (must string) {
-	if value.Type != gjson.Number || !isDigits(value.Raw, 15) {
-		return "must be a whole number that is not negative"
+func count(_ *decoder, value gjson.Result, field reflect.Value) (why string) {
+	text, ok := scalar(value)
+	if ok && text == "" {
+		return ""
 	}
-	filled(field).SetInt(value.Int())
+	if !ok || !isDigits(text, 15) {
+		if text, ok = mendCount(text); !ok {
+			return "no whole number that is not negative"
+		}
+	}
+	filled(field).SetInt(gjson.Parse(text).Int())
 	return ""
 }
 
-func quantity(_ *decoder, value gjson.Result, field reflect.Value) (must string) {
-	if value.Type != gjson.Number || !isQuantity(value.Raw) {
-		return "must be a positive number with at most 3 decimals"
+func quantity(_ *decoder, value gjson.Result, field reflect.Value) (why string) {
+	if value.Type == gjson.Number && isQuantity(value.Raw) {
+		field.SetString(value.Raw)
+		return ""
 	}
-	field.SetString(value.Raw)
+	text, ok := scalar(value)
+	if ok && text != "" {
+		text, ok = mendQuantity(text)
+	}
+	if !ok {
+		return "no number above 0 with at most 9 digits before the point"
+	}
+	field.SetString(text)
 	return ""
 }
 
-func free(_ *decoder, value gjson.Result, field reflect.Value) (must string) {
+func free(_ *decoder, value gjson.Result, field reflect.Value) (why string) {
 	field.SetBytes([]byte(value.Raw))
 	return ""
 }
 
 // one reads an object into a field that points to a struct; a repeated one replaces the first.
 func one(name string, o *object) reader {
-	return func(d *decoder, value gjson.Result, field reflect.Value) (must string) {
-		if !value.IsObject() {
-			return "must be an object"
+	return func(d *decoder, value gjson.Result, field reflect.Value) (why string) {
+		if isBlank(value) {
+			return ""
+		}
+		value, ok := objectIn(value)
+		if !ok {
+			return "no object"
 		}
 		d.within(step{member: name}, o, value, filled(field))
 		return ""
 	}
 }
 
-// items reads a list of objects, none of which may be null.
+// items reads a list of objects. Entries that are none are left out; a single object is a list of one.
 func items(name string, o *object) reader {
-	return func(d *decoder, value gjson.Result, field reflect.Value) (must string) {
-		if !value.IsArray() {
-			return "must be a list"
+	return func(d *decoder, value gjson.Result, field reflect.Value) (why string) {
+		if isBlank(value) {
+			return ""
 		}
-		list := []Item{}
+		value, ok := itemsIn(value, o)
+		if !ok {
+			return "no list"
+		}
+		list, number := []Item{}, 0
 		d.way = append(d.way, step{member: name})
 		value.ForEach(func(_, value gjson.Result) bool {
-			entry := step{entry: len(list)}
-			if !value.IsObject() {
-				d.mistake(entry, "must be an object")
-				return false
+			entry := step{entry: number}
+			number++
+			value, ok := objectIn(value)
+			if !ok {
+				d.omit(entry, "no object")
+				return true
 			}
 			list = append(list, Item{})
 			d.within(entry, o, value, reflect.ValueOf(&list[len(list)-1]).Elem())
-			return d.err == nil
+			return true
 		})
 		d.way = d.way[:len(d.way)-1]
 		*field.Addr().Interface().(*[]Item) = list
@@ -182,19 +271,6 @@ func isDigits(s string, most int) bool {
 	return 0 < len(s) && len(s) <= most
 }
 
-func isUpper(s string, length int) bool {
-	for i := range len(s) {
-		if s[i] < 'A' || s[i] > 'Z' {
-			return false
-		}
-	}
-	return len(s) == length
-}
-
-func isCountry(s string) bool { return isUpper(s, 2) }
-
-func isCurrency(s string) bool { return isUpper(s, 3) }
-
 // isEmail finds typing mistakes, no more: only the mail server knows what it accepts.
 func isEmail(s string) bool {
 	local, domain, _ := strings.Cut(s, "@")
@@ -206,7 +282,7 @@ func isEmail(s string) bool {
 }
 
 func notInEmail(r rune) bool {
-	return unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune(`@<>()[],;:"\`, r)
+	return r == utf8.RuneError || unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || strings.ContainsRune(`@<>()[],;:"\`, r)
 }
 
 // isPhone tells whether s is E.164: a plus, then 2 to 15 digits that do not begin with 0.

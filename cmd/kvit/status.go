@@ -23,8 +23,9 @@ import (
 type status struct {
 	Destinations []store.DestinationStatus `json:"destinations"`
 	Outcomes     []store.OutcomeCount      `json:"outcomes"`
-	Orders       *store.OrdersStatus       `json:"orders"`       // null: shop.orders is not configured, or does not fit
-	ShopMisfits  []string                  `json:"shop_misfits"` // where the orders table does not fit; no order is marked or erased
+	LeftOut      []store.FieldLeftOut      `json:"fields_left_out"` // of events delivered in the last 7 days
+	Orders       *store.OrdersStatus       `json:"orders"`          // null: shop.orders is not configured, or does not fit
+	ShopMisfits  []string                  `json:"shop_misfits"`    // where the orders table does not fit; no order is marked or erased
 	LastErasure  *time.Time                `json:"last_erasure"`
 	Braked       int                       `json:"braked"` // orders, rows of one rule, or events that were due when the brake stopped the last run; 0: it did not
 	Tables       []erasure.TableStatus     `json:"tables"`
@@ -81,6 +82,9 @@ func readStatus(ctx context.Context, cfg config.Config, pool *pgxpool.Pool, now 
 		return s, err
 	}
 	if s.Outcomes, err = store.OutcomeCounts(ctx, pool); err != nil {
+		return s, err
+	}
+	if s.LeftOut, err = store.FieldsLeftOut(ctx, pool, time.Now().AddDate(0, 0, -7)); err != nil {
 		return s, err
 	}
 	if s.LastErasure, err = store.LastErasureSuccess(ctx, pool); err != nil {
@@ -149,6 +153,12 @@ func (s status) print(w io.Writer, now time.Time) error {
 	}
 	for _, o := range s.Outcomes {
 		fmt.Fprintf(t, "%s\t%s\t%d\n", o.Destination, o.Outcome, o.Count)
+	}
+	if len(s.LeftOut) > 0 {
+		fmt.Fprintln(t, "\nDELIVERED WITHOUT\tFIELD\tEVENTS OF 7 DAYS\tLAST\tWHY")
+	}
+	for _, f := range s.LeftOut {
+		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\n", f.Destination, f.Field, f.Count, ago(&f.Last, now), f.Why)
 	}
 	if s.Orders != nil {
 		fmt.Fprintf(t, "\nORDERS\t\n")

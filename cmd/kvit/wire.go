@@ -35,7 +35,9 @@ func buildDestinations(cfg config.Config, logger *slog.Logger) (destinations, er
 		}
 		built.rows = append(built.rows, store.Destination{Name: d.Name, Kind: d.Kind, Enabled: d.Enabled, EventNames: eventsOf(d, adapter)})
 		if d.Enabled {
-			built.lanes = append(built.lanes, laneOf(d, adapter))
+			lane := laneOf(d, adapter)
+			lane.Country = cfg.ShopCountry
+			built.lanes = append(built.lanes, lane)
 		}
 	}
 	return built, nil

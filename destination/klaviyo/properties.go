@@ -74,6 +74,9 @@ func order(event destination.Event) (any, amount, *destination.Error) {
 	if ref == "" {
 		return nil, amount{}, destination.Reject("order_ref: is required, or order.ref")
 	}
+	if unread := event.UnreadSale(); unread != nil {
+		return nil, amount{}, unread
+	}
 	return orderProperties{
 		OrderID: ref, OrderNumber: o.Number,
 		Tax: o.Tax.JSON(), Shipping: o.Shipping.JSON(), DiscountCode: o.Coupon, DiscountValue: o.Discount.JSON(),

@@ -143,6 +143,9 @@ func ordered(e destination.Event) (*customData, *destination.Error) {
 	if e.Name == "order_placed" || e.Name == "order_paid" {
 		pageType = "purchase"
 	}
+	if unread := e.UnreadSale(); unread != nil {
+		return nil, unread
+	}
 	data := bought(pageType, order.Currency, order.Total, order.Items)
 	if data.TransactionID = e.Reference(); data.TransactionID == "" {
 		return nil, destination.Reject("order_ref: is required, or order.ref")

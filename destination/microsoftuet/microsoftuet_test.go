@@ -215,7 +215,7 @@ func TestRejected(t *testing.T) {
 
 func TestTooLargeForARequest(t *testing.T) {
 	t.Parallel()
-	lines := strings.Repeat(`{"sku": "`+strings.Repeat("\u2028", 2000)+`"},`, 43) // which JSON escapes, and which is sent twice
+	lines := strings.Repeat(`{"sku": "x`+strings.Repeat("\u2028", 2000)+`x"},`, 43) // which JSON escapes, and which is sent twice
 	_, rejected := offline(t).Encode(destinationtest.EventWith(t, "cart_updated", email+`"cart": {"items": [`+lines+`{}]}}`))
 	require.Equal(t, destination.Reject("payload: must not be larger than 1 MB in Microsoft's form"), rejected)
 }

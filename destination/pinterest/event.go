@@ -71,7 +71,7 @@ func newCustomData(e destination.Event, called string) (*customData, *destinatio
 	p := e.Payload
 	switch e.Name {
 	case "order_placed", "order_paid", "order_shipped", "order_cancelled", "order_refunded":
-		return ordered(e), nil
+		return ordered(e), e.UnreadSale()
 	case "cart_updated", "checkout_started":
 		if p.Cart == nil {
 			return nil, nil

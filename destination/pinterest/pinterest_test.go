@@ -111,7 +111,7 @@ func TestUserDataForms(t *testing.T) {
 		"Zip":               {`"address": {"postal_code": "1000-205"}`, "zp", "1000205"},
 		"ZipWithLetters":    {`"address": {"postal_code": "SW1A 1AA"}`, "zp", ""},
 		"ZipEmpty":          {`"address": {"postal_code": " - "}`, "zp", ""},
-		"ExternalIDAsGiven": {`"id": " Cust-7 "`, "external_id", " Cust-7 "},
+		"ExternalIDAsGiven": {`"id": "Cust-7"`, "external_id", "Cust-7"},
 		"NameOfBlanks":      {`"first_name": "   "`, "fn", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

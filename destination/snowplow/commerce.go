@@ -50,7 +50,7 @@ func (about *entities) transaction(event destination.Event) *destination.Error {
 	}
 	pieces, fits := quantity(order.Items)
 	if !fits {
-		return destination.Reject("order.items: must be up to 9999999 pieces, each item with a quantity")
+		return destination.Reject("order.items: must be up to 9999999 pieces")
 	}
 	data := members{"transaction_id": ref, "revenue": revenue, "currency": order.Currency, "total_quantity": pieces}
 	data.text("payment_method", order.PaymentMethod, 128)

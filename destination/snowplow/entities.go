@@ -111,14 +111,11 @@ func product(item destination.Item, currency string) (members, bool) {
 }
 
 // quantity adds up pieces. What is sold by length or weight counts as the next whole number, since the
-// schema knows no other.
+// schema knows no other, and a line without a quantity as one piece.
 func quantity(items []destination.Item) (sum int64, fits bool) {
 	for _, item := range items {
 		pieces, _ := pieces(item.Quantity)
-		if pieces == 0 {
-			return 0, false
-		}
-		sum += pieces
+		sum += max(pieces, 1)
 	}
 	return sum, sum <= maxNumber
 }

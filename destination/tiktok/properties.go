@@ -31,6 +31,9 @@ type content struct {
 func propertiesOf(event destination.Event, called string) (*properties, *destination.Error) {
 	var p properties
 	p.fill(event)
+	if unread := event.UnreadSale(); unread != nil {
+		return nil, unread
+	}
 	switch {
 	case isPurchase(called) && strings.HasPrefix(string(p.Value), "-"):
 		return nil, destination.Reject("order.total: must not be negative")
