@@ -2,17 +2,20 @@
 
 SHELL   := /bin/sh
 GO      ?= go
+# The major version of Postgres that the tests run on, 14 to 18; empty: the newest that is installed.
+PG      ?=
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
 
 # Built with the Go at hand; the version in its name makes a new one build when it changes.
 LINT_VERSION := v2.15.0
 LINT         := .tools/golangci-lint-$(LINT_VERSION)
 
-.PHONY: help demo test test-shops lint bench build prerequisites clean
+.PHONY: help demo test test-database test-shops lint bench build prerequisites clean
 
 help:
 	@echo 'make demo    install what is missing, build, and show kvit at work for a minute and a half'
-	@echo 'make test    install what is missing and run all tests, with the race detector'
+	@echo 'make test    install what is missing and run all tests, with the race detector; PG=17 on that Postgres'
+	@echo 'make test-database   the part of them that the version of Postgres matters to: PG=18'
 	@echo 'make test-shops   put kvit beside real webshops, which npm installs, and see what it does to them'
 	@echo 'make lint    gofmt, go vet, golangci-lint'
 	@echo 'make bench   print how fast this machine delivers events and erases orders, and what others feel of it'
@@ -23,7 +26,11 @@ demo: prerequisites build
 	./kvit demo
 
 test: prerequisites
-	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 10m ./...
+	KVIT_TEST_POSTGRES='$(PG)' CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 10m ./...
+
+# Only what speaks to the database, without the race detector: make test-database PG=18
+test-database: prerequisites
+	KVIT_TEST_POSTGRES='$(PG)' $(GO) test -count=1 -timeout 15m ./migrations ./store ./store/storetest ./jobs ./erasure ./web
 
 # The shops run with the system's Node where it is new enough; the one in .tools is there only where not.
 test-shops: prerequisites
@@ -43,7 +50,7 @@ build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o kvit ./cmd/kvit
 
 prerequisites:
-	@GO='$(GO)' sh deploy/install.sh
+	@GO='$(GO)' PG='$(PG)' sh deploy/install.sh
 
 # In a step of its own, so that an interrupted build leaves nothing with the final name.
 $(LINT):

@@ -10,6 +10,9 @@
 // URL of a user who may create databases and roles. Each test binary makes its
 // databases there, named kvit_test_*, and drops them; one that is killed leaves
 // them behind. Roles belong to the whole server and stay.
+//
+// $KVIT_TEST_POSTGRES is the major version that the private servers are to have,
+// as in 17; it is fetched if it is not installed.
 package storetest
 
 import (
@@ -112,7 +115,9 @@ func Program(t testing.TB, name string) string {
 // ends.
 func OwnServer(t testing.TB) *localpg.Server {
 	t.Helper()
-	s, err := localpg.Start(bounded(t), localpg.Options{Settings: map[string]string{"fsync": "off"}})
+	major, err := Major()
+	require.NoError(t, err)
+	s, err := localpg.Start(bounded(t), localpg.Options{Major: major, Settings: map[string]string{"fsync": "off"}})
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
