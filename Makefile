@@ -10,7 +10,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 LINT_VERSION := v2.15.0
 LINT         := .tools/golangci-lint-$(LINT_VERSION)
 
-.PHONY: help demo test test-database test-shops lint bench build prerequisites clean
+.PHONY: help demo test test-database test-shops lint bench build sbom vulnerabilities prerequisites clean
 
 help:
 	@echo 'make demo    install what is missing, build, and show kvit at work for a minute and a half'
@@ -20,6 +20,8 @@ help:
 	@echo 'make lint    gofmt, go vet, golangci-lint'
 	@echo 'make bench   print how fast this machine delivers events and erases orders, and what others feel of it'
 	@echo 'make build   ./kvit, one static binary'
+	@echo 'make sbom    ./kvit.cdx.json, what the binary is made of (CycloneDX)'
+	@echo 'make vulnerabilities   ask the Go vulnerability database about ./kvit; needs the internet'
 	@echo 'make clean   remove what these have built here'
 
 demo: prerequisites build
@@ -49,6 +51,19 @@ bench: prerequisites
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o kvit ./cmd/kvit
 
+# Both read the binary, not the source: what is named is what is in it.
+SBOM_VERSION := v1.10.0
+VULN_VERSION := v1.9.0
+
+sbom: build
+	$(GO) run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(SBOM_VERSION) bin -json -noserial -notimestamp \
+		-version '$(VERSION)' -output kvit.cdx.json ./kvit
+
+# Not part of CI: the database is at vuln.go.dev alone, and its answer changes while the source does not.
+vulnerabilities:
+	CGO_ENABLED=0 $(GO) build -trimpath -o .tools/kvit-with-symbols ./cmd/kvit
+	$(GO) run golang.org/x/vuln/cmd/govulncheck@$(VULN_VERSION) -mode=binary .tools/kvit-with-symbols
+
 prerequisites:
 	@GO='$(GO)' PG='$(PG)' sh deploy/install.sh
 
@@ -59,4 +74,4 @@ $(LINT):
 	@mv .tools/new/golangci-lint $(LINT) && rmdir .tools/new
 
 clean:
-	rm -rf kvit .tools
+	rm -rf kvit kvit.cdx.json .tools
