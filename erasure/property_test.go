@@ -585,7 +585,10 @@ func (r *randomShop) traces(f found) (all []string) {
 // programDump is what pg_dump writes.
 func (s *shop) programDump() string {
 	s.t.Helper()
-	program := storetest.Program(s.t, "pg_dump")
+	program, there := storetest.FindProgram(s.t, "pg_dump")
+	if !there {
+		return s.everyRow()
+	}
 	text, err := exec.CommandContext(s.t.Context(), program, "--dbname", s.db.Config().ConnString()).Output()
 	require.NoError(s.t, err)
 	require.Contains(s.t, string(text), "COPY kvit.erasure_certificate")

@@ -102,11 +102,19 @@ func Server(t testing.TB) *localpg.Server {
 // server has none the test is skipped: bare servers come without, and those of another version do not fit.
 func Program(t testing.TB, name string) string {
 	t.Helper()
-	path := filepath.Join(Server(t).BinDir(), name)
-	if _, err := os.Stat(path); err != nil {
+	path, there := FindProgram(t, name)
+	if !there {
 		t.Skipf("the server of these tests came without %s", name)
 	}
 	return path
+}
+
+// FindProgram is Program for tests that can do without.
+func FindProgram(t testing.TB, name string) (path string, there bool) {
+	t.Helper()
+	path = filepath.Join(Server(t).BinDir(), name)
+	_, err := os.Stat(path)
+	return path, err == nil
 }
 
 // OwnServer is a server that this test alone uses and may stop and start, with
