@@ -1,3 +1,10 @@
+# The base images are named by tag. Whoever builds for production pins them to what the tag is at that time:
+#
+#   docker buildx imagetools inspect golang:1.26.8-bookworm --format '{{.Manifest.Digest}}'
+#
+# and writes FROM golang:1.26.8-bookworm@sha256:…, likewise for the other. No digests stand here because none was
+# looked up: one that nobody has checked is worse than a tag.
+#
 # The Go version is that of go.mod with its latest patch; a test keeps them together.
 FROM golang:1.26.8-bookworm AS build
 WORKDIR /src

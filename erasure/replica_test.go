@@ -40,6 +40,7 @@ func (l *sharedLog) String() string {
 // replicated is a shop on a server of its own, and a connection to the server's replica.
 func replicated(t *testing.T) (*shop, *pgx.Conn) {
 	t.Helper()
+	storetest.Program(t, "pg_basebackup")
 	primary := storetest.OwnServer(t)
 	db, err := pgxpool.New(t.Context(), primary.URL("postgres"))
 	require.NoError(t, err)

@@ -53,6 +53,7 @@ func as(t *testing.T, owner store.DB, serverURL, user string) *pgx.Conn {
 // replicaOf starts a replica that reports as often as it can, and waits until the primary knows of it.
 func replicaOf(t *testing.T, primary *localpg.Server, db store.DB, name string) *localpg.Server {
 	t.Helper()
+	storetest.Program(t, "pg_basebackup")
 	replica, err := primary.Replica(t.Context(), map[string]string{"wal_receiver_status_interval": "1s", "cluster_name": name})
 	require.NoError(t, err)
 	t.Cleanup(func() {
@@ -118,7 +119,10 @@ func TestReplicaLag(t *testing.T) {
 // Neither is a replica, and both would keep the erasure waiting for ever.
 func TestReplicaLagLeavesOutWhatTakesNoReads(t *testing.T) {
 	t.Parallel()
-	primary, err := localpg.Start(t.Context(), localpg.Options{Settings: map[string]string{"fsync": "off", "wal_level": "logical"}})
+	storetest.Program(t, "pg_receivewal")
+	major, err := storetest.Major()
+	require.NoError(t, err)
+	primary, err := localpg.Start(t.Context(), localpg.Options{Major: major, Settings: map[string]string{"fsync": "off", "wal_level": "logical"}})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, primary.Stop(context.Background())) })
 	db := connect(t, primary.URL("postgres"))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -125,6 +126,9 @@ func (a *app) check(ctx context.Context, offline bool) ([]finding, []credential)
 		return []finding{{Key: "configuration", Problem: err.Error()}}, nil
 	}
 	findings := checkDestinations(cfg)
+	if !offline { // a build machine has other addresses
+		findings = append(findings, checkListen(ctx, cfg.Ops.Listen)...)
+	}
 	wait := func() ([]finding, []credential) { return nil, nil }
 	if !offline {
 		wait = prove(ctx, cfg)
@@ -161,6 +165,20 @@ func checkDestinations(cfg config.Config) []finding {
 		}
 	}
 	return findings
+}
+
+// checkListen finds an address that kvit run could not listen on. The port is not tried: a kvit that runs has it.
+func checkListen(ctx context.Context, address string) []finding {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil // off; anything else is refused when the configuration is read
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort(host, "0"))
+	if err != nil {
+		return []finding{{Key: "ops.listen", Problem: "this machine cannot listen there: " + err.Error()}}
+	}
+	_ = listener.Close()
+	return nil
 }
 
 // wanted tells whether a list of names covers one; "custom:*" covers every custom event.

@@ -66,3 +66,16 @@ destinations:
 	}
 	require.Zero(t, receiver.Counts().Requests)
 }
+
+// kvit run would end with it, so kvit check says it before.
+func TestCheckTriesToListen(t *testing.T) {
+	t.Parallel()
+	k := install(t, "postgres://nobody@127.0.0.1:1/none", "database: {url: \"${DATABASE_URL}\"}\nops: {listen: \"192.0.2.1:8080\"}\n")
+	_, stdout, _ := k.call("check")
+	require.Contains(t, stdout, "problem: ops.listen: this machine cannot listen there")
+	code, _, stderr := k.call("run")
+	require.NotZero(t, code)
+	require.Contains(t, stderr, "ops.listen")
+	_, stdout, _ = k.call("check", "--offline")
+	require.NotContains(t, stdout, "ops.listen")
+}

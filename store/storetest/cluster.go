@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -20,6 +21,7 @@ import (
 
 const (
 	urlVariable   = "KVIT_TEST_DATABASE_URL"
+	majorVariable = "KVIT_TEST_POSTGRES"
 	emptyTemplate = "template0" // nobody connects to it, so it can always be copied
 	poolSize      = 10
 	sharedSize    = 100       // each Tx of a test holds one until the test ends
@@ -68,12 +70,29 @@ func stopShared() error {
 func startServer() (*localpg.Server, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	s, err := localpg.Start(ctx, localpg.Options{Settings: testSettings})
+	major, err := Major()
+	if err != nil {
+		return nil, err
+	}
+	s, err := localpg.Start(ctx, localpg.Options{Major: major, Settings: testSettings})
 	if err != nil {
 		return nil, err
 	}
 	atEnd(s.Stop)
 	return s, nil
+}
+
+// Major is the version of Postgres that $KVIT_TEST_POSTGRES asks for; 0: whatever is there.
+func Major() (int, error) {
+	given := os.Getenv(majorVariable)
+	if given == "" {
+		return 0, nil
+	}
+	major, err := strconv.Atoi(given)
+	if err != nil {
+		return 0, fmt.Errorf("read $%s: want a major version of Postgres, as in 17", majorVariable)
+	}
+	return major, nil
 }
 
 // cluster is the server that tests have their databases on.

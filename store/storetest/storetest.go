@@ -10,6 +10,9 @@
 // URL of a user who may create databases and roles. Each test binary makes its
 // databases there, named kvit_test_*, and drops them; one that is killed leaves
 // them behind. Roles belong to the whole server and stay.
+//
+// $KVIT_TEST_POSTGRES is the major version that the private servers are to have,
+// as in 17; it is fetched if it is not installed.
 package storetest
 
 import (
@@ -99,11 +102,19 @@ func Server(t testing.TB) *localpg.Server {
 // server has none the test is skipped: bare servers come without, and those of another version do not fit.
 func Program(t testing.TB, name string) string {
 	t.Helper()
-	path := filepath.Join(Server(t).BinDir(), name)
-	if _, err := os.Stat(path); err != nil {
+	path, there := FindProgram(t, name)
+	if !there {
 		t.Skipf("the server of these tests came without %s", name)
 	}
 	return path
+}
+
+// FindProgram is Program for tests that can do without.
+func FindProgram(t testing.TB, name string) (path string, there bool) {
+	t.Helper()
+	path = filepath.Join(Server(t).BinDir(), name)
+	_, err := os.Stat(path)
+	return path, err == nil
 }
 
 // OwnServer is a server that this test alone uses and may stop and start, with
@@ -112,7 +123,9 @@ func Program(t testing.TB, name string) string {
 // ends.
 func OwnServer(t testing.TB) *localpg.Server {
 	t.Helper()
-	s, err := localpg.Start(bounded(t), localpg.Options{Settings: map[string]string{"fsync": "off"}})
+	major, err := Major()
+	require.NoError(t, err)
+	s, err := localpg.Start(bounded(t), localpg.Options{Major: major, Settings: map[string]string{"fsync": "off"}})
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
