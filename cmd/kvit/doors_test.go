@@ -63,6 +63,30 @@ func TestCheckTellsWhatRunsWithKvitsRights(t *testing.T) {
 	require.Contains(t, stdout, "is a superuser: whatever runs with kvit's rights, such as triggers of the shop's, may do everything")
 }
 
+// SQL of the configuration's finds by kvit's search path what it names with a schema, and nothing else.
+func TestSQLThatMeansSomethingElseToKvit(t *testing.T) {
+	t.Parallel()
+	k := install(t, storetest.URL(t), strings.ReplaceAll(shopYAML, "erased_at: erased_at}",
+		`erased_at: erased_at, awaiting_import: "exists (select from payments p where p.number = orders_number(o.number))"}`)+`
+  clocks:
+    cancelled: {when: "exists (select from public.payments p where p.number = o.number)", erase_after: 1d}
+    folded: {when: "number === 'a'", erase_after: 1d}
+    plain: {when: "number = 'a'", erase_after: 1d}
+`)
+	_, err := k.pool().Exec(t.Context(), shopTable+`; create table payments (number text);
+		create function orders_number(text) returns text language sql as $$ select $1 $$;
+		create function same(text, text) returns boolean language sql as $$ select lower($1) = lower($2) $$;
+		create operator === (leftarg = text, rightarg = text, function = same)`)
+	require.NoError(t, err)
+	_, stdout, _ := k.call("check", "--offline")
+	require.Contains(t, stdout, "problem: shop.orders.awaiting_import: names something of the shop's without its schema, where kvit does not find it. Write, if that is what you mean: "+
+		"(EXISTS ( SELECT FROM public.payments p WHERE (p.number = public.orders_number(o.number))))")
+	require.Contains(t, stdout, "problem: retention.clocks.folded.when: names something of the shop's without its schema, where kvit does not find it. Write, if that is what you mean: "+
+		"(o.number OPERATOR(public.===) 'a'::text)")
+	require.NotContains(t, stdout, "retention.clocks.cancelled.when")
+	require.NotContains(t, stdout, "retention.clocks.plain.when")
+}
+
 func roleIn(t *testing.T, database string) string {
 	t.Helper()
 	u, err := url.Parse(database)
