@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -133,4 +135,64 @@ func TestBehindAPooler(t *testing.T) {
 		n, err := tryCount(t.Context(), pool, `select count(*) from kvit.delivery`)
 		return err == nil && n == 1
 	}, waitFor, tick)
+}
+
+var triggerOf = regexp.MustCompile(`(?s)create (?:constraint )?trigger \w+ after ([^;]*?) on (public\.\S+)`)
+
+// stubs are tables that a shop's triggers can stand on.
+func stubs(events string) string {
+	columns := map[string][]string{}
+	for _, m := range triggerOf.FindAllStringSubmatch(events, -1) {
+		_, of, _ := strings.Cut(m[1], " of ")
+		for _, column := range strings.Split(of, ",") {
+			if column = strings.TrimSpace(column); column != "" && !slices.Contains(columns[m[2]], column) {
+				columns[m[2]] = append(columns[m[2]], column)
+			}
+		}
+		columns[m[2]] = append(columns[m[2]], "")
+	}
+	var list []string
+	for table, names := range columns {
+		names = slices.DeleteFunc(names, func(name string) bool { return name == "" })
+		for i := range names {
+			names[i] += " text"
+		}
+		list = append(list, "create table "+table+" ("+strings.Join(names, ", ")+");")
+	}
+	return strings.Join(list, "\n")
+}
+
+// Making triggers locks the shop's tables: behind a transaction of the shop's that stays open, checkouts would wait for both.
+func TestTriggersOfAShopAreMadeAtOnceOrNotAtAll(t *testing.T) {
+	t.Parallel()
+	for _, shop := range shops {
+		t.Run(shop.Name, func(t *testing.T) {
+			t.Parallel()
+			connect := func(database string) *pgx.Conn {
+				conn, err := pgx.Connect(t.Context(), database)
+				require.NoError(t, err)
+				t.Cleanup(func() { _ = conn.Close(context.WithoutCancel(t.Context())) })
+				return conn
+			}
+			database := storetest.URL(t)
+			owner, busy := connect(database), connect(database)
+			exec := func(conn *pgx.Conn, sql string) error {
+				_, err := conn.Exec(t.Context(), sql)
+				return err
+			}
+			require.NoError(t, exec(owner, stubs(shop.Events)+`set check_function_bodies = off`))
+			require.NoError(t, exec(busy, `begin; lock table public."order" in row exclusive mode`))
+			require.ErrorContains(t, exec(owner, shop.Events), "55P03")
+			require.NoError(t, exec(owner, `rollback`))
+			var made bool
+			require.NoError(t, owner.QueryRow(t.Context(), `select to_regnamespace('kvit_events') is not null`).Scan(&made))
+			require.False(t, made)
+			require.NoError(t, exec(busy, `commit`))
+			require.NoError(t, exec(owner, shop.Events))
+			require.NoError(t, exec(owner, shop.Events), "it may run again")
+			var path string
+			require.NoError(t, owner.QueryRow(t.Context(), `select current_setting('search_path')`).Scan(&path))
+			require.Equal(t, `"$user", public`, path)
+		})
+	}
 }
