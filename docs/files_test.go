@@ -145,7 +145,7 @@ func TestComposeFiles(t *testing.T) {
 // TestScripts: what is run by its name may be run.
 func TestScripts(t *testing.T) {
 	t.Parallel()
-	for _, script := range []string{".ci/run", "deploy/install.sh"} {
+	for _, script := range []string{".ci/run", "deploy/install.sh", "deploy/compose/roles.sh"} {
 		info, err := os.Stat(filepath.Join(root, script))
 		require.NoError(t, err)
 		require.NotZero(t, info.Mode()&0o100, script)

@@ -204,11 +204,17 @@ func (s *shop) marked(t *testing.T, ref string) bool {
 	return number == "SO-101005"
 }
 
-// TestCompose checks kvit.yaml of compose.yaml against its example shop.
+// TestCompose checks kvit.yaml of compose.yaml against its example shop, as the role that it makes for kvit.
 func TestCompose(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
+	_, roles, _ := strings.Cut(read(t, "deploy/compose/roles.sh"), "<<'SQL'\n")
+	roles, _, _ = strings.Cut(roles, "SQL\n")
+	s.exec(t, "", strings.NewReplacer(":'password'", "'change-me'", `:"DBNAME"`, "shop").Replace(roles))
+	s.login = url.UserPassword("kvit", "change-me")
 	s.write(t, read(t, "deploy/compose/kvit.yaml"))
 	s.kvit(t, "migrate", "up")
-	require.Contains(t, s.kvit(t, "check"), "ok")
+	checked := s.kvit(t, "check")
+	require.Contains(t, checked, "ok")
+	require.NotContains(t, checked, "database", "kvit's role is no superuser, and owns no more than it needs")
 }

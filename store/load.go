@@ -57,7 +57,7 @@ func Transactions(ctx context.Context, db DB) (int64, error) {
 
 // WaitersOn counts the sessions that wait for a lock which the backend with this process id holds, or
 // for which it queues before them. A session that waits behind another waiter may not be among them,
-// but then that one is. Advisory locks do not count: on these only kvit itself waits.
+// but then that one is. Locks of kvit's own do not count (lock.go): for these only kvit itself waits.
 //
 // Every user may ask. It costs the server's lock manager a moment for each waiting session, so ask a few
 // times a second at most.
@@ -66,7 +66,9 @@ func WaitersOn(ctx context.Context, db DB, pid uint32) (int, error) {
 	err := db.QueryRow(ctx, `
 		select count(distinct l.pid)
 		from pg_locks l
-		where not l.granted and l.locktype <> 'advisory' and $1::bigint = any (pg_blocking_pids(l.pid))`,
+		where not l.granted and $1::bigint = any (pg_blocking_pids(l.pid))
+		  and (l.relation is null or l.relation not in (
+		      select c.oid from pg_class c where c.relnamespace = 'kvit'::regnamespace and c.relname like 'lock\_%' and c.relkind = 'v'))`,
 		int64(pid)).Scan(&n)
 	if err != nil {
 		return 0, fmt.Errorf("count sessions that wait: %w", err)

@@ -183,7 +183,7 @@ func TestWaitersOn(t *testing.T) {
 	url := pool.Config().ConnString()
 	mustExec(t, pool, `create table public.orders (ref integer primary key, status text); insert into public.orders values (1, 'paid'), (2, 'paid')`)
 	holder, other := connect(t, url), connect(t, url)
-	mustExec(t, holder, `begin; update public.orders set status = 'erased' where ref = 1; select pg_advisory_xact_lock(42)`)
+	mustExec(t, holder, `begin; update public.orders set status = 'erased' where ref = 1; lock table kvit.lock_erasure in exclusive mode`)
 	mustExec(t, other, `begin; update public.orders set status = 'erased' where ref = 2`)
 	require.Zero(t, waitersOn(t, pool, holder))
 
@@ -198,10 +198,10 @@ func TestWaitersOn(t *testing.T) {
 	waiting := func(n int, on *pgx.Conn) func() bool {
 		return func() bool { return waitersOn(t, pool, on) == n }
 	}
-	wait(`select pg_advisory_lock(42)`)
-	eventually(t, pool, `select count(*) = 1 from pg_locks where not granted and locktype = 'advisory' and objid = 42
+	wait(`begin; lock table kvit.lock_erasure in exclusive mode; rollback`)
+	eventually(t, pool, `select count(*) = 1 from pg_locks where not granted and relation = 'kvit.lock_erasure'::regclass
 		and database = (select oid from pg_database where datname = current_database())`)
-	require.Zero(t, waitersOn(t, pool, holder), "on advisory locks waits kvit alone")
+	require.Zero(t, waitersOn(t, pool, holder), "for kvit's own locks waits kvit alone")
 
 	wait(`update public.orders set status = 'shipped' where ref = 1`)
 	require.Eventually(t, waiting(1, holder), loadWait, loadTick)

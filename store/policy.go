@@ -22,6 +22,7 @@ type TableColumn struct {
 	Checked   bool // a CHECK constraint looks at it, the table's or its domain's
 	MaxLength int  // in characters; 0: no limit
 	View      bool // of a view
+	OwnEqual  bool // its type has an = of its own, as citext has: not one of Postgres', which are all that kvit's statements find
 
 	// UniqueInParts is Unique as far as it goes in a partitioned table: within each partition, or beside
 	// the columns by which it is partitioned.
@@ -60,6 +61,10 @@ func TableColumns(ctx context.Context, db DB, tables []string) ([]TableColumn, e
 		       or c.relkind = 'v' and not pg_column_is_updatable(c.oid, a.attnum, false) as no_update,
 		       not has_table_privilege(c.oid, 'delete') as no_delete,
 		       row_security_active(c.oid) as hidden_rows, c.relkind = 'v' as view,
+		       exists (
+		           select from pg_opclass k join pg_namespace kn on kn.oid = k.opcnamespace
+		           where k.opcintype = base.oid and k.opcdefault and kn.nspname <> 'pg_catalog'
+		       ) as own_equal,
 		       coalesce((
 		           select bool_or(a.attnum = any (k.cols) and k.cols <@ (array[a.attnum] || string_to_array(part.partattrs::text, ' ')::smallint[]))
 		           from pg_partitioned_table part

@@ -17,7 +17,7 @@ const looks = 3
 
 // checkDoors tells by which ways others get at what kvit may do.
 func checkDoors(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) []finding {
-	return slices.Concat(sessionFindings(ctx, cfg, pool), mightFindings(ctx, pool), triggerFindings(ctx, cfg, pool))
+	return slices.Concat(sessionFindings(ctx, cfg, pool), mightFindings(ctx, pool), readingFindings(ctx, cfg, pool), triggerFindings(ctx, cfg, pool))
 }
 
 func sessionFindings(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) (findings []finding) {
@@ -87,6 +87,40 @@ func triggerFindings(ctx context.Context, cfg config.Config, pool *pgxpool.Pool)
 		list = append(list, fmt.Sprintf("%s on %s (function %s, owner %s)", t.Name, t.Table, t.Function, t.Owner))
 	}
 	return []finding{{Key: "retention.policy", Advice: true, Problem: "these triggers run with kvit's rights when it erases, and their owners decide what they do: " + few(list)}}
+}
+
+// readingFindings is about SQL of the configuration's that finds something by the database's search path which kvit does
+// not: a table, or an operator of an extension's, such as that of citext.
+func readingFindings(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) (findings []finding) {
+	others, err := store.OtherReadings(ctx, pool, predicates(cfg))
+	if err != nil {
+		return []finding{{Key: "database", Problem: store.Describe(err)}}
+	}
+	for _, other := range others {
+		findings = append(findings, finding{Key: other.Key, Problem: "names something of the shop's without its schema, where kvit does not find it. Write, if that is what you mean: " + other.Qualified})
+	}
+	return findings
+}
+
+// predicates is all SQL of the configuration's.
+func predicates(cfg config.Config) (list []store.Predicate) {
+	if orders := shopOrders(cfg); orders != nil {
+		list = append(list, store.OrdersPredicate("shop.orders.awaiting_import", *orders, orders.AwaitingImport))
+		for _, c := range orders.Clocks {
+			list = append(list, store.OrdersPredicate("retention.clocks."+c.Name+".when", *orders, c.When))
+		}
+	}
+	for _, rule := range cfg.Retention.Tables {
+		if rule.When != "" {
+			list = append(list, store.TablePredicate("retention.tables."+rule.Name+".when", rule.Table, rule.When))
+		}
+	}
+	for _, t := range cfg.Retention.Policy {
+		if t.When != "" {
+			list = append(list, store.TablePredicate("retention.policy: "+t.Table+".when", t.Table, t.When))
+		}
+	}
+	return list
 }
 
 // governedTables are those of the shop's that kvit writes to.

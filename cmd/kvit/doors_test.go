@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -63,6 +65,30 @@ func TestCheckTellsWhatRunsWithKvitsRights(t *testing.T) {
 	require.Contains(t, stdout, "is a superuser: whatever runs with kvit's rights, such as triggers of the shop's, may do everything")
 }
 
+// SQL of the configuration's finds by kvit's search path what it names with a schema, and nothing else.
+func TestSQLThatMeansSomethingElseToKvit(t *testing.T) {
+	t.Parallel()
+	k := install(t, storetest.URL(t), strings.ReplaceAll(shopYAML, "erased_at: erased_at}",
+		`erased_at: erased_at, awaiting_import: "exists (select from payments p where p.number = orders_number(o.number))"}`)+`
+  clocks:
+    cancelled: {when: "exists (select from public.payments p where p.number = o.number)", erase_after: 1d}
+    folded: {when: "number === 'a'", erase_after: 1d}
+    plain: {when: "number = 'a'", erase_after: 1d}
+`)
+	_, err := k.pool().Exec(t.Context(), shopTable+`; create table payments (number text);
+		create function orders_number(text) returns text language sql as $$ select $1 $$;
+		create function same(text, text) returns boolean language sql as $$ select lower($1) = lower($2) $$;
+		create operator === (leftarg = text, rightarg = text, function = same)`)
+	require.NoError(t, err)
+	_, stdout, _ := k.call("check", "--offline")
+	require.Contains(t, stdout, "problem: shop.orders.awaiting_import: names something of the shop's without its schema, where kvit does not find it. Write, if that is what you mean: "+
+		"(EXISTS ( SELECT FROM public.payments p WHERE (p.number = public.orders_number(o.number))))")
+	require.Contains(t, stdout, "problem: retention.clocks.folded.when: names something of the shop's without its schema, where kvit does not find it. Write, if that is what you mean: "+
+		"(o.number OPERATOR(public.===) 'a'::text)")
+	require.NotContains(t, stdout, "retention.clocks.cancelled.when")
+	require.NotContains(t, stdout, "retention.clocks.plain.when")
+}
+
 func roleIn(t *testing.T, database string) string {
 	t.Helper()
 	u, err := url.Parse(database)
@@ -109,4 +135,64 @@ func TestBehindAPooler(t *testing.T) {
 		n, err := tryCount(t.Context(), pool, `select count(*) from kvit.delivery`)
 		return err == nil && n == 1
 	}, waitFor, tick)
+}
+
+var triggerOf = regexp.MustCompile(`(?s)create (?:constraint )?trigger \w+ after ([^;]*?) on (public\.\S+)`)
+
+// stubs are tables that a shop's triggers can stand on.
+func stubs(events string) string {
+	columns := map[string][]string{}
+	for _, m := range triggerOf.FindAllStringSubmatch(events, -1) {
+		_, of, _ := strings.Cut(m[1], " of ")
+		for _, column := range strings.Split(of, ",") {
+			if column = strings.TrimSpace(column); column != "" && !slices.Contains(columns[m[2]], column) {
+				columns[m[2]] = append(columns[m[2]], column)
+			}
+		}
+		columns[m[2]] = append(columns[m[2]], "")
+	}
+	var list []string
+	for table, names := range columns {
+		names = slices.DeleteFunc(names, func(name string) bool { return name == "" })
+		for i := range names {
+			names[i] += " text"
+		}
+		list = append(list, "create table "+table+" ("+strings.Join(names, ", ")+");")
+	}
+	return strings.Join(list, "\n")
+}
+
+// Making triggers locks the shop's tables: behind a transaction of the shop's that stays open, checkouts would wait for both.
+func TestTriggersOfAShopAreMadeAtOnceOrNotAtAll(t *testing.T) {
+	t.Parallel()
+	for _, shop := range shops {
+		t.Run(shop.Name, func(t *testing.T) {
+			t.Parallel()
+			connect := func(database string) *pgx.Conn {
+				conn, err := pgx.Connect(t.Context(), database)
+				require.NoError(t, err)
+				t.Cleanup(func() { _ = conn.Close(context.WithoutCancel(t.Context())) })
+				return conn
+			}
+			database := storetest.URL(t)
+			owner, busy := connect(database), connect(database)
+			exec := func(conn *pgx.Conn, sql string) error {
+				_, err := conn.Exec(t.Context(), sql)
+				return err
+			}
+			require.NoError(t, exec(owner, stubs(shop.Events)+`set check_function_bodies = off`))
+			require.NoError(t, exec(busy, `begin; lock table public."order" in row exclusive mode`))
+			require.ErrorContains(t, exec(owner, shop.Events), "55P03")
+			require.NoError(t, exec(owner, `rollback`))
+			var made bool
+			require.NoError(t, owner.QueryRow(t.Context(), `select to_regnamespace('kvit_events') is not null`).Scan(&made))
+			require.False(t, made)
+			require.NoError(t, exec(busy, `commit`))
+			require.NoError(t, exec(owner, shop.Events))
+			require.NoError(t, exec(owner, shop.Events), "it may run again")
+			var path string
+			require.NoError(t, owner.QueryRow(t.Context(), `select current_setting('search_path')`).Scan(&path))
+			require.Equal(t, `"$user", public`, path)
+		})
+	}
 }

@@ -94,7 +94,7 @@ func (a *app) writeShop(dir string, catalog shop.Catalog) error {
 Next, as in the README:
   1. kvit policy grants | psql    the rights that kvit's role needs, as the owner of the shop's tables
   2. kvit migrate up              kvit's own schema
-  3. psql -f `+eventsFile+`    the triggers, as the owner of the shop's tables, who must be granted kvit_shop
+  3. psql -v ON_ERROR_STOP=1 -f `+eventsFile+`    the triggers, as the owner of the shop's tables, who must be granted kvit_shop
   4. kvit check                   what is not right yet
   5. kvit erase --dry-run         what would be erased today
   6. kvit run

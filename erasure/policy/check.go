@@ -297,6 +297,9 @@ func (c *checker) pair(table string, own DatabaseColumn, found bool, parent stri
 	case !ok:
 		c.lose(table, m.Column, "is matched with %s.%s, which does not exist", parent, m.OrderColumn)
 	case !found:
+	case (own.OwnEqual || key.OwnEqual) && !c.policy.folds(parent, m.OrderColumn):
+		c.lose(table, m.Column, "is %s, and %s.%s is %s: kvit does not use a comparison that is not Postgres' own, and would overlook rows; only shop.orders.email may be such a column",
+			own.Type, parent, m.OrderColumn, key.Type)
 	case !comparableTypes(own, key):
 		c.lose(table, m.Column, "is %s and cannot be compared with %s.%s, which is %s", own.Type, parent, m.OrderColumn, key.Type)
 	default:

@@ -89,6 +89,11 @@ func typed(database Database, path []Link) []Link {
 	return path
 }
 
+// folds tells whether a match with this column takes capital letters for small ones.
+func (p Policy) folds(parent, column string) bool {
+	return parent == p.Orders.Name && p.Orders.Email != "" && column == p.Orders.Email
+}
+
 // paths lead from a way's rows to the orders table; there are several if its parent has, and none if it does
 // not arrive there.
 func (p Policy) paths(t Table) [][]Link { return p.pathsPast(t, nil) }
@@ -101,7 +106,7 @@ func (p Policy) pathsPast(t Table, seen []string) [][]Link {
 	parent := p.parent(t)
 	link := Link{
 		Column: t.Match.Column, Table: parent, Key: t.Match.OrderColumn, And: t.Match.and(), When: t.When,
-		Fold: parent == p.Orders.Name && p.Orders.Email != "" && t.Match.OrderColumn == p.Orders.Email,
+		Fold: p.folds(parent, t.Match.OrderColumn),
 	}
 	if parent == p.Orders.Name {
 		return [][]Link{{link}}

@@ -138,6 +138,11 @@ func TestCheck(t *testing.T) {
 			"column public.lines.order does not exist, but is matched with the order",
 			"column public.lines.order is matched with public.orders.number, which does not exist",
 		}},
+		"MatchOfATypeWithItsOwnEqual": {func(_ *policy.Policy, found columns) {
+			c := found["public.payments.order_ref"]
+			c.Type, c.OwnEqual = "public.citext", true
+			found["public.payments.order_ref"] = c
+		}, []string{"column public.payments.order_ref is public.citext, and public.orders.ref is text: kvit does not use a comparison that is not Postgres' own, and would overlook rows; only shop.orders.email may be such a column"}},
 		"MatchOfOtherType": {func(p *policy.Policy, _ columns) {
 			p.Tables[2].Match.OrderColumn = "id"
 		}, []string{"column public.payments.order_ref is text and cannot be compared with public.orders.id, which is bigint"}},

@@ -5,6 +5,12 @@
 -- Nothing here makes a checkout fail: an event that cannot be made is left out with a warning in the server's log, and
 -- `kvit history` inserts it later. A serialization failure is raised, for the shop has to repeat its transaction then.
 
+-- All or nothing, and without keeping the shop waiting: to make a trigger Postgres locks its table, and checkouts wait behind
+-- that. If a transaction of the shop's holds one for longer than two seconds, nothing has changed: run it again.
+begin;
+set local lock_timeout = '2s';
+set local search_path = pg_catalog, pg_temp;
+
 create schema if not exists kvit_events;
 
 -- What the visitor has accepted: {"marketing": true, "analytics": true}. Vendure keeps no consent of its own, so that
@@ -244,3 +250,5 @@ begin
     execute format('grant execute on function kvit_events.past(timestamptz, timestamptz) to %s', kvit);
 end
 $$;
+
+commit;
