@@ -54,6 +54,7 @@ func Open(ctx context.Context, o Options) (*pgxpool.Pool, error) {
 	if o.Admit != nil {
 		config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error { return o.Admit(ctx, conn) }
 	}
+	followWriter(config)
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("open database pool: %w", err)
@@ -62,7 +63,7 @@ func Open(ctx context.Context, o Options) (*pgxpool.Pool, error) {
 }
 
 // IsConnection tells whether the error is about reaching the database, not about a statement: a
-// server that is away, starting, stopping or that cut the connection. Trying again may help.
+// server that is away, starting, stopping, read only, or that cut the connection. Trying again may help.
 func IsConnection(err error) bool {
 	var misfit *MisfitError
 	if err == nil || errors.Is(err, context.Canceled) || errors.As(err, &misfit) {
@@ -74,7 +75,7 @@ func IsConnection(err error) bool {
 		case "57", "08", "53": // operator intervention, connection exception, insufficient resources
 			return true
 		}
-		return false
+		return pgErr.Code == readOnly // the next connection may lead to a server that is not
 	}
 	return true
 }
