@@ -29,18 +29,49 @@ func (d clockDriver) GetExecutor() riverdriver.Executor {
 	return clockExecutor{d.Driver.GetExecutor(), d.watch, d.db}
 }
 
+// UnwrapTx is the transaction within one that the executor has begun.
+func (d clockDriver) UnwrapTx(tx riverdriver.ExecutorTx) pgx.Tx {
+	if wrapped, ok := tx.(clockTx); ok {
+		tx = wrapped.ExecutorTx
+	}
+	return d.Driver.UnwrapTx(tx)
+}
+
 type clockExecutor struct {
 	riverdriver.Executor
 	watch *watch.Watch
 	db    store.DB
 }
 
-// LeaderAttemptElect does not bid while the clocks are apart.
-func (e clockExecutor) LeaderAttemptElect(ctx context.Context, params *riverdriver.LeaderElectParams) (*riverdriver.Leader, error) {
-	if err := e.mayLead(ctx); err != nil {
+// Begin wraps the transaction, too: River bids, and makes jobs available, in one.
+func (e clockExecutor) Begin(ctx context.Context) (riverdriver.ExecutorTx, error) {
+	tx, err := e.Executor.Begin(ctx)
+	if err != nil {
 		return nil, err
 	}
-	return e.Executor.LeaderAttemptElect(ctx, params)
+	return clockTx{tx, e}, nil
+}
+
+type clockTx struct {
+	riverdriver.ExecutorTx
+	executor clockExecutor
+}
+
+// LeaderAttemptElect does not bid while the clocks are apart.
+func (tx clockTx) LeaderAttemptElect(ctx context.Context, params *riverdriver.LeaderElectParams) (*riverdriver.Leader, error) {
+	if err := tx.executor.mayLead(ctx); err != nil {
+		return nil, err
+	}
+	return tx.ExecutorTx.LeaderAttemptElect(ctx, params)
+}
+
+// JobSchedule makes jobs available whose time has come by the database's clock.
+func (tx clockTx) JobSchedule(ctx context.Context, params *riverdriver.JobScheduleParams) ([]*riverdriver.JobScheduleResult, error) {
+	corrected := *params
+	if params.Now != nil {
+		corrected.Now = new(tx.executor.watch.Correct(*params.Now))
+	}
+	return tx.ExecutorTx.JobSchedule(ctx, &corrected)
 }
 
 // LeaderAttemptReelect lets go, so that another process can lead at once.

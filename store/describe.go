@@ -56,6 +56,8 @@ func namesOf(err *pgconn.PgError) (text string) {
 func plain(err error) string {
 	var connectErr *pgconn.ConnectError
 	switch {
+	case errors.Is(err, ErrReadOnly):
+		return ErrReadOnly.Error()
 	case errors.As(err, &connectErr):
 		return "database cannot be reached"
 	case errors.Is(err, context.DeadlineExceeded):

@@ -57,6 +57,7 @@ func Open(ctx context.Context, o Options) (*pgxpool.Pool, error) {
 		}
 		return o.Admit(ctx, conn)
 	}
+	followWriter(config)
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("open database pool: %w", err)
@@ -65,7 +66,7 @@ func Open(ctx context.Context, o Options) (*pgxpool.Pool, error) {
 }
 
 // IsConnection tells whether the error is about reaching the database, not about a statement: a
-// server that is away, starting, stopping or that cut the connection. Trying again may help.
+// server that is away, starting, stopping, read only, or that cut the connection. Trying again may help.
 func IsConnection(err error) bool {
 	var misfit *MisfitError
 	var held *HeldError
@@ -78,7 +79,7 @@ func IsConnection(err error) bool {
 		case "57", "08", "53": // operator intervention, connection exception, insufficient resources
 			return true
 		}
-		return false
+		return pgErr.Code == readOnly // the next connection may lead to a server that is not
 	}
 	return true
 }

@@ -133,12 +133,12 @@ func (a *app) check(ctx context.Context, offline bool) ([]finding, []credential)
 	if !offline {
 		wait = prove(ctx, cfg)
 	}
-	inDatabase := openAndCheckDatabase(ctx, cfg)
+	inDatabase := a.openAndCheckDatabase(ctx, cfg)
 	unproved, proofs := wait()
 	return slices.Concat(findings, unproved, inDatabase), proofs
 }
 
-func openAndCheckDatabase(ctx context.Context, cfg config.Config) []finding {
+func (a *app) openAndCheckDatabase(ctx context.Context, cfg config.Config) []finding {
 	pool, err := openPool(ctx, cfg)
 	if err != nil {
 		return []finding{{Key: "database.url", Problem: err.Error()}}
@@ -146,7 +146,7 @@ func openAndCheckDatabase(ctx context.Context, cfg config.Config) []finding {
 	defer pool.Close()
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	return checkDatabase(ctx, cfg, pool)
+	return a.checkDatabase(ctx, cfg, pool)
 }
 
 func checkDestinations(cfg config.Config) []finding {
@@ -188,7 +188,7 @@ func wanted(names []string, name string) bool {
 }
 
 // checkDatabase asks the rooms that need it, once it is there and fits.
-func checkDatabase(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) []finding {
+func (a *app) checkDatabase(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) []finding {
 	if err := pool.Ping(ctx); err != nil {
 		return []finding{{Key: "database", Problem: store.Describe(err)}}
 	}
@@ -205,7 +205,7 @@ func checkDatabase(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) [
 	} else if err != nil {
 		return append(findings, finding{Key: "database", Problem: store.Describe(err)})
 	}
-	return slices.Concat(findings, checkDoors(ctx, cfg, pool), checkErasure(ctx, cfg, pool))
+	return slices.Concat(findings, checkDoors(ctx, cfg, pool), a.checkClocks(ctx, pool), checkErasure(ctx, cfg, pool))
 }
 
 func checkErasure(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) []finding {

@@ -42,20 +42,24 @@ retention:
   schedule: "30 2 * * *"
   brake: {max_orders: 0, max_share: 0, max_event_share: 0}
   policy:
-    - {table: public.orders, columns: {number: keep, placed: keep, email: {strategy: text, text: erased}}}
+    - {table: public.orders, columns: {number: keep, placed: keep, email: {text: erased}}}
 `
+
+const clockTable = `create table if not exists public.orders (number text primary key, placed timestamptz not null default now(), email text not null)`
 
 // imported are orders that the ERP got some time ago by the database's clock, and a payload of that age.
 func (k *kvit) imported(orders int, ago string) {
 	k.t.Helper()
-	_, err := k.pool().Exec(k.t.Context(), `
-		create table if not exists public.orders (number text primary key, placed timestamptz not null default now(), email text not null);
+	pool := k.pool()
+	_, err := pool.Exec(k.t.Context(), clockTable)
+	require.NoError(k.t, err)
+	_, err = pool.Exec(k.t.Context(), `
 		with placed as (
 		    insert into public.orders (number, email) select 'E' || i, 'somebody' from generate_series(1, $1) i returning number
 		)
 		insert into kvit.order_mark (order_ref, imported_at) select number, now() - $2::interval from placed`, orders, ago)
 	require.NoError(k.t, err)
-	_, err = k.pool().Exec(k.t.Context(), `
+	_, err = pool.Exec(k.t.Context(), `
 		insert into kvit.tracking_event (event_key, name, payload) values ('search:1', 'search', '{}')`)
 	require.NoError(k.t, err)
 }
@@ -82,7 +86,7 @@ func TestAClockThatIsAheadErasesNothing(t *testing.T) {
 	_, metrics := k.get("/metrics")
 	require.Regexp(t, `kvit_clock_ahead_seconds 2\.59\d+e\+06`, metrics)
 
-	code, _, stderr := k.call("run")
+	code, _, stderr := install(t, k.url, clockYAML).call("run") // at another address
 	require.Equal(t, exitFailed, code)
 	require.Contains(t, stderr, "refused to start: the clocks are apart: this machine says "+time.Now().UTC().Format("2006-01-02T"))
 	require.Contains(t, stderr, "the database "+time.Now().UTC().AddDate(0, 0, -30).Format("2006-01-02T"))
@@ -114,7 +118,7 @@ func TestALeaderWhoseClockJumpsLetsGo(t *testing.T) {
 	url := storetest.URL(t)
 	k := install(t, url, clockYAML)
 	k.mustCall("migrate", "up")
-	_, err := k.pool().Exec(t.Context(), `create table public.orders (number text primary key, placed timestamptz not null default now(), email text not null)`)
+	_, err := k.pool().Exec(t.Context(), clockTable)
 	require.NoError(t, err)
 	file := filepath.Join(t.TempDir(), "clock")
 	wrong := k.command("run")

@@ -224,12 +224,14 @@ func (d *daemon) checkPolicy(ctx context.Context) {
 	}
 }
 
-// ready tells whether the daemon can work: database, schema, River started.
+// ready tells whether the daemon can work: started, a database that takes writes, its schema, its clock.
 func (d *daemon) ready(ctx context.Context) error {
 	if !d.started.Load() {
 		return errors.New("not started yet")
 	}
-	if err := d.pool.Ping(ctx); err != nil {
+	if err := store.Writable(ctx, d.pool); errors.Is(err, store.ErrReadOnly) {
+		return err
+	} else if err != nil {
 		return errors.New(store.Describe(err))
 	}
 	if err := migrations.Check(ctx, d.pool); err != nil {

@@ -57,3 +57,25 @@ func (c clocks) print(w io.Writer) {
 		fmt.Fprintf(w, "IN THE FUTURE\t%s at %s: the database's clock was ahead, or is behind\n", f.What, f.At.Format(time.RFC3339))
 	}
 }
+
+// checkClocks says what kvit status says.
+func (a *app) checkClocks(ctx context.Context, pool *pgxpool.Pool) []finding {
+	if err := store.Writable(ctx, pool); err != nil {
+		return []finding{{Key: "database", Problem: store.Describe(err)}}
+	}
+	view, err := watch.New(a.watchOptions(pool, slog.New(slog.DiscardHandler))).Look(ctx)
+	if err != nil {
+		return []finding{{Key: "database", Problem: store.Describe(err)}}
+	}
+	var findings []finding
+	ahead := view.Ahead()
+	if err := view.MayErase(); err != nil {
+		findings = append(findings, finding{Key: "database", Problem: err.Error()})
+	} else if ahead.Abs() > watch.WarnApart {
+		findings = append(findings, finding{Key: "database", Problem: fmt.Sprintf("this machine's clock is %s ahead of the database's", ahead.Round(time.Second)), Advice: true})
+	}
+	for _, f := range view.Future {
+		findings = append(findings, finding{Key: "database", Problem: fmt.Sprintf("%s lies in its future, at %s: its clock was ahead, or is behind", f.What, f.At.Format(time.RFC3339))})
+	}
+	return findings
+}
