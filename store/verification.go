@@ -118,7 +118,11 @@ func CountValues(ctx context.Context, tx pgx.Tx, o Orders, e TableErasure, refs 
 		return nil, err
 	}
 	s := eraseStatement{orders: o, erasure: e, refType: refType, args: arguments{refs}}
-	return s.countValues(ctx, tx, s.values())
+	only, err := s.onlyAgain()
+	if err != nil {
+		return nil, fmt.Errorf("count values of %s: %w", e.Table, err)
+	}
+	return s.countValues(ctx, tx, s.values()+only)
 }
 
 // values are the rows that are going to be overwritten, each once, however many orders it has.
