@@ -23,6 +23,7 @@ type TableErasure struct {
 	Cut        bool     // once this table and those after it are erased, its rows are not found any more
 	DeleteRows bool
 	Writes     []Write
+	When       string   // of the orders table alone: the condition under which an order's row is written to; empty: always
 	Key        *HashKey // for Writes that hash
 	// Again: the orders are erased, and what is left by a policy that has changed since goes. Rows that hold nothing of
 	// it are left alone, and so is the note that the orders are erased.
@@ -184,6 +185,9 @@ func (s *eraseStatement) text(now time.Time) (string, error) {
 		return "", err
 	}
 	if len(s.erasure.Path) == 0 {
+		if s.erasure.When != "" && s.orders.OwnMarks() {
+			only += " and " + s.written()
+		}
 		if !s.orders.OwnMarks() && !s.erasure.Again {
 			set = append(set, QuoteColumn(s.orders.ErasedAt)+" = "+s.args.add(now)+"::timestamptz")
 		}
@@ -354,9 +358,20 @@ func (s *eraseStatement) assignments() ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
+		if s.ofOrders() && s.erasure.When != "" { // the row itself is written to, for it notes that the order is erased
+			value = "case when " + s.written() + " then " + value + " else t." + QuoteColumn(w.Column) + " end"
+		}
 		set = append(set, QuoteColumn(w.Column)+" = "+value)
 	}
 	return set, nil
+}
+
+// written is true of an order's row that is to be written to.
+func (s *eraseStatement) written() string {
+	if s.erasure.When == "" {
+		return "true"
+	}
+	return Link{When: s.erasure.When}.when("t")
 }
 
 var (
