@@ -6,7 +6,7 @@ import (
 )
 
 // ownClocks are the words by which certificates tell kvit's own reasons to erase an order.
-var ownClocks = []string{"imported", "never_imported", "request", "replay"}
+var ownClocks = []string{"imported", "never_imported", "request", "replay", "residue", "shared", "policy"}
 
 func readClocks(retention *Section, shop *Shop) []Clock {
 	s := retention.Section("clocks")

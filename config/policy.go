@@ -26,7 +26,7 @@ type TablePolicy struct {
 	Table      string  // schema.table
 	Match      []Match // none for the orders table, and perhaps for one that is kept whole; all must be equal
 	Parent     string  // schema.table of the policy whose rows its rows belong to; empty: the orders table
-	When       string  // SQL condition over the row; empty: all rows that the match leads to
+	When       string  // SQL condition over the row; empty: all rows that the match leads to, and of the orders table all
 	DeleteRows bool    // the order's rows are deleted; Columns is empty then
 	KeepRows   bool    // the rows are kept whole; Columns is empty then
 	Columns    []ColumnPolicy
@@ -184,9 +184,6 @@ func readWay(s *Section, t *TablePolicy, orders Orders, isOrders bool, parents m
 	t.When = s.Text("when", "")
 	if t.Parent != "" {
 		parents[s.path("parent")] = t.Parent
-	}
-	if isOrders && t.When != "" {
-		s.Problem("when", "has no use on the table of shop.orders")
 	}
 }
 

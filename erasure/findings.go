@@ -56,7 +56,7 @@ func (e *Eraser) OrderFindings(ctx context.Context, shop store.Orders) []Finding
 		trial = append(trial, e.residueFindings(ctx)...) // what cannot be erased cannot leave copies either
 	}
 	return slices.Concat(findings, policyFindings(problems, false), trial, haste(shop),
-		e.replicaFindings(ctx), e.dueIndexFindings(ctx, shop), e.indexFindings(ctx), e.leakFindings(ctx))
+		e.replicaFindings(ctx), e.dueIndexFindings(ctx, shop), e.indexFindings(ctx), e.leakFindings(ctx), e.outdatedFindings(ctx, shop))
 }
 
 // TableFindings is what `kvit check` has to say about the rules for tables.

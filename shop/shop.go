@@ -19,6 +19,13 @@ type Shop struct {
 	Removal string   // SQL that takes these away
 }
 
+// Strangers are shops that kvit recognises by their tables and has nothing for, so that it can say so.
+var Strangers = []Shop{
+	{Name: "Saleor", Marks: []string{"public.order_order", "public.order_orderline", "public.account_user", "public.checkout_checkout"}},
+	{Name: "Spree", Marks: []string{"public.spree_orders", "public.spree_line_items", "public.spree_addresses"}},
+	{Name: "Sylius", Marks: []string{"public.sylius_order", "public.sylius_customer", "public.sylius_address"}},
+}
+
 // Catalog is what is in a database: the columns of each "schema.table".
 type Catalog map[string][]string
 

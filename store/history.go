@@ -73,3 +73,30 @@ func missingHistory(err error) error {
 	}
 	return err
 }
+
+// EachPast calls do for the events of the past that kvit does not have, the oldest first, as InsertHistory would store
+// them. An error of do ends it and is returned as it is.
+func EachPast(ctx context.Context, db DB, h History, do func(*Event) error) error {
+	rows, err := db.Query(ctx, `
+		select p.event_key, p.name, p.occurred_at, p.order_ref, p.payload::text, coalesce(p.consent::text, '{}')
+		from kvit_events.past($1, $2) p
+		where `+unknown+`
+		order by p.occurred_at, p.event_key`, h.From, h.Until)
+	if err != nil {
+		return fmt.Errorf("read the shop's past: %w", missingHistory(err))
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var e Event
+		if err := rows.Scan(&e.EventKey, &e.Name, &e.OccurredAt, &e.OrderRef, &e.Payload, &e.Consent); err != nil {
+			return fmt.Errorf("read the shop's past: %w", err)
+		}
+		if err := do(&e); err != nil {
+			return err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("read the shop's past: %w", missingHistory(err))
+	}
+	return nil
+}

@@ -34,7 +34,7 @@ func OldValues(ctx context.Context, tx pgx.Tx, o Orders, e TableErasure, refs []
 	statement := eraseStatement{orders: o, erasure: e, refType: refType, args: arguments{refs}}
 	var from string
 	if statement.ofOrders() {
-		from = `select t.{ref}::text, to_jsonb(t) from {orders} t where t.` + statement.refs()
+		from = `select t.{ref}::text, to_jsonb(t) from {orders} t where t.` + statement.refs() + " and " + statement.written()
 	} else {
 		path, where := statement.chosen()
 		where += statement.unlessDone()

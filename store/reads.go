@@ -31,7 +31,7 @@ func ConditionOf(table, when string) Condition {
 
 // Condition is the rule's; name is that of its key.
 func (r TableRule) Condition(name string) Condition {
-	return Condition{Name: name, query: `select 1 as one from ` + QuoteTable(r.Table) + ` t where ` + r.when()}
+	return Condition{Name: name, query: `select 1 as one from ` + r.from() + ` where ` + r.when()}
 }
 
 // Read is what conditions read: what their names mean in this database.

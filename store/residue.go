@@ -432,7 +432,7 @@ func (s SearchScope) held(ctx context.Context, tx pgx.Tx, table string) (argumen
 		e.Guards = e.everyPath()
 		statement := eraseStatement{orders: *s.Orders, erasure: e, refType: refType, args: args}
 		if statement.ofOrders() {
-			ways = append(ways, s.Orders.sql(`{t.erased_at} is null and not coalesce(t.`+statement.refs()+`, false)`))
+			ways = append(ways, s.Orders.sql(`{t.erased_at} is null and not coalesce(t.`+statement.refs()+`, false)`), "not "+statement.written())
 		} else {
 			ways = append(ways, s.Orders.sql(statement.needed()), s.Orders.sql(statement.spared()))
 		}

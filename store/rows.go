@@ -55,15 +55,25 @@ func (r TableRule) due(s *eraseStatement, now time.Time) (string, error) {
 	return where + " and " + anyOf(either), nil
 }
 
-// when is the predicate. In it the row has the table's name, so that a query within it can say whose column it
-// means; its line ends, since it may end with a comment.
+// from is the table "t" and, beside it, what the predicate says of its row. In it the row has the table's name, so that a
+// query within it can say whose column it means; its line ends, since it may end with a comment. Postgres takes such a
+// subquery apart, so that an index whose own predicate is this one can be used.
+func (r TableRule) from() string {
+	table := QuoteTable(r.Table) + ` t`
+	if r.When == "" {
+		return table
+	}
+	name := r.Table[strings.LastIndexByte(r.Table, '.')+1:]
+	return table + ` cross join lateral (select (` + r.When + `
+		) as kvit_is from (select t.*) ` + QuoteColumn(name) + `) kvit_when`
+}
+
+// when is true of a row of from for which the predicate is.
 func (r TableRule) when() string {
 	if r.When == "" {
 		return "true"
 	}
-	name := r.Table[strings.LastIndexByte(r.Table, '.')+1:]
-	return `exists (select from (select t.*) ` + QuoteColumn(name) + ` where (` + r.When + `
-		))`
+	return "kvit_when.kvit_is"
 }
 
 // before says that a row's time is not after a moment. The column stands alone, so that its index can be used.
@@ -80,7 +90,7 @@ func TryTable(ctx context.Context, db DB, r TableRule) error {
 	s := r.statement()
 	where, err := r.due(s, time.Now())
 	if err == nil {
-		_, err = db.Exec(ctx, `select from `+QuoteTable(r.Table)+` t where `+where+` limit 0`, s.args...)
+		_, err = db.Exec(ctx, `select from `+r.from()+` where `+where+` limit 0`, s.args...)
 	}
 	if err != nil {
 		return fmt.Errorf("try rule for %s: %w", r.Table, err)
@@ -96,7 +106,7 @@ func CountDueRows(ctx context.Context, db DB, r TableRule, now time.Time, grace 
 		late := r.before(now.Add(-r.After-grace), s.args.add)
 		err = db.QueryRow(ctx, `
 			select count(*), count(*) filter (where `+late+`)
-			from `+QuoteTable(r.Table)+` t
+			from `+r.from()+`
 			where `+where, s.args...).Scan(&due, &overdue)
 	}
 	if err != nil {
@@ -168,7 +178,7 @@ func LockDueRows(ctx context.Context, tx pgx.Tx, r TableRule, d DueRows) (RowBat
 	}
 	rows, _ := tx.Query(ctx, `
 		select array[`+strings.Join(texts, ", ")+`]
-		from `+QuoteTable(r.Table)+` t
+		from `+r.from()+`
 		where `+where+`
 		order by `+strings.Join(order, ", ")+`
 		limit `+s.args.add(d.Limit)+`

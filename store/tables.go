@@ -23,7 +23,11 @@ type TableErasure struct {
 	Cut        bool     // once this table and those after it are erased, its rows are not found any more
 	DeleteRows bool
 	Writes     []Write
+	When       string   // of the orders table alone: the condition under which an order's row is written to; empty: always
 	Key        *HashKey // for Writes that hash
+	// Again: the orders are erased, and what is left by a policy that has changed since goes. Rows that hold nothing of
+	// it are left alone, and so is the note that the orders are erased.
+	Again bool
 	// Primary is the primary key by which rows that stay are remembered; empty: they are not.
 	Primary []KeyColumn
 
@@ -113,12 +117,18 @@ func EraseTable(ctx context.Context, tx pgx.Tx, o Orders, e TableErasure, refs [
 	if err != nil {
 		return nil, err
 	}
-	if len(e.Path) == 0 && o.OwnMarks() {
+	if len(e.Path) == 0 && e.Again && len(e.Writes) == 0 {
+		return map[string]int64{}, nil
+	}
+	if len(e.Path) == 0 && o.OwnMarks() && !e.Again {
 		if err := o.markErased(ctx, tx, refs, now); err != nil || len(e.Writes) == 0 {
 			return map[string]int64{}, err
 		}
 	}
 	statement := eraseStatement{orders: o, erasure: e, refType: refType, args: arguments{refs}}
+	if e.Again {
+		statement.again = "true"
+	}
 	text, err := statement.text(now)
 	if err != nil {
 		return nil, fmt.Errorf("erase %s: %w", e.Table, err)
@@ -170,14 +180,21 @@ func (s *eraseStatement) text(now time.Time) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	only, err := s.onlyAgain()
+	if err != nil {
+		return "", err
+	}
 	if len(s.erasure.Path) == 0 {
-		if !s.orders.OwnMarks() {
+		if s.erasure.When != "" && s.orders.OwnMarks() {
+			only += " and " + s.written()
+		}
+		if !s.orders.OwnMarks() && !s.erasure.Again {
 			set = append(set, QuoteColumn(s.orders.ErasedAt)+" = "+s.args.add(now)+"::timestamptz")
 		}
-		return s.orders.sql(`update {orders} t set ` + strings.Join(set, ", ") + ` where t.` + s.refs() + ` returning t.{ref}::text as ref, false as remains`), nil
+		return s.orders.sql(`update {orders} t set ` + strings.Join(set, ", ") + ` where t.` + s.refs() + only + ` returning t.{ref}::text as ref, false as remains`), nil
 	}
 	from, where := s.chosen()
-	where += s.unlessDone()
+	where += s.unlessDone() + only
 	table := QuoteTable(s.erasure.Table)
 	if s.erasure.DeleteRows {
 		return s.orders.sql(`delete from ` + table + ` t using ` + from + ` where ` + where + ` returning o.{ref}::text as ref, false as remains`), nil
@@ -190,6 +207,15 @@ func (s *eraseStatement) text(now time.Time) (string, error) {
 	}
 	return s.orders.sql(`update ` + table + ` t set ` + strings.Join(set, ", ") + ` from ` + from + `
 		where ` + where + ` returning o.{ref}::text as ref, ` + remains + ` as remains`), nil
+}
+
+// onlyAgain leaves out rows that hold nothing which should be gone, where orders are erased again.
+func (s *eraseStatement) onlyAgain() (string, error) {
+	if !s.erasure.Again {
+		return "", nil
+	}
+	what, err := s.remaining()
+	return " and (" + what + ")", err
 }
 
 // unlessDone leaves out rows that must stay, and those that an earlier path has led to.
@@ -332,9 +358,20 @@ func (s *eraseStatement) assignments() ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
+		if s.ofOrders() && s.erasure.When != "" { // the row itself is written to, for it notes that the order is erased
+			value = "case when " + s.written() + " then " + value + " else t." + QuoteColumn(w.Column) + " end"
+		}
 		set = append(set, QuoteColumn(w.Column)+" = "+value)
 	}
 	return set, nil
+}
+
+// written is true of an order's row that is to be written to.
+func (s *eraseStatement) written() string {
+	if s.erasure.When == "" {
+		return "true"
+	}
+	return Link{When: s.erasure.When}.when("t")
 }
 
 var (

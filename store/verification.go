@@ -48,7 +48,7 @@ func (s *eraseStatement) remains() (string, error) {
 		return s.orders.sql(`
 			select t.{ref}::text, count(*), 0
 			from {orders} t
-			where t.` + s.refs() + ` and ({t.erased_at} is null or ` + what + `)
+			where t.` + s.refs() + ` and ({t.erased_at} is null or (` + what + `))
 			group by 1`), nil
 	}
 	needed := "false"
@@ -81,6 +81,9 @@ func (s *eraseStatement) remaining() (string, error) {
 			return "", err
 		}
 		conditions = append(conditions, condition)
+	}
+	if s.ofOrders() && s.erasure.When != "" {
+		return s.written() + " and (" + strings.Join(conditions, " or ") + ")", nil
 	}
 	return strings.Join(conditions, " or "), nil
 }
@@ -118,13 +121,17 @@ func CountValues(ctx context.Context, tx pgx.Tx, o Orders, e TableErasure, refs 
 		return nil, err
 	}
 	s := eraseStatement{orders: o, erasure: e, refType: refType, args: arguments{refs}}
-	return s.countValues(ctx, tx, s.values())
+	only, err := s.onlyAgain()
+	if err != nil {
+		return nil, fmt.Errorf("count values of %s: %w", e.Table, err)
+	}
+	return s.countValues(ctx, tx, s.values()+only)
 }
 
 // values are the rows that are going to be overwritten, each once, however many orders it has.
 func (s *eraseStatement) values() string {
 	if len(s.erasure.Path) == 0 {
-		return s.orders.sql(`from {orders} t where t.` + s.refs())
+		return s.orders.sql(`from {orders} t where t.`+s.refs()) + " and " + s.written()
 	}
 	from, where := s.chosen()
 	where += s.unlessDone()

@@ -30,6 +30,9 @@ func (a *app) eraseCommand() *cobra.Command {
 in one transaction and rolls it back; until then the due orders are locked. If more is due than
 retention.brake lets pass, nothing is erased without --confirm.
 
+When the policy has got a table or a column, --again erases the orders once more that were erased before: what is
+left of them goes, as far as something still leads to it, and the chain of certificates says so.
+
 After a restore from a backup, --replay takes an export of the certificates (kvit verify --export), gives
 the database back those that it lost, and erases their orders again, in one transaction.`,
 		Example: "  kvit erase --dry-run\n  kvit erase --confirm\n  kvit erase --json\n  kvit erase --replay certificates.jsonl",
@@ -38,6 +41,8 @@ the database back those that it lost, and erases their orders again, in one tran
 			switch {
 			case o.dryRun && o.confirm:
 				return fmt.Errorf("%w: --dry-run and --confirm exclude each other", errUsage)
+			case o.again && (o.confirm || o.replay != ""):
+				return fmt.Errorf("%w: --again goes with --dry-run and --json alone", errUsage)
 			case o.replay != "" && o.confirm:
 				return fmt.Errorf("%w: --replay needs no --confirm: it erases what the file names", errUsage)
 			case o.replay != "":
@@ -48,6 +53,7 @@ the database back those that it lost, and erases their orders again, in one tran
 	}
 	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "run the real statements and roll them back")
 	cmd.Flags().BoolVar(&o.confirm, "confirm", false, "erase even if retention.brake would stop the run")
+	cmd.Flags().BoolVar(&o.again, "again", false, "erase once more, by the present policy, what an earlier one has erased")
 	cmd.Flags().StringVar(&o.replay, "replay", "", "erase again the orders of this export of certificates")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print JSON")
 	return cmd
@@ -55,6 +61,7 @@ the database back those that it lost, and erases their orders again, in one tran
 
 type eraseOptions struct {
 	dryRun, confirm, json bool
+	again                 bool
 	replay                string // a file; empty: none
 }
 
@@ -72,6 +79,10 @@ func (a *app) erase(ctx context.Context, o eraseOptions) error {
 	}
 	erase := eraser.Run
 	switch {
+	case o.again && o.dryRun:
+		erase = eraser.DryAgain
+	case o.again:
+		erase = eraser.Again
 	case o.dryRun:
 		erase = eraser.DryRun
 	case o.confirm:

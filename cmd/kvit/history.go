@@ -19,40 +19,60 @@ func (a *app) historyCommand() *cobra.Command {
 	var (
 		o           actionOptions
 		from, until string
+		file        string
+		force       bool
 	)
 	cmd := &cobra.Command{
 		Use: "history", Short: "Insert the shop's past orders and accounts as events, and send them to a destination",
 		Long: `Reads what the shop did before kvit was there, by the function kvit_events.past that kvit init has written for the shop,
 and inserts it as events with their real times and the keys that the shop's own events have: what kvit knows already is no
 repeat, and orders whose data is erased stay away. Then it sends them to one destination, as kvit backfill does. Events that are
-older than the destination takes end as expired. It prints what it has found first, and --dry-run stops there.`,
-		Example: "  kvit history --destination spread --from 2026-01-01 --dry-run\n  kvit history --destination spread --from 90d --reason 'new tracker' --yes",
+older than the destination takes end as expired. It prints what it has found first, and --dry-run stops there.
+
+With --csv it stores and sends nothing, but writes the file that the provider's own import takes, where it has one (SPREAD): the same
+values, by the same consent and max_age. Of SPREAD's columns, those from Email to Genre and the pairs of consents have the names
+of its help; Société and all that follows, those of the order among them, are inferred: map them in its import, and try a few lines first.`,
+		Example: "  kvit history --destination spread --from 2026-01-01 --dry-run\n  kvit history --destination spread --from 90d --reason 'new tracker' --yes\n  kvit history --destination spread --from 2024-01-01 --csv past.csv --reason import --yes",
 		Args:    usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.history(cmd.Context(), cmd.InOrStdin(), o, from, until)
+			return a.history(cmd.Context(), cmd.InOrStdin(), o, span{from, until}, importFile{file, force})
 		},
 	}
 	o.register(cmd)
 	cmd.Flags().StringVar(&from, "from", "", "what happened at or after this time (required)")
 	cmd.Flags().StringVar(&until, "until", "", "what happened before this time; a day counts in full (default now)")
+	cmd.Flags().StringVar(&file, "csv", "", "write this file for the provider's own import, and send nothing")
+	cmd.Flags().BoolVar(&force, "force", false, "replace the file if it is there")
 	return cmd
 }
 
-func (a *app) history(ctx context.Context, in io.Reader, o actionOptions, from, until string) error {
-	if _, err := backfillSelection(o.destination, from, until, a.now()); err != nil {
+// span is of time, as flags give it.
+type span struct{ from, until string }
+
+// importFile is where to write instead of sending; an empty name: nowhere.
+type importFile struct {
+	name  string
+	force bool
+}
+
+func (a *app) history(ctx context.Context, in io.Reader, o actionOptions, s span, file importFile) error {
+	if _, err := backfillSelection(o.destination, s.from, s.until, a.now()); err != nil {
 		return err // wrong usage, which needs no database
 	}
 	now, err := a.databaseNow(ctx)
 	if err != nil {
 		return err
 	}
-	selection, err := backfillSelection(o.destination, from, until, now)
+	selection, err := backfillSelection(o.destination, s.from, s.until, now)
 	if err != nil {
 		return err
 	}
 	past := store.History{From: selection.From, Until: now}
 	if selection.Until != nil {
 		past.Until = *selection.Until
+	}
+	if file.name != "" {
+		return a.historyToFile(ctx, in, o, past, file.name, file.force)
 	}
 	if err := a.storeHistory(ctx, o, past); err != nil || o.dryRun {
 		return err

@@ -73,12 +73,7 @@ func (a *app) catalog(ctx context.Context) (shop.Catalog, error) {
 func (a *app) writeShop(dir string, catalog shop.Catalog) error {
 	found, ok := shop.Find(shops, catalog)
 	if !ok {
-		names := make([]string, len(shops))
-		for i, s := range shops {
-			names[i] = s.Name
-		}
-		return fmt.Errorf("the database holds none of the shops that kvit knows (%s): write %s by hand, with shop.orders first, and let `kvit policy draft` propose the policy (README.md, step 4)",
-			strings.Join(names, ", "), configFile)
+		return errors.New(unknownShop(catalog))
 	}
 	config, review := found.Fit(catalog)
 	for _, file := range []struct{ name, text string }{{configFile, config}, {eventsFile, found.Events}} {
@@ -100,6 +95,26 @@ Next, as in the README:
   6. kvit run
 `)
 	return nil
+}
+
+// unknownShop says what kvit does not know, and what to do about it.
+func unknownShop(catalog shop.Catalog) string {
+	names := make([]string, len(shops))
+	for i, s := range shops {
+		names[i] = s.Name
+	}
+	if len(catalog) == 0 {
+		return "there is no table in this database, or none in schemas that this role may use: is $DATABASE_URL the shop's?"
+	}
+	what := "the database holds none of the shops that kvit knows (" + strings.Join(names, ", ") + ")"
+	if stranger, ok := shop.Find(shop.Strangers, catalog); ok {
+		what = "this looks like " + stranger.Name + ", for which kvit has neither a configuration nor triggers yet (it has them for " + strings.Join(names, ", ") + ")"
+	}
+	return what + `. Nothing was written. What to do instead, as for any shop:
+  1. write ` + configFile + ` with database and shop.orders: kvit.example.yaml says how
+  2. kvit policy draft            a first policy from the catalog, of which a person has to read every line
+  3. docs/shop.md                 how the shop inserts its events; a trigger may do it, as in docs/shops
+  4. kvit check                   what is not right yet`
 }
 
 // writeNew writes a file that is not there yet.

@@ -30,7 +30,7 @@ func (p Policy) Erasures(database Database) []TableErasure {
 	for _, t := range p.inOrder(database.ForeignKeys) {
 		writes := t.writes(database)
 		if t.Name == p.Orders.Name {
-			list = append(list, TableErasure{Table: t.Name, Writes: writes})
+			list = append(list, TableErasure{Table: t.Name, Writes: writes, When: t.When})
 			continue
 		}
 		if len(writes) == 0 && !t.DeleteRows {

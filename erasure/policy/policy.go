@@ -63,7 +63,7 @@ type Table struct {
 	Name       string // "schema.table"
 	Match      *Match // nil for the orders table, and for tables kept whole
 	Parent     string // "schema.table" of the policy whose rows these belong to; empty: the orders table
-	When       string // SQL condition over the table's row; empty: all rows that the match leads to
+	When       string // SQL condition over the table's row; empty: all rows that the match leads to. Other orders keep what they have
 	DeleteRows bool   // the rows go; Columns must be empty
 	KeepRows   bool   // the rows are kept whole; Columns must be empty
 	Columns    []Column

@@ -45,10 +45,13 @@ const (
 const (
 	ClockResidue = "residue" // a search for copies found something, or found it gone; ErasedAt is when it was
 	ClockShared  = "shared"  // rows that had stayed with other orders have gone with the last of these
+	ClockPolicy  = "policy"  // the order was erased once more, since the policy has changed
 )
 
 // IsSupplement tells whether the certificate adds to another one of its order.
-func (c Certificate) IsSupplement() bool { return c.Clock == ClockResidue || c.Clock == ClockShared }
+func (c Certificate) IsSupplement() bool {
+	return c.Clock == ClockResidue || c.Clock == ClockShared || c.Clock == ClockPolicy
+}
 
 // What Certificate.Verification tells: the result of looking for what should be gone.
 const (
