@@ -79,7 +79,10 @@ func TestAClockThatIsAheadErasesNothing(t *testing.T) {
 	storetest.ShiftClock(t, k.pool(), -30*24*time.Hour)
 	k.imported(50, "1 day")
 
-	require.Eventually(t, func() bool { status, body := k.get("/readyz"); return status == 503 && strings.Contains(body, "clocks are apart") }, waitFor, tick)
+	require.Eventually(t, func() bool {
+		status, body := k.get("/readyz")
+		return status == 503 && strings.Contains(body, "clocks are apart")
+	}, waitFor, tick)
 	_, metrics := k.get("/metrics")
 	require.Regexp(t, `kvit_clock_ahead_seconds 2\.59\d+e\+06`, metrics)
 
@@ -186,6 +189,9 @@ func TestTheFutureIsAnAlarm(t *testing.T) {
 	require.Regexp(t, `last erasure +IN THE FUTURE`, text)
 	k.start()
 	k.waitReady()
-	require.Eventually(t, func() bool { _, metrics := k.get("/metrics"); return strings.Contains(metrics, "kvit_records_in_future 1") }, waitFor, tick)
+	require.Eventually(t, func() bool {
+		_, metrics := k.get("/metrics")
+		return strings.Contains(metrics, "kvit_records_in_future 1")
+	}, waitFor, tick)
 	require.Contains(t, k.log.String(), "lies in the future")
 }
