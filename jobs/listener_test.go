@@ -94,7 +94,9 @@ func TestWhatTheRowsSayIsBelievedAtOnce(t *testing.T) {
 		return 0, ctx.Err()
 	})
 	insertEvent(t, pool, "order_paid:E1")
-	require.Eventually(t, func() bool { return scan[int](t, pool, `select count(*) from kvit.river_job where state = 'running'`) == 1 }, waitFor, tick)
+	require.Eventually(t, func() bool {
+		return scan[int](t, pool, `select count(*) from kvit.river_job where state = 'running'`) == 1
+	}, waitFor, tick)
 	_, err := client.JobCancel(t.Context(), scan[int64](t, pool, `select id from kvit.river_job where state = 'running'`))
 	require.NoError(t, err)
 	select {
