@@ -42,7 +42,7 @@ func TestNotificationsOfStrangersAreNotBelieved(t *testing.T) {
 	t.Parallel()
 	pool := storetest.DB(t)
 	sending, answer := make(chan error, 10), make(chan struct{})
-	client := startClient(t, pool, nil, func(ctx context.Context, _ destination.Event) (int, error) {
+	startClient(t, pool, nil, func(ctx context.Context, _ destination.Event) (int, error) {
 		sending <- nil
 		select {
 		case <-answer:
@@ -53,7 +53,7 @@ func TestNotificationsOfStrangersAreNotBelieved(t *testing.T) {
 		}
 	})
 	insertEvent(t, pool, "order_paid:E1")
-	<-sending
+	require.NoError(t, <-sending)
 	require.Eventually(t, func() bool { return scan[int](t, pool, `select count(*) from kvit.river_leader`) == 1 }, waitFor, tick)
 	elected := scan[time.Time](t, pool, `select elected_at from kvit.river_leader`)
 
@@ -79,7 +79,6 @@ func TestNotificationsOfStrangersAreNotBelieved(t *testing.T) {
 		return scan[int](t, pool, `select count(*) from kvit.delivery where outcome = 'delivered'`) == 2
 	}, waitFor, tick)
 	require.Equal(t, elected, scan[time.Time](t, pool, `select elected_at from kvit.river_leader`))
-	_ = client
 }
 
 func TestWhatTheRowsSayIsBelievedAtOnce(t *testing.T) {
