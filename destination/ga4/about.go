@@ -2,6 +2,7 @@ package ga4
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -31,13 +32,29 @@ func sale(event destination.Event, called string) (params, *destination.Error) {
 		return nil, destination.Reject("order.currency: is required")
 	case order.Total == "":
 		return nil, destination.Reject("order.total: is required")
+	case called == purchase && strings.HasPrefix(string(order.Total), "-"):
+		return nil, destination.Reject("order.total: must not be negative")
+	}
+	if called == refund {
+		order = givenBack(order)
 	}
 	p := orderParams(order)
 	p["transaction_id"] = ref
-	if called == refund {
-		p["value"] = destination.Money(strings.TrimPrefix(string(order.Total), "-")).JSON() // Google takes it off
-	}
 	return p, nil
+}
+
+// givenBack is a refund without minuses, whichever amounts the shop writes with one: Google takes them off.
+func givenBack(order *destination.Order) *destination.Order {
+	positive := *order
+	positive.Items = slices.Clone(order.Items)
+	amounts := []*destination.Money{&positive.Total, &positive.Tax, &positive.Shipping}
+	for i := range positive.Items {
+		amounts = append(amounts, &positive.Items[i].UnitPrice)
+	}
+	for _, amount := range amounts {
+		*amount = destination.Money(strings.TrimPrefix(string(*amount), "-"))
+	}
+	return &positive
 }
 
 // ordered is anything else about an order: nothing is needed.

@@ -172,6 +172,7 @@ func TestRejections(t *testing.T) {
 		"LongClient":    {"search", `{"client": {"ga_client_id": "` + strings.Repeat("1", 101) + `"}}`, "client.ga_client_id: must not be longer than 100 characters"},
 		"NoOrder":       {"order_paid", `{` + client + `}`, "order: is required"},
 		"NoCurrency":    {"order_paid", `{"order": {"total": "1"}, ` + client + `}`, "order.currency: is required"},
+		"NegativeTotal": {"order_paid", `{"order": {"currency": "DKK", "total": "-1.00"}, ` + client + `}`, "order.total: must not be negative"},
 		"NoTotal":       {"order_refunded", `{"order": {"currency": "DKK"}, ` + client + `}`, "order.total: is required"},
 		"NoCart":        {"cart_updated", `{` + client + `}`, "cart: is required"},
 		"EmptyCart":     {"cart_updated", `{"cart": {"items": []}, ` + client + `}`, "cart.items: must hold an item with a sku or a name"},
@@ -222,6 +223,17 @@ func TestConsent(t *testing.T) {
 	})
 }
 
+// TestRefundWithMinuses: all amounts of a refund go without them, those of its lines too.
+func TestRefundWithMinuses(t *testing.T) {
+	t.Parallel()
+	p := paramsOf(t, ga4.Options{}, destinationtest.EventWith(t, "order_refunded", `{"client": {"ga_client_id": "1.2"}, "order": {"ref": "E1", "currency": "DKK",
+		"total": "-299.00", "tax": "-59.80", "shipping": "-29.00", "items": [{"sku": "A", "quantity": 1, "unit_price": "-270.00"}]}}`))
+	require.InDelta(t, 299, p["value"], 0)
+	require.InDelta(t, 59.8, p["tax"], 0)
+	require.InDelta(t, 29, p["shipping"], 0)
+	require.InDelta(t, 270, p["items"].([]any)[0].(map[string]any)["price"], 0)
+}
+
 func TestWhoItWas(t *testing.T) {
 	t.Parallel()
 	derive := ga4.Options{WithoutClientID: ga4.Derive, UserData: true}
@@ -259,7 +271,6 @@ func TestValue(t *testing.T) {
 	for name, test := range map[string]struct{ event, order, want string }{
 		"Zero":           {"order_paid", `{"currency": "DKK", "total": "0.00"}`, "0.00"},
 		"LeadingZeros":   {"order_paid", `{"currency": "DKK", "total": "007.50"}`, "7.50"},
-		"Credit":         {"order_paid", `{"currency": "DKK", "total": "-7.50"}`, "-7.50"},
 		"Refund":         {"order_refunded", `{"currency": "DKK", "total": "7.50"}`, "7.50"},
 		"NegativeRefund": {"order_refunded", `{"currency": "DKK", "total": "-007.50"}`, "7.50"},
 		"NoCurrency":     {"order_shipped", `{"total": "7.50"}`, ""},

@@ -79,8 +79,7 @@ func newEvent(e destination.Event, called string, granted bool) (event, *destina
 func newUserData(p destination.Payload, granted bool) (userData, *destination.Error) {
 	var u userData
 	if p.Customer != nil {
-		u.Email = destination.Hashed(strings.ToLower(strings.TrimSpace(p.Customer.Email)))
-		u.Phone = destination.Hashed(strings.TrimPrefix(p.Customer.Phone, "+"))
+		u.Email, u.Phone = destination.Hashed(normalEmail(p.Customer.Email)), destination.Hashed(p.Customer.Phone)
 		if !strings.Contains(p.Customer.ID, "@") { // an e-mail address has to be hashed
 			u.ExternalID = p.Customer.ID
 		}
@@ -95,6 +94,17 @@ func newUserData(p destination.Payload, granted bool) (userData, *destination.Er
 		return u, destination.Reject("customer.email, customer.phone, customer.id or client: is required")
 	}
 	return u, nil
+}
+
+// normalEmail is the address as Microsoft hashes it at every domain, without the dots and the part from a + on before
+// the @, and without accents (https://help.ads.microsoft.com/#apex/ads/en/60178/-1).
+func normalEmail(address string) string {
+	local, domain, found := strings.Cut(destination.WithoutAccents(destination.Lower(address)), "@")
+	local, _, _ = strings.Cut(local, "+")
+	if local = strings.ReplaceAll(local, ".", ""); local == "" || !found {
+		return ""
+	}
+	return local + "@" + domain
 }
 
 // clickID is the form of an msclkid: 32 hexadecimal digits, with the hyphens of a UUID or without. One
