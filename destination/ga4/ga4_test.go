@@ -129,7 +129,9 @@ func TestTraits(t *testing.T) {
 	traits := newGA4(t, ga4.Options{}).Traits()
 	require.Equal(t, []string{
 		"order_paid", "order_cancelled", "order_refunded", "account_created", "newsletter_optin", "sms_optin",
-		"cart_updated", "checkout_started", "product_viewed", "search", "page_viewed", "custom:*",
+		"cart_updated", "checkout_started", "product_viewed", "search", "page_viewed",
+		"order_partly_refunded", "cart_item_removed", "wishlist_item_added", "list_viewed",
+		"shipping_info_given", "payment_info_given", "promotion_viewed", "promotion_selected", "logged_in", "custom:*",
 	}, traits.Events)
 	require.Equal(t, traits.Events[1:], traits.CountedAgain)
 	require.Equal(t, 72*time.Hour, traits.MaxAge)
@@ -149,6 +151,9 @@ func TestNames(t *testing.T) {
 		"order_paid": "purchase", "order_refunded": "refund", "order_cancelled": "refund", "account_created": "sign_up",
 		"sms_optin": "sms_optin", "cart_updated": "add_to_cart", "checkout_started": "begin_checkout",
 		"product_viewed": "view_item", "search": "search", "page_viewed": "page_view",
+		"order_partly_refunded": "refund", "cart_item_removed": "remove_from_cart", "wishlist_item_added": "add_to_wishlist",
+		"list_viewed": "view_item_list", "shipping_info_given": "add_shipping_info", "payment_info_given": "add_payment_info",
+		"promotion_viewed": "view_promotion", "promotion_selected": "select_promotion", "logged_in": "login",
 		"order_placed": "order_received", "newsletter_optin": "newsletter", "custom:vip": "vip_level",
 		"custom:wish-list added": "wish_list_added", "custom:2nd": "custom_2nd", "custom:session_start": "custom_session_start",
 		"custom:_x": "x", "custom:øre": "re", "custom:ø": "custom_", "custom:google_thing": "custom_google_thing",

@@ -115,9 +115,9 @@ var clickID = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-?[0-9A-Fa-f]{4}){3}-?[0-9A-Fa
 func newCustomData(e destination.Event, called string) (*customData, *destination.Error) {
 	p := e.Payload
 	switch e.Name {
-	case "order_placed", "order_paid", "order_shipped", "order_cancelled", "order_refunded":
+	case "order_placed", "order_paid", "order_shipped", "order_cancelled", "order_refunded", "order_partly_refunded":
 		return ordered(e)
-	case "cart_updated", "checkout_started":
+	case "cart_updated", "checkout_started", "shipping_info_given", "payment_info_given":
 		if p.Cart == nil {
 			return nil, nil
 		}
@@ -125,7 +125,7 @@ func newCustomData(e destination.Event, called string) (*customData, *destinatio
 			return nil, destination.Reject("cart.items: is empty, and nothing was added to the cart")
 		}
 		return bought("cart", p.Cart.Currency, p.Cart.Total, p.Cart.Items), nil
-	case "product_viewed":
+	case "product_viewed", "wishlist_item_added", "cart_item_removed":
 		if p.Product == nil {
 			return nil, nil
 		}
