@@ -212,17 +212,22 @@ type Quantity string
 func (m Money) JSON() json.RawMessage { return number(string(m)) }
 
 // Minus is the amount without another one; empty if one of them is.
-func (m Money) Minus(other Money) Money {
+func (m Money) Minus(other Money) Money { return m.with(string(other), decimals.Sub) }
+
+// Times is the amount for so many pieces; empty if one of them is.
+func (m Money) Times(pieces Quantity) Money { return m.with(string(pieces), decimals.Mul) }
+
+func (m Money) with(other string, compute func(d, x, y *apd.Decimal) (apd.Condition, error)) Money {
 	a, _, errA := apd.NewFromString(string(m))
-	b, _, errB := apd.NewFromString(string(other))
+	b, _, errB := apd.NewFromString(other)
 	if errA != nil || errB != nil {
 		return ""
 	}
-	var difference apd.Decimal
-	if _, err := decimals.Sub(&difference, a, b); err != nil {
+	var result apd.Decimal
+	if _, err := compute(&result, a, b); err != nil {
 		return ""
 	}
-	return Money(difference.Text('f'))
+	return Money(result.Text('f'))
 }
 
 // JSON is the quantity as a JSON number; nil if there is none. Zeros at the end of the decimals are

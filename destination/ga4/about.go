@@ -101,8 +101,9 @@ func viewed(product *destination.Product) (params, *destination.Error) {
 		return nil, destination.Reject("product: is required")
 	}
 	p := params{}
-	p.money(product.Currency, product.UnitPrice)
-	p.items([]destination.Item{product.Item()})
+	line := product.Item()
+	p.money(product.Currency, product.UnitPrice.Times(line.Quantity))
+	p.items([]destination.Item{line})
 	if p["items"] == nil {
 		return nil, destination.Reject("product.sku: is required, or product.name")
 	}

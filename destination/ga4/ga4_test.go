@@ -239,6 +239,28 @@ func TestRefundWithMinuses(t *testing.T) {
 	require.InDelta(t, 270, p["items"].([]any)[0].(map[string]any)["price"], 0)
 }
 
+// TestMoreOfTheShop: lists, promotions, what leaves a cart, and what lines say of themselves.
+func TestMoreOfTheShop(t *testing.T) {
+	t.Parallel()
+	const item = `{"sku": "A", "name": "Cup", "category": "Kitchen", "category2": "Cups", "category3": "Small", "category4": "Blue", "category5": "Sale",
+		"quantity": 1, "unit_price": "9.00", "discount": "1.00", "coupon": "SPRING", "list_id": "l1", "list_name": "Cups"}`
+	const line = `{"coupon":"SPRING","discount":1.00,"item_category":"Kitchen","item_category2":"Cups","item_category3":"Small","item_category4":"Blue",` +
+		`"item_category5":"Sale","item_id":"A","item_list_id":"l1","item_list_name":"Cups","item_name":"Cup","price":9.00,"quantity":1}`
+	for name, test := range map[string]struct{ payload, want string }{
+		"list_viewed":         {`"list": {"id": "l1", "name": "Cups", "currency": "DKK", "items": [` + item + `]}`, `{"currency":"DKK","engagement_time_msec":1,"item_list_id":"l1","item_list_name":"Cups","items":[` + line + `]}`},
+		"promotion_selected":  {`"promotion": {"id": "p1", "name": "Spring", "creative": "banner", "slot": "top"}`, `{"creative_name":"banner","creative_slot":"top","engagement_time_msec":1,"promotion_id":"p1","promotion_name":"Spring"}`},
+		"cart_item_removed":   {`"product": {"sku": "A", "currency": "DKK", "unit_price": "9.00", "quantity": 2}`, `{"currency":"DKK","engagement_time_msec":1,"items":[{"item_id":"A","price":9.00,"quantity":2}],"value":18.00}`},
+		"shipping_info_given": {`"cart": {"currency": "DKK", "total": "9.00", "coupon": "SPRING", "delivery_method": "parcel", "items": [{"sku": "A"}]}`, `{"coupon":"SPRING","currency":"DKK","engagement_time_msec":1,"items":[{"item_id":"A"}],"shipping_tier":"parcel","value":9.00}`},
+		"payment_info_given":  {`"cart": {"payment_method": "card", "items": [{"sku": "A"}]}`, `{"engagement_time_msec":1,"items":[{"item_id":"A"}],"payment_type":"card"}`},
+		"logged_in":           {`"customer": {"id": "7"}`, `{"engagement_time_msec":1}`},
+		"order_partly_refunded": {`"order": {"currency": "DKK", "total": "-9.00", "items": [{"sku": "A", "quantity": 1, "unit_price": "-9.00"}]}`,
+			`{"currency":"DKK","engagement_time_msec":1,"items":[{"item_id":"A","price":9.00,"quantity":1}],"transaction_id":"E100042","value":9.00}`},
+	} {
+		body := destinationtest.Body(t, newGA4(t, ga4.Options{}), destinationtest.EventWith(t, name, `{"client": {"ga_client_id": "1.2"}, `+test.payload+`}`))
+		require.Equal(t, test.want, gjson.Get(body, "params").Raw, name)
+	}
+}
+
 func TestWhoItWas(t *testing.T) {
 	t.Parallel()
 	derive := ga4.Options{WithoutClientID: ga4.Derive, UserData: true}
