@@ -38,6 +38,7 @@ test-database: prerequisites
 test-shops: prerequisites
 	@sh shops/install.sh
 	PATH="$(CURDIR)/.tools/node/bin:$$PATH" KVIT_SHOPS=1 $(GO) test -count=1 -timeout 14m ./shops
+	PATH="$(CURDIR)/.tools/node/bin:$$PATH" KVIT_SHOPS=1 $(GO) test -count=1 -timeout 4m -run 'TestSnippets' ./docs
 
 lint: $(LINT)
 	@unformatted="$$(gofmt -l .)"; if [ -n "$$unformatted" ]; then \

@@ -4,6 +4,7 @@ go 1.26.0
 
 // What npm installs for `make test-shops`.
 ignore (
+	./shops/clients/node_modules
 	./shops/medusa/node_modules
 	./shops/vendure/node_modules
 )

@@ -14,6 +14,8 @@ var EventNames = []string{
 	"newsletter_optin", "newsletter_optout", "sms_optin", "sms_optout",
 	"cart_updated", "checkout_started",
 	"product_viewed", "search", "page_viewed",
+	"order_partly_refunded", "cart_item_removed", "wishlist_item_added", "list_viewed",
+	"shipping_info_given", "payment_info_given", "promotion_viewed", "promotion_selected", "logged_in",
 }
 
 var customEvent = regexp.MustCompile(`^custom:(?:\*|[^\x00-\x1f*]{1,100})$`)

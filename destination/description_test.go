@@ -5,6 +5,7 @@ import (
 	"os"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -126,7 +127,38 @@ var tableRows = regexp.MustCompile(`(?m)(^\| object \| members \|\n\| --- \| ---
 
 // withTable is docs/shop.md with its table of the payload made anew.
 func withTable(page string) string {
+	page = takenRows.ReplaceAllLiteralString(page, takenTable())
 	return tableRows.ReplaceAllString(page, "${1}"+tableOf(payloadObject))
+}
+
+var takenRows = regexp.MustCompile(`(?m)^\| form \| members \| also taken \|\n(\|.*\n)+`)
+
+// takenTable says which forms are taken beside the recommended ones.
+func takenTable() string {
+	members := map[string][]string{}
+	var collect func(within string, o *object)
+	collect = func(within string, o *object) {
+		for _, m := range o.members {
+			if m.inner != nil {
+				collect(m.name+".", m.inner)
+			} else if name := "`" + within + m.name + "`"; !slices.Contains(members[m.form], name) {
+				members[m.form] = append(members[m.form], name)
+			}
+		}
+	}
+	collect("", payloadObject)
+	table := "| form | members | also taken |\n| --- | --- | --- |\n"
+	for _, f := range forms {
+		if f.taken == "" {
+			continue
+		}
+		list := strings.Join(members[f.name], ", ")
+		if f.name == "text" {
+			list = "all others"
+		}
+		table += "| " + f.name + " | " + list + " | " + f.taken + " |\n"
+	}
+	return table
 }
 
 func tableOf(payload *object) string {

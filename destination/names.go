@@ -11,6 +11,8 @@ var Names = []string{
 	"account_created", "account_updated",
 	"newsletter_optin", "newsletter_optout", "sms_optin", "sms_optout",
 	"cart_updated", "checkout_started", "product_viewed", "search", "page_viewed",
+	"order_partly_refunded", "cart_item_removed", "wishlist_item_added", "list_viewed",
+	"shipping_info_given", "payment_info_given", "promotion_viewed", "promotion_selected", "logged_in",
 }
 
 // CustomPrefix begins the name of an event that the shop made up.

@@ -33,7 +33,7 @@ var saleMembers = []string{"order", "order.total", "order.currency"}
 // providers that would take the order without them: a sale of nothing, or in some other currency, is worse
 // than one that an operator hears of. It is nil for events that are not about what was paid.
 func (e Event) UnreadSale() *Error {
-	if !slices.Contains([]string{"order_placed", "order_paid", "order_refunded"}, e.Name) {
+	if !slices.Contains([]string{"order_placed", "order_paid", "order_refunded", "order_partly_refunded"}, e.Name) {
 		return nil
 	}
 	for _, o := range e.Payload.Omitted {

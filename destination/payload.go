@@ -3,6 +3,8 @@ package destination
 import (
 	"encoding/json"
 	"strings"
+
+	"github.com/cockroachdb/apd/v3"
 )
 
 // MaxPayload is the size in bytes beyond which a payload is rejected unread. Hundreds of events are
@@ -25,8 +27,10 @@ type Payload struct {
 	Customer *Customer       `member:"customer"`
 	Order    *Order          `member:"order"`
 	Cart     *Cart           `member:"cart" about:"the whole cart, never a change to one"`
-	Product  *Product        `member:"product" about:"what product_viewed is about"`
+	Product  *Product        `member:"product" about:"what product_viewed, wishlist_item_added and cart_item_removed are about"`
 	Search   *Search         `member:"search" about:"what the visitor looked for in the shop"`
+	List     *List           `member:"list" about:"the list of products that list_viewed is about, such as a category"`
+	Promo    *Promotion      `member:"promotion" about:"what promotion_viewed and promotion_selected are about"`
 	Optin    *Optin          `member:"optin" about:"what the visitor said about being written to: true, false, or left out for unknown"`
 	Client   *Browser        `member:"client" about:"what the visitor's browser told. The identifiers that providers' scripts set are not on an order by themselves: note them at the checkout"`
 	Custom   json.RawMessage `member:"custom" about:"free: any JSON"` // as written; nil if left out
@@ -77,10 +81,13 @@ type Order struct {
 
 // Cart is a whole cart, never a change to one.
 type Cart struct {
-	ID       string `member:"id"`
-	Currency string `member:"currency" form:"currency"`
-	Total    Money  `member:"total"`
-	Items    []Item `member:"items"`
+	ID             string `member:"id"`
+	Currency       string `member:"currency" form:"currency"`
+	Total          Money  `member:"total"`
+	Coupon         string `member:"coupon"`
+	PaymentMethod  string `member:"payment_method" about:"once it is chosen"`
+	DeliveryMethod string `member:"delivery_method" about:"once it is chosen"`
+	Items          []Item `member:"items"`
 }
 
 // Item is a line of an order or a cart.
@@ -89,20 +96,64 @@ type Item struct {
 	Name      string   `member:"name"`
 	Brand     string   `member:"brand"`
 	Category  string   `member:"category"`
+	Category2 string   `member:"category2" about:"the level below category, as the next three"`
+	Category3 string   `member:"category3"`
+	Category4 string   `member:"category4"`
+	Category5 string   `member:"category5"`
 	Variant   string   `member:"variant"`
 	Quantity  Quantity `member:"quantity"`
 	UnitPrice Money    `member:"unit_price"`
+	Discount  Money    `member:"discount" about:"what the unit price is reduced by"`
+	Coupon    string   `member:"coupon"`
+	ListID    string   `member:"list_id" about:"where the visitor found it"`
+	ListName  string   `member:"list_name"`
 }
 
-// Product is what product_viewed is about.
+// Product is what product_viewed is about, or what went into a wish list or out of a cart.
 type Product struct {
-	Currency  string `member:"currency" form:"currency" about:"of the price"`
-	SKU       string `member:"sku"`
-	Name      string `member:"name"`
-	Brand     string `member:"brand"`
-	Category  string `member:"category"`
-	Variant   string `member:"variant"`
-	UnitPrice Money  `member:"unit_price"`
+	Currency  string   `member:"currency" form:"currency" about:"of the price"`
+	SKU       string   `member:"sku"`
+	Name      string   `member:"name"`
+	Brand     string   `member:"brand"`
+	Category  string   `member:"category"`
+	Category2 string   `member:"category2"`
+	Category3 string   `member:"category3"`
+	Category4 string   `member:"category4"`
+	Category5 string   `member:"category5"`
+	Variant   string   `member:"variant"`
+	UnitPrice Money    `member:"unit_price"`
+	Quantity  Quantity `member:"quantity" about:"how many went out of the cart; 1 if left out"`
+	ListID    string   `member:"list_id" about:"where the visitor found it"`
+	ListName  string   `member:"list_name"`
+}
+
+// Item is the product as the only line of something.
+func (p *Product) Item() Item {
+	quantity := p.Quantity
+	if quantity == "" {
+		quantity = "1"
+	}
+	return Item{
+		SKU: p.SKU, Name: p.Name, Brand: p.Brand, Category: p.Category, Category2: p.Category2, Category3: p.Category3,
+		Category4: p.Category4, Category5: p.Category5, Variant: p.Variant, Quantity: quantity, UnitPrice: p.UnitPrice,
+		ListID: p.ListID, ListName: p.ListName,
+	}
+}
+
+// List is a list of products that the visitor has seen, such as a category.
+type List struct {
+	ID       string `member:"id"`
+	Name     string `member:"name"`
+	Currency string `member:"currency" form:"currency" about:"of the prices"`
+	Items    []Item `member:"items" about:"as far as they were shown"`
+}
+
+// Promotion is an offer within the shop, such as a banner.
+type Promotion struct {
+	ID       string `member:"id"`
+	Name     string `member:"name"`
+	Creative string `member:"creative" about:"which picture or text"`
+	Slot     string `member:"slot" about:"where on the page"`
 }
 
 // Search is what the visitor looked for in the shop.
@@ -135,6 +186,17 @@ type Browser struct {
 	MatomoID        string `member:"matomo_id" about:"Matomo: the visitor id in the cookie _pk_id, 16 hexadecimal digits"`
 	SnowplowID      string `member:"snowplow_id" about:"Snowplow: the domain user id in the cookie _sp_id"`
 	SnowplowSession string `member:"snowplow_session" about:"Snowplow: the domain session id in the cookie _sp_id"`
+	GClid           string `member:"gclid" about:"Google Ads: the URL parameter gclid"`
+	GBraid          string `member:"gbraid" about:"Google Ads: the URL parameter gbraid"`
+	WBraid          string `member:"wbraid" about:"Google Ads: the URL parameter wbraid"`
+	LiFatID         string `member:"li_fat_id" about:"LinkedIn: the cookie li_fat_id, or the URL parameter"`
+	SCClid          string `member:"sc_click_id" about:"Snap: the URL parameter ScCid"`
+	SCCookie        string `member:"sc_cookie1" about:"Snap: the cookie _scid"`
+	RDTClid         string `member:"rdt_cid" about:"Reddit: the URL parameter rdt_cid"`
+	RDTUUID         string `member:"rdt_uuid" about:"Reddit: the cookie _rdt_uuid"`
+	AWC             string `member:"awc" about:"Awin: the URL parameter awc"`
+	PartnerAdsPaid  string `member:"partner_ads_paid" about:"Partner-ads: the URL parameter paid"`
+	PartnerAdsPacid string `member:"partner_ads_pacid" about:"Partner-ads: the URL parameter pacid"`
 	KlaviyoID       string `member:"klaviyo_id" about:"Klaviyo: the URL parameter _kx"`
 	SpreadCookie    string `member:"spread_cookie" about:"SPREAD: the cookie sbt"`
 }
@@ -148,6 +210,25 @@ type Quantity string
 // JSON is the amount as a JSON number, digit for digit but for leading zeros, which JSON forbids; nil
 // if there is none.
 func (m Money) JSON() json.RawMessage { return number(string(m)) }
+
+// Minus is the amount without another one; empty if one of them is.
+func (m Money) Minus(other Money) Money { return m.with(string(other), decimals.Sub) }
+
+// Times is the amount for so many pieces; empty if one of them is.
+func (m Money) Times(pieces Quantity) Money { return m.with(string(pieces), decimals.Mul) }
+
+func (m Money) with(other string, compute func(d, x, y *apd.Decimal) (apd.Condition, error)) Money {
+	a, _, errA := apd.NewFromString(string(m))
+	b, _, errB := apd.NewFromString(other)
+	if errA != nil || errB != nil {
+		return ""
+	}
+	var result apd.Decimal
+	if _, err := compute(&result, a, b); err != nil {
+		return ""
+	}
+	return Money(result.Text('f'))
+}
 
 // JSON is the quantity as a JSON number; nil if there is none. Zeros at the end of the decimals are
 // left out, so that a whole number looks like one.

@@ -20,6 +20,24 @@ func TestMoneyJSON(t *testing.T) {
 	}
 }
 
+func TestMoneyMinus(t *testing.T) {
+	t.Parallel()
+	for _, test := range [][3]destination.Money{
+		{"749.00", "39", "710.00"}, {"749", "39.5", "709.5"}, {"1", "-1.25", "2.25"}, {"0.30", "0.10", "0.20"}, {"999999999999.9999", "0.0001", "999999999999.9998"},
+		{"1", "", ""}, {"", "1", ""},
+	} {
+		require.Equal(t, test[2], test[0].Minus(test[1]))
+	}
+	require.Equal(t, destination.Money("22.500"), destination.Money("9.00").Times("2.5"))
+}
+
+func TestIsValidPhone(t *testing.T) {
+	t.Parallel()
+	for number, want := range map[string]bool{"+12025550123": true, "+442079460958": true, "+4500000000": false, "+999": false, "": false} {
+		require.Equal(t, want, destination.IsValidPhone(number), number)
+	}
+}
+
 func TestQuantityJSON(t *testing.T) {
 	t.Parallel()
 	for quantity, want := range map[destination.Quantity]string{

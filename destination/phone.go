@@ -45,3 +45,13 @@ func e164(text, country string) (number, why string) {
 	}
 	return phonenumbers.Format(parsed, phonenumbers.E164), ""
 }
+
+// IsValidPhone tells whether a number in E.164 is one that its country gives to somebody, as far as libphonenumber
+// knows.
+func IsValidPhone(number string) bool {
+	if number == "" {
+		return false
+	}
+	parsed, err := phonenumbers.Parse(number, "")
+	return err == nil && phonenumbers.IsValidNumber(parsed)
+}

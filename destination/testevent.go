@@ -14,9 +14,10 @@ const TestCustom = CustomPrefix + "kvit_test"
 // testNames are in the order of what they can cause: what was looked at counts little, a cart or an
 // account may start a mail to nobody, an order is in every report.
 var testNames = []string{
-	"page_viewed", "product_viewed", "search", TestCustom, "cart_updated", "account_updated", "checkout_started",
+	"page_viewed", "product_viewed", "search", TestCustom, "list_viewed", "promotion_viewed", "promotion_selected", "logged_in",
+	"wishlist_item_added", "cart_item_removed", "shipping_info_given", "payment_info_given", "cart_updated", "account_updated", "checkout_started",
 	"newsletter_optout", "sms_optout", "account_created", "newsletter_optin", "sms_optin",
-	"order_cancelled", "order_placed", "order_shipped", "order_paid", "order_refunded",
+	"order_cancelled", "order_placed", "order_shipped", "order_paid", "order_partly_refunded", "order_refunded",
 }
 
 // TestName chooses the most harmless of a destination's events; empty if it has none.
@@ -42,6 +43,8 @@ const testPayload = `{
  "cart": {"id": "KVIT-TEST-ID", "currency": "EUR", "total": "0.01", "items": [{"sku": "KVIT-TEST", "name": "kvit test", "category": "kvit test", "quantity": 1, "unit_price": "0.01"}]},
  "product": {"currency": "EUR", "sku": "KVIT-TEST", "name": "kvit test", "category": "kvit test", "unit_price": "0.01"},
  "search": {"term": "kvit test", "results": 0},
+ "list": {"id": "KVIT-TEST-ID", "name": "kvit test", "items": [{"sku": "KVIT-TEST", "name": "kvit test", "category": "kvit test", "unit_price": "0.01"}]},
+ "promotion": {"id": "KVIT-TEST-ID", "name": "kvit test"},
  "client": {"ip": "192.0.2.1", "user_agent": "kvit-test", "page_url": "https://shop.example.com/kvit-test", "page_title": "kvit test",
   "ga_client_id": "1234567890.1700000000", "ga_session_id": "1700000000", "matomo_id": "0123456789abcdef",
   "snowplow_id": "00000000-0000-4000-8000-000000000000", "snowplow_session": "00000000-0000-4000-8000-000000000001"},

@@ -86,7 +86,11 @@ func TestRolesHaveExactlyTheirRights(t *testing.T) {
 		allowed         bool
 	}{
 		{"kvit_shop", `insert into kvit.tracking_event (event_key, name) values ('order_paid:E1', 'order_paid')`, true},
+		{"kvit_shop", `insert into kvit.tracking_event (event_key, name) values ('order_paid:E1', 'order_paid') returning id`, true},
+		{"kvit_shop", `insert into kvit.tracking_event (event_key, name) values ('order_paid:E1', 'order_paid') returning event_key`, false},
+		{"kvit_shop", `select kvit.track('order_paid:E1', 'order_paid')`, true},
 		{"kvit_shop", `select event_key from kvit.tracking_event`, false},
+		{"kvit_shop", `select payload from kvit.tracking_event`, false},
 		{"kvit_shop", `insert into kvit.event (event_key, name, occurred_at, consent) values ('a', 'search', now(), '{}')`, false},
 		{"kvit_shop", `insert into kvit.erp_receipt (order_ref) values ('E1')`, false},
 		{"kvit_shop", `select id from kvit.river_job`, false},
@@ -95,6 +99,7 @@ func TestRolesHaveExactlyTheirRights(t *testing.T) {
 		{"kvit_erp", `insert into kvit.erp_receipt (order_ref, erp_order_number, imported_at, source) values ('E1', 'SO-1', now(), 'test')`, true},
 		{"kvit_erp", `insert into kvit.erp_receipt (order_ref, status) values ('E1', 'marked')`, false},
 		{"kvit_erp", `insert into kvit.tracking_event (event_key, name) values ('order_paid:E1', 'order_paid')`, false},
+		{"kvit_erp", `select kvit.track('order_paid:E1', 'order_paid')`, false},
 		{"kvit_erp", `select order_ref from kvit.erp_receipt`, false},
 		{"kvit_ops", `select id, event_key, name, occurred_at, order_ref, consent, received_at, erased_at from kvit.tracking_event`, true},
 		{"kvit_ops", `select payload from kvit.tracking_event`, false},

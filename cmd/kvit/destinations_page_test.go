@@ -30,7 +30,7 @@ func TestPageOfDestinations(t *testing.T) {
 	require.NoError(t, err)
 	for name, table := range map[string]string{
 		"Settings": settingsTable(t), "Limits": limitsTable(t), "Repeats": repeatsTable(t), "Checks": checksTable(t),
-		"Erasure": erasureTable(t),
+		"Erasure": erasureTable(t), "Events": eventsTable(t),
 	} {
 		require.Contains(t, string(text), table, "%s should be:\n%s", name, table)
 	}
@@ -73,6 +73,22 @@ func limitsTable(t *testing.T) string {
 			events, size = number(traits.Batch.Events, "any"), kilobytes(traits.Batch.Bytes)
 		}
 		lines = append(lines, row("`"+p.kind+"`", events, size, hours(traits.MaxAge), hours(traits.Window)))
+	}
+	return strings.Join(lines, "\n") + "\n"
+}
+
+func eventsTable(t *testing.T) string {
+	t.Helper()
+	lines := []string{"| event | destinations that get it by default |", "| --- | --- |"}
+	for _, event := range append(slices.Clone(destination.Names), destination.AnyCustom) {
+		var kinds []string
+		for _, p := range providers {
+			_, adapter := p.configured(t, "http://127.0.0.1:1")
+			if slices.Contains(adapter.Traits().Events, event) {
+				kinds = append(kinds, "`"+p.kind+"`")
+			}
+		}
+		lines = append(lines, row("`"+event+"`", strings.Join(kinds, ", ")))
 	}
 	return strings.Join(lines, "\n") + "\n"
 }

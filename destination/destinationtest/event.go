@@ -27,6 +27,8 @@ const payload = `{
   "items": [{"sku": "SKU-9", "name": "MARKER", "quantity": 1, "unit_price": "299.00"}]},
  "product": {"currency": "DKK", "sku": "SKU-9", "name": "MARKER", "brand": "MARKER", "category": "MARKER", "variant": "MARKER", "unit_price": "299.00"},
  "search": {"term": "MARKER", "results": 7},
+ "list": {"id": "MARKER", "name": "MARKER", "currency": "DKK", "items": [{"sku": "SKU-9", "name": "MARKER", "unit_price": "299.00", "list_id": "MARKER", "list_name": "MARKER"}]},
+ "promotion": {"id": "MARKER", "name": "MARKER", "creative": "MARKER", "slot": "MARKER"},
  "client": {"ip": "2001:db8::1", "user_agent": "MARKER/1.0", "page_url": "https://shop.example.com/MARKER", "page_title": "MARKER", "referrer": "https://example.com/MARKER",
   "ga_client_id": "1234567890.1700000000", "ga_session_id": "1741083000", "fbp": "fb.1.1741082000000.1098115397", "fbc": "fb.1.1741082000000.MARKER",
   "ttclid": "MARKER", "ttp": "MARKER", "epik": "MARKER", "msclkid": "MARKER", "matomo_id": "0123456789abcdef",

@@ -2,6 +2,7 @@ package ga4
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -31,13 +32,29 @@ func sale(event destination.Event, called string) (params, *destination.Error) {
 		return nil, destination.Reject("order.currency: is required")
 	case order.Total == "":
 		return nil, destination.Reject("order.total: is required")
+	case called == purchase && strings.HasPrefix(string(order.Total), "-"):
+		return nil, destination.Reject("order.total: must not be negative")
+	}
+	if called == refund {
+		order = givenBack(order)
 	}
 	p := orderParams(order)
 	p["transaction_id"] = ref
-	if called == refund {
-		p["value"] = destination.Money(strings.TrimPrefix(string(order.Total), "-")).JSON() // Google takes it off
-	}
 	return p, nil
+}
+
+// givenBack is a refund without minuses, whichever amounts the shop writes with one: Google takes them off.
+func givenBack(order *destination.Order) *destination.Order {
+	positive := *order
+	positive.Items = slices.Clone(order.Items)
+	amounts := []*destination.Money{&positive.Total, &positive.Tax, &positive.Shipping}
+	for i := range positive.Items {
+		amounts = append(amounts, &positive.Items[i].UnitPrice)
+	}
+	for _, amount := range amounts {
+		*amount = destination.Money(strings.TrimPrefix(string(*amount), "-"))
+	}
+	return &positive
 }
 
 // ordered is anything else about an order: nothing is needed.
@@ -69,6 +86,9 @@ func carted(cart *destination.Cart) (params, *destination.Error) {
 	}
 	p := params{}
 	p.money(cart.Currency, cart.Total)
+	p.text("coupon", cart.Coupon, maxValue)
+	p.text("shipping_tier", cart.DeliveryMethod, maxValue)
+	p.text("payment_type", cart.PaymentMethod, maxValue)
 	p.items(cart.Items)
 	if p["items"] == nil {
 		return nil, destination.Reject("cart.items: must hold an item with a sku or a name")
@@ -81,14 +101,39 @@ func viewed(product *destination.Product) (params, *destination.Error) {
 		return nil, destination.Reject("product: is required")
 	}
 	p := params{}
-	p.money(product.Currency, product.UnitPrice)
-	p.items([]destination.Item{{
-		SKU: product.SKU, Name: product.Name, Brand: product.Brand, Category: product.Category,
-		Variant: product.Variant, UnitPrice: product.UnitPrice, Quantity: "1",
-	}})
+	line := product.Item()
+	p.money(product.Currency, product.UnitPrice.Times(line.Quantity))
+	p.items([]destination.Item{line})
 	if p["items"] == nil {
 		return nil, destination.Reject("product.sku: is required, or product.name")
 	}
+	return p, nil
+}
+
+func listed(list *destination.List) (params, *destination.Error) {
+	if list == nil {
+		return nil, destination.Reject("list: is required")
+	}
+	p := params{}
+	p.text("item_list_id", list.ID, maxValue)
+	p.text("item_list_name", list.Name, maxValue)
+	p.text("currency", list.Currency, maxValue)
+	p.items(list.Items)
+	if p["items"] == nil {
+		return nil, destination.Reject("list.items: must hold an item with a sku or a name")
+	}
+	return p, nil
+}
+
+func promoted(promotion *destination.Promotion) (params, *destination.Error) {
+	if promotion == nil || promotion.ID == "" && promotion.Name == "" {
+		return nil, destination.Reject("promotion.id: is required, or promotion.name")
+	}
+	p := params{}
+	p.text("promotion_id", promotion.ID, maxValue)
+	p.text("promotion_name", promotion.Name, maxValue)
+	p.text("creative_name", promotion.Creative, maxValue)
+	p.text("creative_slot", promotion.Slot, maxValue)
 	return p, nil
 }
 
@@ -143,7 +188,15 @@ func lineOf(from destination.Item) params {
 	line.text("item_name", from.Name, maxValue)
 	line.text("item_brand", from.Brand, maxValue)
 	line.text("item_category", from.Category, maxValue)
+	line.text("item_category2", from.Category2, maxValue)
+	line.text("item_category3", from.Category3, maxValue)
+	line.text("item_category4", from.Category4, maxValue)
+	line.text("item_category5", from.Category5, maxValue)
 	line.text("item_variant", from.Variant, maxValue)
+	line.text("item_list_id", from.ListID, maxValue)
+	line.text("item_list_name", from.ListName, maxValue)
+	line.text("coupon", from.Coupon, maxValue)
+	line.number("discount", from.Discount.JSON())
 	line.number("price", from.UnitPrice.JSON())
 	line.number("quantity", from.Quantity.JSON())
 	return line

@@ -20,6 +20,9 @@ func TestNormalForms(t *testing.T) {
 	require.Equal(t, []string{"d6117306485ed0e50afab3ac871e98f81699151f30281527d63ff5f233656c69"}, destination.HashedList(normalEmail(" Jane.Doe@gmail.com ")))
 	require.Equal(t, []string{"7d5574e4ec1f7e9b606eadd8d76eab15510a93ca476ee1705145b32cd6ab6504"}, destination.HashedList(normalPhone("+45 12 34 56 78")))
 	require.Equal(t, "janedoe@googlemail.com", normalEmail("jane.doe@GoogleMail.com"))
+	require.Equal(t, "janedoe@gmail.com", normalEmail("jane.doe+spring@gmail.com"))
+	require.Equal(t, "jane.doe+spring@example.com", normalEmail("Jane.Doe+spring@example.com"), "of Google's own domains alone")
+	require.Equal(t, "γιώργος", normalName("ΓΙΏΡΓΟΣ"))
 	require.Empty(t, destination.HashedList(normalEmail("")))
 	require.Empty(t, destination.HashedList(normalPhone("")))
 	require.Equal(t, "annamaria van dam", normalName(" Anna-Maria van Dam3! "))
@@ -29,7 +32,7 @@ func TestNormalForms(t *testing.T) {
 
 func TestAddressNeedsBothNames(t *testing.T) {
 	t.Parallel()
-	home := &destination.Address{Lines: []string{"1 Example Street"}, City: " Aarhus C ", PostalCode: "8000", Country: "DK"}
+	home := &destination.Address{Lines: []string{"1 Example Street"}, City: " 8000 Aarhus C. ", Region: "Midtjylland (DK-82)", PostalCode: "DK-8000", Country: "DK"}
 	for name, customer := range map[string]destination.Customer{
 		"NoLast": {FirstName: "Jane", Address: home}, "OnlySigns": {FirstName: "Jane", LastName: "?", Address: home}, "NoAddress": {FirstName: "Jane", LastName: "Doe"},
 	} {
@@ -38,7 +41,7 @@ func TestAddressNeedsBothNames(t *testing.T) {
 	u := hashed(&destination.Customer{FirstName: "Jane", LastName: "Doe", Address: home})
 	require.Equal(t, []address{{
 		FirstName: destination.SHA256Hex("jane"), LastName: destination.SHA256Hex("doe"),
-		Street: destination.SHA256Hex("1 example street"), City: "Aarhus C", PostalCode: "8000", Country: "DK",
+		Street: destination.SHA256Hex("1 example street"), City: "aarhus c", Region: "midtjylland dk", PostalCode: "8000", Country: "DK",
 	}}, u.Address)
 }
 

@@ -129,7 +129,9 @@ func TestTraits(t *testing.T) {
 	traits := newGA4(t, ga4.Options{}).Traits()
 	require.Equal(t, []string{
 		"order_paid", "order_cancelled", "order_refunded", "account_created", "newsletter_optin", "sms_optin",
-		"cart_updated", "checkout_started", "product_viewed", "search", "page_viewed", "custom:*",
+		"cart_updated", "checkout_started", "product_viewed", "search", "page_viewed",
+		"order_partly_refunded", "cart_item_removed", "wishlist_item_added", "list_viewed",
+		"shipping_info_given", "payment_info_given", "promotion_viewed", "promotion_selected", "logged_in", "custom:*",
 	}, traits.Events)
 	require.Equal(t, traits.Events[1:], traits.CountedAgain)
 	require.Equal(t, 72*time.Hour, traits.MaxAge)
@@ -149,6 +151,9 @@ func TestNames(t *testing.T) {
 		"order_paid": "purchase", "order_refunded": "refund", "order_cancelled": "refund", "account_created": "sign_up",
 		"sms_optin": "sms_optin", "cart_updated": "add_to_cart", "checkout_started": "begin_checkout",
 		"product_viewed": "view_item", "search": "search", "page_viewed": "page_view",
+		"order_partly_refunded": "refund", "cart_item_removed": "remove_from_cart", "wishlist_item_added": "add_to_wishlist",
+		"list_viewed": "view_item_list", "shipping_info_given": "add_shipping_info", "payment_info_given": "add_payment_info",
+		"promotion_viewed": "view_promotion", "promotion_selected": "select_promotion", "logged_in": "login",
 		"order_placed": "order_received", "newsletter_optin": "newsletter", "custom:vip": "vip_level",
 		"custom:wish-list added": "wish_list_added", "custom:2nd": "custom_2nd", "custom:session_start": "custom_session_start",
 		"custom:_x": "x", "custom:øre": "re", "custom:ø": "custom_", "custom:google_thing": "custom_google_thing",
@@ -172,6 +177,7 @@ func TestRejections(t *testing.T) {
 		"LongClient":    {"search", `{"client": {"ga_client_id": "` + strings.Repeat("1", 101) + `"}}`, "client.ga_client_id: must not be longer than 100 characters"},
 		"NoOrder":       {"order_paid", `{` + client + `}`, "order: is required"},
 		"NoCurrency":    {"order_paid", `{"order": {"total": "1"}, ` + client + `}`, "order.currency: is required"},
+		"NegativeTotal": {"order_paid", `{"order": {"currency": "DKK", "total": "-1.00"}, ` + client + `}`, "order.total: must not be negative"},
 		"NoTotal":       {"order_refunded", `{"order": {"currency": "DKK"}, ` + client + `}`, "order.total: is required"},
 		"NoCart":        {"cart_updated", `{` + client + `}`, "cart: is required"},
 		"EmptyCart":     {"cart_updated", `{"cart": {"items": []}, ` + client + `}`, "cart.items: must hold an item with a sku or a name"},
@@ -222,6 +228,39 @@ func TestConsent(t *testing.T) {
 	})
 }
 
+// TestRefundWithMinuses: all amounts of a refund go without them, those of its lines too.
+func TestRefundWithMinuses(t *testing.T) {
+	t.Parallel()
+	p := paramsOf(t, ga4.Options{}, destinationtest.EventWith(t, "order_refunded", `{"client": {"ga_client_id": "1.2"}, "order": {"ref": "E1", "currency": "DKK",
+		"total": "-299.00", "tax": "-59.80", "shipping": "-29.00", "items": [{"sku": "A", "quantity": 1, "unit_price": "-270.00"}]}}`))
+	require.InDelta(t, 299, p["value"], 0)
+	require.InDelta(t, 59.8, p["tax"], 0)
+	require.InDelta(t, 29, p["shipping"], 0)
+	require.InDelta(t, 270, p["items"].([]any)[0].(map[string]any)["price"], 0)
+}
+
+// TestMoreOfTheShop: lists, promotions, what leaves a cart, and what lines say of themselves.
+func TestMoreOfTheShop(t *testing.T) {
+	t.Parallel()
+	const item = `{"sku": "A", "name": "Cup", "category": "Kitchen", "category2": "Cups", "category3": "Small", "category4": "Blue", "category5": "Sale",
+		"quantity": 1, "unit_price": "9.00", "discount": "1.00", "coupon": "SPRING", "list_id": "l1", "list_name": "Cups"}`
+	const line = `{"coupon":"SPRING","discount":1.00,"item_category":"Kitchen","item_category2":"Cups","item_category3":"Small","item_category4":"Blue",` +
+		`"item_category5":"Sale","item_id":"A","item_list_id":"l1","item_list_name":"Cups","item_name":"Cup","price":9.00,"quantity":1}`
+	for name, test := range map[string]struct{ payload, want string }{
+		"list_viewed":         {`"list": {"id": "l1", "name": "Cups", "currency": "DKK", "items": [` + item + `]}`, `{"currency":"DKK","engagement_time_msec":1,"item_list_id":"l1","item_list_name":"Cups","items":[` + line + `]}`},
+		"promotion_selected":  {`"promotion": {"id": "p1", "name": "Spring", "creative": "banner", "slot": "top"}`, `{"creative_name":"banner","creative_slot":"top","engagement_time_msec":1,"promotion_id":"p1","promotion_name":"Spring"}`},
+		"cart_item_removed":   {`"product": {"sku": "A", "currency": "DKK", "unit_price": "9.00", "quantity": 2}`, `{"currency":"DKK","engagement_time_msec":1,"items":[{"item_id":"A","price":9.00,"quantity":2}],"value":18.00}`},
+		"shipping_info_given": {`"cart": {"currency": "DKK", "total": "9.00", "coupon": "SPRING", "delivery_method": "parcel", "items": [{"sku": "A"}]}`, `{"coupon":"SPRING","currency":"DKK","engagement_time_msec":1,"items":[{"item_id":"A"}],"shipping_tier":"parcel","value":9.00}`},
+		"payment_info_given":  {`"cart": {"payment_method": "card", "items": [{"sku": "A"}]}`, `{"engagement_time_msec":1,"items":[{"item_id":"A"}],"payment_type":"card"}`},
+		"logged_in":           {`"customer": {"id": "7"}`, `{"engagement_time_msec":1}`},
+		"order_partly_refunded": {`"order": {"currency": "DKK", "total": "-9.00", "items": [{"sku": "A", "quantity": 1, "unit_price": "-9.00"}]}`,
+			`{"currency":"DKK","engagement_time_msec":1,"items":[{"item_id":"A","price":9.00,"quantity":1}],"transaction_id":"E100042","value":9.00}`},
+	} {
+		body := destinationtest.Body(t, newGA4(t, ga4.Options{}), destinationtest.EventWith(t, name, `{"client": {"ga_client_id": "1.2"}, `+test.payload+`}`))
+		require.Equal(t, test.want, gjson.Get(body, "params").Raw, name)
+	}
+}
+
 func TestWhoItWas(t *testing.T) {
 	t.Parallel()
 	derive := ga4.Options{WithoutClientID: ga4.Derive, UserData: true}
@@ -259,7 +298,6 @@ func TestValue(t *testing.T) {
 	for name, test := range map[string]struct{ event, order, want string }{
 		"Zero":           {"order_paid", `{"currency": "DKK", "total": "0.00"}`, "0.00"},
 		"LeadingZeros":   {"order_paid", `{"currency": "DKK", "total": "007.50"}`, "7.50"},
-		"Credit":         {"order_paid", `{"currency": "DKK", "total": "-7.50"}`, "-7.50"},
 		"Refund":         {"order_refunded", `{"currency": "DKK", "total": "7.50"}`, "7.50"},
 		"NegativeRefund": {"order_refunded", `{"currency": "DKK", "total": "-007.50"}`, "7.50"},
 		"NoCurrency":     {"order_shipped", `{"total": "7.50"}`, ""},

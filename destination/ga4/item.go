@@ -21,7 +21,8 @@ type params map[string]any
 var ownParams = map[string]bool{
 	"session_id": true, "engagement_time_msec": true, "transaction_id": true, "currency": true, "value": true,
 	"tax": true, "shipping": true, "coupon": true, "payment_type": true, "items": true, "search_term": true,
-	"page_location": true, "page_title": true, "page_referrer": true,
+	"page_location": true, "page_title": true, "page_referrer": true, "shipping_tier": true, "item_list_id": true, "item_list_name": true,
+	"promotion_id": true, "promotion_name": true, "creative_name": true, "creative_slot": true,
 }
 
 // Google's limits for values, in characters (https://support.google.com/analytics/answer/9267744).
@@ -67,12 +68,18 @@ func about(event destination.Event, called string) (params, *destination.Error) 
 	}
 	p := event.Payload
 	switch event.Name {
-	case "order_placed", "order_paid", "order_shipped", "order_cancelled", "order_refunded":
+	case "order_placed", "order_paid", "order_shipped", "order_cancelled", "order_refunded", "order_partly_refunded":
 		return ordered(event)
 	case "cart_updated", "checkout_started":
 		return carted(p.Cart)
-	case "product_viewed":
+	case "shipping_info_given", "payment_info_given":
+		return carted(p.Cart)
+	case "product_viewed", "cart_item_removed", "wishlist_item_added":
 		return viewed(p.Product)
+	case "list_viewed":
+		return listed(p.List)
+	case "promotion_viewed", "promotion_selected":
+		return promoted(p.Promo)
 	case "search":
 		return searched(p.Search)
 	case "page_viewed":

@@ -28,6 +28,16 @@ var defaults = destination.Mapping{
 	"search":           "search",
 	"page_viewed":      "page_view",
 
+	"order_partly_refunded": refund, // with its lines, which Google takes for a part of the purchase
+	"cart_item_removed":     "remove_from_cart",
+	"wishlist_item_added":   "add_to_wishlist",
+	"list_viewed":           "view_item_list",
+	"shipping_info_given":   "add_shipping_info",
+	"payment_info_given":    "add_payment_info",
+	"promotion_viewed":      "view_promotion",
+	"promotion_selected":    "select_promotion",
+	"logged_in":             "login",
+
 	destination.AnyCustom: destination.OwnName,
 }
 

@@ -48,18 +48,23 @@ func hashedAddress(customer *destination.Customer) (address, bool) {
 	a := address{
 		FirstName: destination.SHA256Hex(first), LastName: destination.SHA256Hex(last),
 		Street: destination.Hashed(normalStreet(strings.Join(from.Lines, " "))),
-		City:   place(from.City), Region: place(from.Region), PostalCode: place(from.PostalCode), Country: from.Country,
+		City:   place(normalName(from.City)), Region: place(normalName(from.Region)),
+		PostalCode: place(withoutDots.Replace(destination.PostalCode(from))), Country: from.Country,
 	}
 	return a, true
 }
 
-// place is sent as it is, as Google wants it.
+// withoutDots drops what Google drops from postal codes.
+var withoutDots = strings.NewReplacer(".", "", "~", "")
+
+// place is not hashed.
 func place(text string) string { return destination.Cut(strings.TrimSpace(text), 100) }
 
 func normalEmail(email string) string {
-	email = strings.ToLower(strings.TrimSpace(email))
+	email = destination.Lower(email)
 	local, domain, _ := strings.Cut(email, "@")
 	if domain == "gmail.com" || domain == "googlemail.com" {
+		local, _, _ = strings.Cut(local, "+")
 		return strings.ReplaceAll(local, ".", "") + "@" + domain
 	}
 	return email
@@ -94,5 +99,5 @@ func normal(text string, drop func(rune) bool) string {
 			return -1
 		}
 		return r
-	}, strings.ToLower(text)))
+	}, destination.Lower(text)))
 }

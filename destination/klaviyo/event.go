@@ -63,11 +63,11 @@ func about(event destination.Event) (properties any, worth amount, err *destinat
 		return properties, amount{}, err
 	}
 	switch event.Name {
-	case "order_placed", "order_paid", "order_shipped", "order_cancelled", "order_refunded":
+	case "order_placed", "order_paid", "order_shipped", "order_cancelled", "order_refunded", "order_partly_refunded":
 		return order(event)
-	case "cart_updated", "checkout_started":
+	case "cart_updated", "checkout_started", "shipping_info_given", "payment_info_given":
 		return cart(event)
-	case "product_viewed":
+	case "product_viewed", "wishlist_item_added", "cart_item_removed":
 		return product(event)
 	case "search":
 		properties, err = search(event)

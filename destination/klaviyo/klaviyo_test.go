@@ -97,7 +97,7 @@ func TestOrderPaid(t *testing.T) {
 		`"Items":[{"SKU":"SKU-9","ProductName":"Teapot <large>","Brand":"Acme","Category":"Kitchen","Quantity":2,"ItemPrice":299.00},`+
 		`{"SKU":"SKU-1","ProductName":"Cup","Category":"Kitchen","Quantity":1,"ItemPrice":-7.50}]},`+
 		`"metric":{"data":{"type":"metric","attributes":{"name":"Paid Order"}}},`+
-		`"profile":{"data":{"type":"profile","attributes":{"email":"jane.doe@example.com","external_id":"cust-1042",`+
+		`"profile":{"data":{"type":"profile","attributes":{"email":"jane.doe@example.com","phone_number":"+12025550123","external_id":"cust-1042",`+
 		`"first_name":"Jane","last_name":"Doe","locale":"da-DK",`+
 		`"location":{"address1":"1 Example Street","city":"Aarhus C","zip":"8000","country":"DK"}}}}}}}`, body)
 }
@@ -254,6 +254,7 @@ func TestOddPayloads(t *testing.T) {
 		"NoTotal":        {"order_paid", `{"customer": {"id": "1"}}`, "properties.OrderId", "E100042"},
 		"NoCurrency":     {"order_paid", `{"customer": {"id": "1"}, "order": {"total": "1"}}`, "value_currency", ""},
 		"NoValue":        {"order_shipped", `{"customer": {"id": "1"}, "order": {"currency": "DKK"}}`, "value_currency", ""},
+		"PhoneOfNobody":  {"order_shipped", `{"customer": {"email": "jane@example.com", "phone": "+4500000000"}}`, "profile.data.attributes.phone_number", ""},
 		"PhoneAlone":     {"order_shipped", `{"customer": {"phone": "+12025550123"}}`, "profile.data.attributes.phone_number", "+12025550123"},
 		"ExchangeID":     {"page_viewed", `{"client": {"klaviyo_id": "kx", "page_url": "https://shop.example.com/"}}`, "profile.data.attributes._kx", "kx"},
 		"OddLanguage":    {"account_updated", `{"customer": {"id": "1", "language": "danish"}}`, "profile.data.attributes.locale", ""},

@@ -32,8 +32,8 @@ type location struct {
 // locales are the languages with a country, which is the form that Klaviyo shows.
 var locales = regexp.MustCompile(`^[a-z]{2,3}-[A-Z]{2}$`)
 
-// profileOf fails if nothing tells who it is. The phone number is left out beside an e-mail address: it
-// is not needed then, and a number that Klaviyo does not take would cost the event.
+// profileOf fails if nothing tells who it is. Beside an e-mail address a phone number that nobody can have is left
+// out: it is not needed then, and a number that Klaviyo does not take would cost the event.
 func profileOf(event destination.Event) (profile, *destination.Error) {
 	customer, client := event.Payload.Customer, event.Payload.Client
 	if customer == nil {
@@ -47,7 +47,7 @@ func profileOf(event destination.Event) (profile, *destination.Error) {
 		FirstName: customer.FirstName, LastName: customer.LastName, Organization: customer.Company,
 		Location: locationOf(customer.Address, client.IP),
 	}
-	if p.Email == "" {
+	if p.Email == "" || destination.IsValidPhone(customer.Phone) {
 		p.PhoneNumber = customer.Phone
 	}
 	if locales.MatchString(customer.Language) {

@@ -75,7 +75,7 @@ func TestOrderPaid(t *testing.T) {
 	require.Equal(t, "application/json", last().Header.Get("Content-Type"))
 	require.Equal(t, `{"requests":["?idsite=1&rec=1&apiv=1&send_image=0&bots=1&cdt=1741083330&_id=0123456789abcdef&cid=0123456789abcdef`+
 		`&cip=2001%3Adb8%3A%3A1&ua=Example%2F1.0&lang=da-DK&url=https%3A%2F%2Fshop.example.com%2Freceipt%3Fa%3Db&urlref=https%3A%2F%2Fexample.com%2F`+
-		`&idgoal=0&ec_id=E100042&revenue=749.00&ec_tx=149.80&ec_sh=39&ec_dt=-0.50`+
+		`&idgoal=0&ec_id=E100042&revenue=749.00&ec_st=710.00&ec_tx=149.80&ec_sh=39&ec_dt=-0.50`+
 		`&ec_items=%5B%5B%22SKU-9%22%2C%22Teapot+%3Clarge%3E+%26+%5C%22lid%5C%22%22%2C%22Kitchen%22%2C299.00%2C2%5D%2C%5B%22Cup%22%2C%22Cup%22%2C%22%22%2C0%2C1%5D%5D"],`+
 		`"token_auth":"0123456789abcdef0123456789abcdef"}`, last().Body)
 }
@@ -157,9 +157,11 @@ func TestTraits(t *testing.T) {
 	m, _ := setup(t, options())
 	require.Equal(t, destination.Traits{
 		Events: []string{"order_paid", "account_created", "newsletter_optin", "newsletter_optout", "sms_optin", "sms_optout",
-			"cart_updated", "checkout_started", "product_viewed", "search", "page_viewed", "custom:*"},
+			"cart_updated", "checkout_started", "product_viewed", "search", "page_viewed", "cart_item_removed", "wishlist_item_added",
+			"shipping_info_given", "payment_info_given", "promotion_viewed", "promotion_selected", "logged_in", "custom:*"},
 		CountedAgain: []string{"account_created", "newsletter_optin", "newsletter_optout", "sms_optin", "sms_optout",
-			"checkout_started", "product_viewed", "search", "page_viewed", "custom:*"},
+			"checkout_started", "product_viewed", "search", "page_viewed", "cart_item_removed", "wishlist_item_added",
+			"shipping_info_given", "payment_info_given", "promotion_viewed", "promotion_selected", "logged_in", "custom:*"},
 		States: []string{"cart_updated"}, Batch: destination.Limits{Events: 200, Bytes: 1 << 20},
 	}, m.Traits())
 }

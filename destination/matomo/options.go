@@ -59,6 +59,9 @@ var defaults = destination.Mapping{
 	"newsletter_optin": "Newsletter/Opt-in", "newsletter_optout": "Newsletter/Opt-out",
 	"sms_optin": "SMS/Opt-in", "sms_optout": "SMS/Opt-out",
 	"checkout_started":    "Checkout/Started",
+	"shipping_info_given": "Checkout/Shipping given", "payment_info_given": "Checkout/Payment given",
+	"cart_item_removed": "Cart/Item removed", "wishlist_item_added": "Wishlist/Item added",
+	"promotion_viewed": "Promotion/Viewed", "promotion_selected": "Promotion/Selected", "logged_in": "Account/Logged in",
 	destination.AnyCustom: destination.OwnName,
 }
 

@@ -133,6 +133,7 @@ func order(q *query, event destination.Event) *destination.Error {
 	q.add("idgoal", "0")
 	q.add("ec_id", ref)
 	q.amount("revenue", o.Total)
+	q.amount("ec_st", o.Total.Minus(o.Shipping)) // what Matomo calls the sub total: all but the shipping
 	q.amount("ec_tx", o.Tax)
 	q.amount("ec_sh", o.Shipping)
 	q.amount("ec_dt", o.Discount)
@@ -236,8 +237,12 @@ func action(q *query, event destination.Event, called string) *destination.Error
 		if p.Order != nil {
 			q.amount("e_v", p.Order.Total)
 		}
-	case event.Name == "checkout_started" && p.Cart != nil:
+	case (event.Name == "checkout_started" || event.Name == "shipping_info_given" || event.Name == "payment_info_given") && p.Cart != nil:
 		q.amount("e_v", p.Cart.Total)
+	case (event.Name == "cart_item_removed" || event.Name == "wishlist_item_added") && p.Product != nil:
+		q.add("e_n", cmp.Or(p.Product.SKU, p.Product.Name))
+	case strings.HasPrefix(event.Name, "promotion_") && p.Promo != nil:
+		q.add("e_n", cmp.Or(p.Promo.Name, p.Promo.ID))
 	}
 	return nil
 }

@@ -67,9 +67,9 @@ func subject(event destination.Event) string {
 	switch {
 	case strings.HasPrefix(event.Name, "order_"), custom && (p.Order != nil || event.OrderRef != ""):
 		return "order"
-	case p.Cart != nil && is("cart_updated", "checkout_started"):
+	case p.Cart != nil && is("cart_updated", "checkout_started", "shipping_info_given", "payment_info_given"):
 		return "cart"
-	case p.Product != nil && is("product_viewed"):
+	case p.Product != nil && is("product_viewed", "wishlist_item_added", "cart_item_removed"):
 		return "product"
 	case p.Search != nil && is("search"):
 		return "search"

@@ -53,7 +53,7 @@ func (u *userData) customer(c *destination.Customer) {
 	u.ExternalID = destination.HashedList(c.ID)
 	if a := c.Address; a != nil {
 		u.City, u.Region = hashed(place(a.City)), hashed(place(a.Region))
-		u.PostalCode, u.Country = hashed(postalCode(a.PostalCode)), hashed(country(a.Country))
+		u.PostalCode, u.Country = hashed(postalCode(a)), hashed(country(a.Country))
 	}
 }
 
@@ -86,7 +86,7 @@ func hashed(normal string) []string {
 	return destination.HashedList(normal)
 }
 
-func trimmed(text string) string { return strings.ToLower(strings.TrimSpace(text)) }
+func trimmed(text string) string { return destination.Lower(text) }
 
 var emails = regexp.MustCompile(`.+@.+\..+`)
 
@@ -110,9 +110,15 @@ func phone(text string) string {
 
 func place(text string) string { return without(trimmed(text), "0123456789.-()") }
 
-func postalCode(text string) string {
-	text, _, _ = strings.Cut(without(trimmed(text), ""), "-")
-	return text
+// postalCode keeps what is before a hyphen, as Meta's SDK does for the United States. The codes of other countries
+// have none in Meta's form, as its page says.
+func postalCode(a *destination.Address) string {
+	code := without(trimmed(destination.PostalCode(a)), "")
+	if a.Country != "" && a.Country != "US" {
+		return strings.ReplaceAll(code, "-", "")
+	}
+	code, _, _ = strings.Cut(code, "-")
+	return code
 }
 
 func country(text string) string {

@@ -79,8 +79,7 @@ func newEvent(e destination.Event, called string, granted bool) (event, *destina
 func newUserData(p destination.Payload, granted bool) (userData, *destination.Error) {
 	var u userData
 	if p.Customer != nil {
-		u.Email = destination.Hashed(strings.ToLower(strings.TrimSpace(p.Customer.Email)))
-		u.Phone = destination.Hashed(strings.TrimPrefix(p.Customer.Phone, "+"))
+		u.Email, u.Phone = destination.Hashed(normalEmail(p.Customer.Email)), destination.Hashed(p.Customer.Phone)
 		if !strings.Contains(p.Customer.ID, "@") { // an e-mail address has to be hashed
 			u.ExternalID = p.Customer.ID
 		}
@@ -97,6 +96,17 @@ func newUserData(p destination.Payload, granted bool) (userData, *destination.Er
 	return u, nil
 }
 
+// normalEmail is the address as Microsoft hashes it at every domain, without the dots and the part from a + on before
+// the @, and without accents (https://help.ads.microsoft.com/#apex/ads/en/60178/-1).
+func normalEmail(address string) string {
+	local, domain, found := strings.Cut(destination.WithoutAccents(destination.Lower(address)), "@")
+	local, _, _ = strings.Cut(local, "+")
+	if local = strings.ReplaceAll(local, ".", ""); local == "" || !found {
+		return ""
+	}
+	return local + "@" + domain
+}
+
 // clickID is the form of an msclkid: 32 hexadecimal digits, with the hyphens of a UUID or without. One
 // that somebody else wrote into the shop's URL would make Microsoft refuse the event.
 var clickID = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-?[0-9A-Fa-f]{4}){3}-?[0-9A-Fa-f]{12}$`)
@@ -105,9 +115,9 @@ var clickID = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-?[0-9A-Fa-f]{4}){3}-?[0-9A-Fa
 func newCustomData(e destination.Event, called string) (*customData, *destination.Error) {
 	p := e.Payload
 	switch e.Name {
-	case "order_placed", "order_paid", "order_shipped", "order_cancelled", "order_refunded":
+	case "order_placed", "order_paid", "order_shipped", "order_cancelled", "order_refunded", "order_partly_refunded":
 		return ordered(e)
-	case "cart_updated", "checkout_started":
+	case "cart_updated", "checkout_started", "shipping_info_given", "payment_info_given":
 		if p.Cart == nil {
 			return nil, nil
 		}
@@ -115,7 +125,7 @@ func newCustomData(e destination.Event, called string) (*customData, *destinatio
 			return nil, destination.Reject("cart.items: is empty, and nothing was added to the cart")
 		}
 		return bought("cart", p.Cart.Currency, p.Cart.Total, p.Cart.Items), nil
-	case "product_viewed":
+	case "product_viewed", "wishlist_item_added", "cart_item_removed":
 		if p.Product == nil {
 			return nil, nil
 		}

@@ -77,8 +77,8 @@ func TestOrderPaid(t *testing.T) {
 	  {"sku": "SKU-10", "quantity": 1.00, "unit_price": "151"}]}}`
 	require.Equal(t, `{"eventType":"custom","eventName":"purchase","eventId":"order_paid:E100042","eventTime":1741083330,`+
 		`"eventSourceUrl":"https://shop.example.com/thanks","referrerUrl":"https://shop.example.com/pay","pageTitle":"Thanks","adStorageConsent":"G",`+
-		`"userData":{"em":"86e0b9e56c17cc4d12387e1949b85053fbe73bc3ce5a1188713a9d300cc6133d",`+
-		`"ph":"ba642551f3be61fa910717f54929ce98d8192daa9de39ab0142da6d43048d8ec","externalId":"cust-1042",`+
+		`"userData":{"em":"c4d25e9c90ff23e9145397bc6fbd5385ca5fbe78211222ccbecd0b369ebb19a6",`+
+		`"ph":"7d5574e4ec1f7e9b606eadd8d76eab15510a93ca476ee1705145b32cd6ab6504","externalId":"cust-1042",`+
 		`"clientUserAgent":"Example/1.0","clientIpAddress":"2001:db8::1","msclkid":"dd4afcccb1c9a4cad9544dd7e5006abc"},`+
 		`"customData":{"pageType":"purchase","transactionId":"E100042","value":749.00,"currency":"DKK","itemIds":["SKU-9","SKU-10"],"items":[`+
 		`{"id":"SKU-9","name":"Coat","price":299.00,"quantity":2},{"id":"SKU-10","price":151,"quantity":1}]}}`,
@@ -211,6 +211,24 @@ func TestRejected(t *testing.T) {
 	}
 	withoutRef.Payload.Order.Ref = "E7"
 	require.Equal(t, "E7", gjson.Get(encode(t, withoutRef), "customData.transactionId").String())
+}
+
+// TestMatchKeys: the forms of Microsoft's page on enhanced conversions (https://help.ads.microsoft.com/#apex/ads/en/60178/-1).
+func TestMatchKeys(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]string{
+		"Jane.Doe@example.com":           "c4d25e9c90ff23e9145397bc6fbd5385ca5fbe78211222ccbecd0b369ebb19a6", // janedoe@example.com
+		"jane.doe+spring+sale@GMAIL.com": "d6117306485ed0e50afab3ac871e98f81699151f30281527d63ff5f233656c69", // janedoe@gmail.com
+		"josé.ñandú@example.com":         "4d1bc1b0bbdfecd5285325cd9730b74998aff9c84430c48f48e446a887d8be2b", // josenandu@example.com
+		"søren@example.com":              "67a0af09727b707502e3a6fb6ea81998feda7abcdcf67352f50d48ef321b2c87", // søren@example.com: ø is a letter, and has no accent
+		"jane@müller.example.com":        "2263006efce32c5688c8053ea8e26fda0e48523d1fa1a28ed0259911f8cb80f4", // jane@muller.example.com
+		"+@example.com":                  "",
+	} {
+		got := encode(t, destinationtest.EventWith(t, "account_created", `{"customer": {"id": "7", "email": "`+address+`"}}`))
+		require.Equal(t, want, gjson.Get(got, "userData.em").Str, address)
+	}
+	got := encode(t, destinationtest.EventWith(t, "account_created", `{"customer": {"phone": "+45 12 34 56 78"}}`))
+	require.Equal(t, "7d5574e4ec1f7e9b606eadd8d76eab15510a93ca476ee1705145b32cd6ab6504", gjson.Get(got, "userData.ph").Str, "with the plus")
 }
 
 func TestTooLargeForARequest(t *testing.T) {

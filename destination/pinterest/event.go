@@ -72,7 +72,7 @@ func newCustomData(e destination.Event, called string) (*customData, *destinatio
 	switch e.Name {
 	case "order_placed", "order_paid", "order_shipped", "order_cancelled", "order_refunded":
 		return ordered(e), e.UnreadSale()
-	case "cart_updated", "checkout_started":
+	case "cart_updated", "checkout_started", "shipping_info_given", "payment_info_given":
 		if p.Cart == nil {
 			return nil, nil
 		}
@@ -80,8 +80,10 @@ func newCustomData(e destination.Event, called string) (*customData, *destinatio
 			return nil, destination.Reject("cart.items: is empty, and nothing was added to the cart")
 		}
 		return bought(p.Cart.Currency, p.Cart.Total, p.Cart.Items), nil
-	case "product_viewed":
+	case "product_viewed", "wishlist_item_added", "cart_item_removed":
 		return viewed(p.Product), nil
+	case "list_viewed":
+		return listed(p.List), nil
 	case "search":
 		if p.Search == nil || p.Search.Term == "" {
 			return nil, nil
@@ -133,6 +135,16 @@ func viewed(product *destination.Product) *customData {
 	if product.SKU != "" {
 		data.ContentIDs = []string{product.SKU}
 	}
+	return data
+}
+
+// listed is a category, by its name.
+func listed(list *destination.List) *customData {
+	if list == nil {
+		return nil
+	}
+	data := bought(list.Currency, "", list.Items)
+	data.ContentCategory, data.NumItems = list.Name, 0
 	return data
 }
 

@@ -31,6 +31,9 @@ var defaults = destination.Mapping{
 	"checkout_started":    "initiate_checkout",
 	"product_viewed":      "page_visit",
 	"search":              "search",
+	"wishlist_item_added": "add_to_wishlist",
+	"payment_info_given":  "add_payment_info",
+	"list_viewed":         "view_category",
 	"page_viewed":         "page_visit",
 	destination.AnyCustom: "custom",
 }

@@ -214,7 +214,7 @@ func TestMapping(t *testing.T) {
 	})
 	require.Equal(t, []string{
 		"order_placed", "account_created", "newsletter_optin", "sms_optin",
-		"cart_updated", "checkout_started", "product_viewed", "search", "page_viewed", "custom:booking",
+		"cart_updated", "checkout_started", "product_viewed", "search", "page_viewed", "wishlist_item_added", "list_viewed", "payment_info_given", "custom:booking",
 	}, p.Traits().Events)
 	destinationtest.SentAs(t, p, "event_name", map[string]string{"order_placed": "checkout", "newsletter_optin": "subscribe", "custom:booking": "schedule"})
 	destinationtest.NotSent(t, p, "order_paid", "order_shipped", "custom:other")
@@ -227,7 +227,7 @@ func TestTraits(t *testing.T) {
 	require.Equal(t, 1000, traits.Batch.Events)
 	require.Equal(t, []string{
 		"order_paid", "account_created", "newsletter_optin", "sms_optin", "cart_updated", "checkout_started",
-		"product_viewed", "search", "page_viewed", "custom:*",
+		"product_viewed", "search", "page_viewed", "wishlist_item_added", "list_viewed", "payment_info_given", "custom:*",
 	}, traits.Events)
 }
 

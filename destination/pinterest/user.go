@@ -52,11 +52,11 @@ func (u *userData) customer(c destination.Customer) {
 	}
 	u.City = destination.HashedList(only(lower(c.Address.City), isNeitherSpaceNorPunctuation))
 	u.State = destination.HashedList(twoLetters(lower(c.Address.Region)))
-	u.Zip = destination.HashedList(zip(c.Address.PostalCode))
+	u.Zip = destination.HashedList(zip(destination.PostalCode(c.Address)))
 	u.Country = destination.HashedList(lower(c.Address.Country))
 }
 
-func lower(text string) string { return strings.ToLower(strings.TrimSpace(text)) }
+func lower(text string) string { return destination.Lower(text) }
 
 // only keeps the characters that are good.
 func only(text string, good func(rune) bool) string {

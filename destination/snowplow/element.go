@@ -1,6 +1,7 @@
 package snowplow
 
 import (
+	"cmp"
 	"strconv"
 	"unicode/utf8"
 
@@ -100,7 +101,10 @@ func (e element) structured(event destination.Event, called string) {
 		}
 		e.amount(p.Order.Currency, p.Order.Total)
 		about.products(p.Order.Items, p.Order.Currency)
-	case "cart", "checkout":
+	case "cart", "checkout", "shipping", "payment", "wishlist":
+		if event.Name == "cart_item_removed" || event.Name == "wishlist_item_added" {
+			about.product(p.Product)
+		}
 		if p.Cart == nil {
 			break
 		}
@@ -110,6 +114,15 @@ func (e element) structured(event destination.Event, called string) {
 		about.products(p.Cart.Items, p.Cart.Currency)
 	case "product":
 		about.product(p.Product)
+	case "list":
+		if p.List != nil {
+			e.text("se_la", p.List.Name, maxText)
+			about.products(p.List.Items, p.List.Currency)
+		}
+	case "promotion":
+		if p.Promo != nil {
+			e.text("se_la", cmp.Or(p.Promo.Name, p.Promo.ID), maxText)
+		}
 	case "search":
 		e.search(p.Search)
 	}

@@ -42,6 +42,16 @@ var defaults = destination.Mapping{
 	"search":            "search",
 	"page_viewed":       pageView,
 
+	"order_partly_refunded": "order_partly_refunded",
+	"cart_item_removed":     "cart_item_removed",
+	"wishlist_item_added":   "wishlist_item_added",
+	"list_viewed":           "list_viewed",
+	"shipping_info_given":   "shipping_info_given",
+	"payment_info_given":    "payment_info_given",
+	"promotion_viewed":      "promotion_viewed",
+	"promotion_selected":    "promotion_selected",
+	"logged_in":             "logged_in",
+
 	destination.AnyCustom: destination.OwnName,
 }
 
@@ -63,6 +73,9 @@ func nameProblem(_, called string) string {
 func category(name string) string {
 	if strings.HasPrefix(name, destination.CustomPrefix) {
 		return "custom"
+	}
+	if name == "logged_in" {
+		return "account"
 	}
 	first, _, _ := strings.Cut(name, "_")
 	return first

@@ -39,6 +39,8 @@ var defaults = destination.Mapping{
 	"checkout_started":    "InitiateCheckout",
 	"product_viewed":      "ViewContent",
 	"search":              "Search",
+	"wishlist_item_added": "AddToWishlist",
+	"payment_info_given":  "AddPaymentInfo",
 	"page_viewed":         "Pageview",
 	destination.AnyCustom: destination.OwnName,
 }

@@ -53,10 +53,10 @@ func (p *properties) fill(event destination.Event) {
 	case strings.HasPrefix(event.Name, "order_"), custom && (from.Order != nil || event.OrderRef != ""):
 		p.OrderID = event.Reference()
 		p.order(from.Order)
-	case from.Cart != nil && is("cart_updated", "checkout_started"):
+	case from.Cart != nil && is("cart_updated", "checkout_started", "shipping_info_given", "payment_info_given"):
 		p.price(from.Cart.Total, from.Cart.Currency)
 		p.items(from.Cart.Items)
-	case from.Product != nil && is("product_viewed"):
+	case from.Product != nil && is("product_viewed", "wishlist_item_added", "cart_item_removed"):
 		p.product(from.Product)
 	case from.Search != nil && is("search"):
 		p.Query = from.Search.Term

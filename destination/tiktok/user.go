@@ -56,11 +56,11 @@ func (u *user) customer(c *destination.Customer) {
 	u.Locale = c.Language
 	if a := c.Address; a != nil {
 		u.City, u.State, u.Country = reduced(a.City), reduced(a.Region), reduced(a.Country)
-		u.ZipCode = destination.Hashed(compact(a.PostalCode))
+		u.ZipCode = destination.Hashed(compact(destination.PostalCode(a)))
 	}
 }
 
-func lower(text string) string { return strings.ToLower(strings.TrimSpace(text)) }
+func lower(text string) string { return destination.Lower(text) }
 
 // maxPhone is the length with the plus. A longer number is left out, because its beginning is the number
 // of somebody else.
@@ -76,13 +76,13 @@ func phone(text string) string {
 
 // compact removes white space.
 func compact(text string) string {
-	return keep(strings.ToLower(text), func(r rune) bool { return !unicode.IsSpace(r) })
+	return keep(destination.Lower(text), func(r rune) bool { return !unicode.IsSpace(r) })
 }
 
 // reduced keeps ASCII letters and digits, so that København is kbenhavn; what TikTok itself does with
 // other letters was not found.
 func reduced(text string) string {
-	return keep(strings.ToLower(text), func(r rune) bool { return isDigit(r) || ('a' <= r && r <= 'z') })
+	return keep(destination.Lower(text), func(r rune) bool { return isDigit(r) || ('a' <= r && r <= 'z') })
 }
 
 func isDigit(r rune) bool { return '0' <= r && r <= '9' }

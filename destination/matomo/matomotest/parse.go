@@ -16,7 +16,7 @@ var forms = map[string]*regexp.Regexp{
 	"cdt": regexp.MustCompile(`^\d{9,10}$`), "_id": visitorID, "cid": visitorID, "uid": some, "cip": some, "ua": some, "lang": some,
 	"url": some, "urlref": some, "action_name": some,
 	"idgoal": regexp.MustCompile(`^0$`), "ec_id": regexp.MustCompile(`^.{1,100}$`), "ec_items": some,
-	"revenue": amount, "ec_tx": amount, "ec_sh": amount, "ec_dt": amount,
+	"revenue": amount, "ec_st": amount, "ec_tx": amount, "ec_sh": amount, "ec_dt": amount,
 	"_pks": some, "_pkn": some, "_pkc": some, "_pkp": amount,
 	"search": some, "search_count": whole,
 	"e_c": some, "e_a": some, "e_n": some, "e_v": amount,
