@@ -69,7 +69,7 @@ func exists(from []string, where string) string {
 func EachSubjectEvent(ctx context.Context, db DB, s Subject, refs []string, do func(object []byte) error) error {
 	search := &subjectSearch{subject: s}
 	return eachObject(ctx, db, "export events", `
-		select jsonb_build_object(
+		select json_build_object( -- not jsonb, which cannot hold all that a payload may have in it
 		    'event_key', e.event_key, 'name', e.name, 'occurred_at', e.occurred_at, 'received_at', e.received_at,
 		    'order_ref', e.order_ref, 'payload', e.payload, 'consent', e.consent, 'erased_at', e.erased_at,
 		    'deliveries', (
