@@ -123,10 +123,7 @@ func (t *trial) undone(ctx context.Context, do func(pgx.Tx) error) error {
 
 // judge notes what Postgres says of a table. Errors that are not about the statement end the trial.
 func (t *trial) judge(table string, err error) error {
-	const (
-		lockNotAvailable = "55P03"
-		queryCanceled    = "57014" // the statement took too long
-	)
+	const queryCanceled = "57014" // the statement took too long
 	var pgErr *pgconn.PgError
 	var left *store.RemainsError
 	switch {
@@ -136,7 +133,7 @@ func (t *trial) judge(table string, err error) error {
 		t.found.Refused = add(t.found.Refused, table, "was tried on an order, and cannot be erased as the policy says: "+left.Error())
 	case !errors.As(err, &pgErr):
 		return err
-	case pgErr.Code == lockNotAvailable, pgErr.Code == queryCanceled:
+	case isLocked(err), pgErr.Code == queryCanceled:
 		t.found.Untried = add(t.found.Untried, table, "was not tried: "+store.Describe(err))
 	case store.IsConnection(err):
 		return err

@@ -5,7 +5,7 @@
 create function kvit.order_ref(value text) returns text
 language sql immutable
 as $$
-    select nullif(btrim(value, E' \t\n\r\f\v'), '')
+    select nullif(btrim(value, E' \t\n\r\f\x0b'), '')
 $$;
 
 -- The hash of a text of any length. In the database's own encoding: another one may not know the text.
@@ -360,9 +360,9 @@ begin
     new.detail := null;
     new.seen_at := now();
     new.order_ref := coalesce(kvit.order_ref(new.order_ref), '');
-    new.erp_order_number := nullif(btrim(new.erp_order_number, E' \t\n\r\f\v'), '');
+    new.erp_order_number := nullif(btrim(new.erp_order_number, E' \t\n\r\f\x0b'), '');
     new.document_kind := coalesce(new.document_kind, '');
-    new.source := coalesce(btrim(new.source, E' \t\n\r\f\v'), '');
+    new.source := coalesce(btrim(new.source, E' \t\n\r\f\x0b'), '');
     if not isfinite(new.imported_at) or new.imported_at >= '9999-01-01 00:00:00+00' then
         new.imported_at := null;
     end if;
@@ -396,13 +396,13 @@ create trigger enqueue_erp_receipt after insert on kvit.erp_receipt
     for each row when (new.status = 'new') execute function kvit.enqueue_erp_receipt();
 
 update kvit.erp_receipt
-set order_ref = left(coalesce(kvit.order_ref(order_ref), ''), 200), erp_order_number = left(nullif(btrim(erp_order_number, E' \t\n\r\f\v'), ''), 200),
+set order_ref = left(coalesce(kvit.order_ref(order_ref), ''), 200), erp_order_number = left(nullif(btrim(erp_order_number, E' \t\n\r\f\x0b'), ''), 200),
     document_kind = left(document_kind, 200), source = left(source, 200), detail = left(detail, 1000),
     status = case when status in ('new', 'unknown_order') and (char_length(order_ref) > 200 or kvit.order_ref(order_ref) is null
                       or char_length(erp_order_number) > 200 or char_length(document_kind) > 200 or char_length(source) > 200)
              then 'ignored' else status end
 where order_ref is distinct from left(kvit.order_ref(order_ref), 200)
-   or erp_order_number is distinct from left(nullif(btrim(erp_order_number, E' \t\n\r\f\v'), ''), 200)
+   or erp_order_number is distinct from left(nullif(btrim(erp_order_number, E' \t\n\r\f\x0b'), ''), 200)
    or char_length(document_kind) > 200 or char_length(source) > 200 or char_length(detail) > 1000;
 
 -- Nobody reads more than this into memory, whoever wrote it.

@@ -69,7 +69,8 @@ func InsertHistory(ctx context.Context, db DB, h History) (int64, error) {
 func missingHistory(err error) error {
 	const undefinedFunction, invalidSchema = "42883", "3F000"
 	var pgErr *pgconn.PgError
-	if errors.As(err, &pgErr) && (pgErr.Code == undefinedFunction || pgErr.Code == invalidSchema) {
+	// With a context it is something that the function itself calls.
+	if errors.As(err, &pgErr) && pgErr.Where == "" && (pgErr.Code == undefinedFunction || pgErr.Code == invalidSchema) {
 		return ErrNoHistory
 	}
 	return err
