@@ -317,7 +317,13 @@ func EraseOrderEvents(ctx context.Context, tx pgx.Tx, refs []string, now time.Ti
 
 // settleErased writes the receipts of deliveries that will not take place any more.
 func settleErased(ctx context.Context, tx pgx.Tx, eventIDs []int64) error {
+	// What is lost will not be sent any more, either.
 	_, err := tx.Exec(ctx, `
+		update kvit.delivery set outcome = 'erased' where event_id = any ($1) and outcome = 'lost'`, eventIDs)
+	if err != nil {
+		return fmt.Errorf("settle lost deliveries of erased events: %w", err)
+	}
+	_, err = tx.Exec(ctx, `
 		insert into kvit.delivery (event_id, destination, outcome, reason, attempts, first_attempt_at)
 		select e.id, j.args ->> 'destination', 'erased', 'its personal data was due for erasure', j.attempt, j.attempted_at
 		from unnest($1::bigint[]) as e (id)
