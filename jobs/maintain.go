@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -35,7 +34,7 @@ type maintainWorker struct {
 const (
 	maintainEvery = time.Minute
 	alarmEvery    = time.Hour       // late imports, lost deliveries, and a table that does not fit, are logged once an hour while there are any
-	noticeTime    = 5 * time.Second // what a round spends on looking for orders that kvit does not know of
+	noticeTime    = 5 * time.Second // what a round spends on open evidence, and on looking for orders that kvit does not know of
 )
 
 // Work does one round.
@@ -54,14 +53,8 @@ func (w *maintainWorker) Work(ctx context.Context, job *river.Job[MaintainArgs])
 	if fits, err := w.shopFits(ctx); err != nil || !fits {
 		return w.problem(err)
 	}
-	open, err := store.OpenReceipts(ctx, w.db, 5000)
-	if err != nil {
+	if err := w.mark(ctx); err != nil {
 		return w.problem(err)
-	}
-	for ids := range slices.Chunk(open, markMax) {
-		if err := markOrders(ctx, w.db, w.orders, ids); err != nil {
-			return w.problem(err)
-		}
 	}
 	if err := w.notice(ctx); err != nil {
 		return w.problem(err)
@@ -114,6 +107,23 @@ func (w *maintainWorker) shopFits(ctx context.Context) (bool, error) {
 		w.logger.Error("the shop's orders table does not fit shop.orders: no order is marked or erased", "problems", misfits)
 	}
 	return len(misfits) == 0, nil
+}
+
+// mark looks at evidence that is open, piece by piece, the newest first.
+func (w *maintainWorker) mark(ctx context.Context) error {
+	until := time.Now().Add(noticeTime)
+	for before := int64(0); ; {
+		ids, err := store.OpenReceipts(ctx, w.db, before, markMax)
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		if err := markOrders(ctx, w.db, w.orders, ids); err != nil {
+			return err
+		}
+		if before = ids[len(ids)-1]; time.Now().After(until) {
+			return nil
+		}
+	}
 }
 
 // notice makes kvit know orders that are new, and follow the table where its columns have changed.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -85,7 +86,11 @@ func markOrders(ctx context.Context, db store.DB, orders *store.Orders, ids []in
 		if err != nil {
 			return err
 		}
-		marks, verdicts := erp.Judge(evidence(receipts), known)
+		explained, err := numbersTold(ctx, tx, known)
+		if err != nil {
+			return err
+		}
+		marks, verdicts := erp.Judge(evidence(receipts, explained), known)
 		if len(marks) > 0 {
 			if err := store.MarkOrders(ctx, tx, *orders, storeMarks(marks)); err != nil {
 				return err
@@ -109,17 +114,32 @@ func knownOrders(ctx context.Context, tx pgx.Tx, orders *store.Orders, receipts 
 		return nil, err
 	}
 	for _, o := range list {
-		known[o.Ref] = erp.Order{PlacedAt: o.PlacedAt, Imported: o.ImportedAt != nil, ERPNumber: text(o.ERPNumber)}
+		known[o.Ref] = erp.Order{PlacedAt: o.PlacedAt, Imported: o.ImportedAt != nil, ERPNumber: strings.TrimSpace(text(o.ERPNumber))}
 	}
 	return known, nil
 }
 
-func evidence(receipts []store.Receipt) []erp.Receipt {
+// numbersTold are the orders whose number some evidence has told.
+func numbersTold(ctx context.Context, tx pgx.Tx, known map[string]erp.Order) (map[string]bool, error) {
+	var refs, numbers []string
+	for ref, order := range known {
+		if order.ERPNumber != "" {
+			refs, numbers = append(refs, ref), append(numbers, order.ERPNumber)
+		}
+	}
+	if len(refs) == 0 {
+		return nil, nil
+	}
+	return store.NumbersTold(ctx, tx, refs, numbers)
+}
+
+func evidence(receipts []store.Receipt, explained map[string]bool) []erp.Receipt {
 	list := make([]erp.Receipt, len(receipts))
 	for i, r := range receipts {
 		list[i] = erp.Receipt{
 			ID: r.ID, OrderRef: r.OrderRef, ERPNumber: text(r.ERPOrderNumber),
-			DocumentKind: r.DocumentKind, ImportedAt: r.ImportedAt, SeenAt: r.SeenAt,
+			DocumentKind: r.DocumentKind, Source: r.Source, ImportedAt: r.ImportedAt, SeenAt: r.SeenAt,
+			FirstNumber: text(r.FirstNumber), Explained: explained[r.OrderRef],
 		}
 	}
 	return list

@@ -73,19 +73,19 @@ func FindLost(ctx context.Context, db DB) (lost int, err error) {
 // younger than five minutes. What was lost before its data was erased will not be delivered any more.
 func findLost(ctx context.Context, tx pgx.Tx, after int64, limit int) (lost int, upto int64, err error) {
 	err = tx.QueryRow(ctx, `
-		with some as materialized (
+		with batch as materialized (
 		    select id, destinations, erased_at, received_at > now() - interval '5 minutes' as young
 		    from kvit.event
 		    where id > $1
 		    order by id
 		    limit $2
 		), bound as materialized (
-		    select coalesce(min(id) filter (where young) - 1, max(id), $1) as upto from some
+		    select coalesce(min(id) filter (where young) - 1, max(id), $1) as upto from batch
 		), found as (
 		    insert into kvit.delivery (event_id, destination, outcome, reason, attempts, unclear)
 		    select s.id, d.name, case when s.erased_at is null then 'lost' else 'erased' end, 'it had neither receipt nor job', 0,
 		           exists (select from kvit.delivery_attempt a where a.event_id = s.id and a.destination = d.name)
-		    from some s
+		    from batch s
 		    cross join unnest(s.destinations) d (name)
 		    where s.id <= (select upto from bound)
 		      and not exists (select from kvit.delivery r where r.event_id = s.id and r.destination = d.name offset 0)
