@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -189,4 +190,18 @@ func TestReferencesAreWrittenOneWay(t *testing.T) {
 	require.Equal(t, "SO-1", number)
 	require.NoError(t, tx.QueryRow(ctx, `select stream from kvit.event where event_key = 'a'`).Scan(&stream))
 	require.Equal(t, "order:SP 1", stream)
+
+	// The shop's own table may have the blanks, too.
+	withBlank := []string{blank + "SP 1"}
+	holds, err := store.ActiveHolds(ctx, tx, withBlank, time.Now())
+	require.NoError(t, err)
+	require.Len(t, holds, 1)
+	for _, want := range []map[string]int64{{withBlank[0]: 1}, {}} {
+		left, err := store.EventsLeft(ctx, tx, withBlank)
+		require.NoError(t, err)
+		require.Equal(t, want, left)
+		_, err = store.EraseOrderEvents(ctx, tx, withBlank, time.Now())
+		require.NoError(t, err)
+	}
+	require.NoError(t, store.ReleaseHold(ctx, tx, "SP 1 "))
 }

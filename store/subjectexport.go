@@ -19,9 +19,9 @@ func EachSubjectOrder(ctx context.Context, db DB, o Orders, s Subject, do func(o
 	return eachObject(ctx, db, "export orders", o.sql(`
 		select jsonb_build_object(
 		    'order_ref', o.{ref}::text, 'erase_due_at', case when {o.erased_at} is null then {due_at} end, 'row', to_jsonb(o),
-		    'hold', (select to_jsonb(h) - 'order_ref' from kvit.legal_hold h where h.order_ref = o.{ref}::text),
+		    'hold', (select to_jsonb(h) - 'order_ref' from kvit.legal_hold h where h.order_ref = kvit.order_ref(o.{ref}::text)),
 		    'erp_receipts', (select coalesce(jsonb_agg(to_jsonb(r) - 'order_ref' order by r.id), '[]')
-		                     from kvit.erp_receipt r where r.order_ref = o.{ref}::text),
+		                     from kvit.erp_receipt r where r.order_ref = kvit.order_ref(o.{ref}::text)),
 		    'certificates', (select coalesce(jsonb_agg(to_jsonb(c) - 'order_ref' order by c.number), '[]')
 		                     from kvit.erasure_certificate c where c.order_ref = o.{ref}::text))::text
 		from {orders} o
