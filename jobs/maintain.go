@@ -118,7 +118,10 @@ func (w *maintainWorker) mark(ctx context.Context) error {
 			return err
 		}
 		if err := markOrders(ctx, w.db, w.orders, ids); err != nil {
-			return err
+			if ctx.Err() != nil || store.IsConnection(err) {
+				return err
+			}
+			w.logger.Error("orders could not be marked", "problem", store.Describe(err)) // the rest of the round is not to suffer
 		}
 		if before = ids[len(ids)-1]; time.Now().After(until) {
 			return nil

@@ -75,8 +75,27 @@ func (w *markWorker) NextRetry(job *river.Job[MarkArgs]) time.Time {
 }
 
 // markOrders judges receipts and marks their orders in one transaction. A receipt that has been
-// judged is left alone, so that running twice does no harm.
+// judged is left alone, so that running twice does no harm. Where the shop's database refuses a mark, since a number does not
+// fit its column for instance, the others are marked all the same, one by one.
 func markOrders(ctx context.Context, db store.DB, orders *store.Orders, ids []int64) error {
+	err := markTogether(ctx, db, orders, ids)
+	if err == nil || len(ids) == 1 || ctx.Err() != nil || store.IsConnection(err) {
+		return err
+	}
+	var refused error
+	for _, id := range ids {
+		switch err := markTogether(ctx, db, orders, []int64{id}); {
+		case err == nil:
+		case ctx.Err() != nil || store.IsConnection(err):
+			return err
+		default:
+			refused = err
+		}
+	}
+	return refused
+}
+
+func markTogether(ctx context.Context, db store.DB, orders *store.Orders, ids []int64) error {
 	return pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
 		receipts, err := store.LockReceipts(ctx, tx, ids)
 		if err != nil || len(receipts) == 0 {

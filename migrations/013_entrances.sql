@@ -361,7 +361,7 @@ begin
     new.seen_at := now();
     new.order_ref := coalesce(kvit.order_ref(new.order_ref), '');
     new.erp_order_number := nullif(btrim(new.erp_order_number, E' \t\n\r\f\x0b'), '');
-    new.document_kind := coalesce(new.document_kind, '');
+    new.document_kind := coalesce(new.document_kind, ''); -- not an order's: it may have been a quote
     new.source := coalesce(btrim(new.source, E' \t\n\r\f\x0b'), '');
     if not isfinite(new.imported_at) or new.imported_at >= '9999-01-01 00:00:00+00' then
         new.imported_at := null;

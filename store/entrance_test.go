@@ -205,3 +205,53 @@ func TestReferencesAreWrittenOneWay(t *testing.T) {
 	}
 	require.NoError(t, store.ReleaseHold(ctx, tx, "SP 1 "))
 }
+
+// Evidence has the bounds of events: what is longer is cut and ignored, and whoever wrote it gets no error.
+func TestEvidenceHasBounds(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("9", 1_000_000)
+	for name, c := range map[string]struct {
+		columns, values string
+		args            []any
+		verdict         string
+	}{
+		"Fits":       {`order_ref, erp_order_number, source`, `'E1', $1, ''`, []any{long[:200]}, "new"},
+		"LongNumber": {`order_ref, erp_order_number`, `'E1', $1`, []any{long}, "ignored: erp_order_number: is longer than 200 characters"},
+		"LongRef":    {`order_ref`, `$1`, []any{long}, "ignored: order_ref: is longer than 200 characters"},
+		"LongSource": {`order_ref, source`, `'E1', $1`, []any{long}, "ignored: source: is longer than 200 characters"},
+		"LongKind":   {`order_ref, document_kind`, `'E1', $1`, []any{long}, "ignored: document_kind: is longer than 200 characters"},
+		"NoRef":      {`erp_order_number`, `'SO-1'`, nil, "ignored: order_ref: is missing"},
+		"BlankRef":   {`order_ref`, `' '`, nil, "ignored: order_ref: is missing"},
+		"NoKind":     {`order_ref, document_kind`, `'E1', null`, nil, "new"},
+		"NoSource":   {`order_ref, source`, `'E1', null`, nil, "new"},
+		"Infinity":   {`order_ref, imported_at`, `'E1', 'infinity'`, nil, "new"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tx := storetest.Tx(t)
+			mustExec(t, tx, `insert into kvit.erp_receipt (`+c.columns+`) values (`+c.values+`)`, c.args...)
+			var verdict string
+			var longest, jobs int
+			require.NoError(t, tx.QueryRow(t.Context(), `
+				select concat_ws(': ', status, detail), greatest(char_length(order_ref), char_length(erp_order_number), char_length(source), char_length(document_kind)),
+				       (select count(*) from kvit.river_job where kind = 'mark_order')
+				from kvit.erp_receipt`).Scan(&verdict, &longest, &jobs))
+			require.Equal(t, c.verdict, verdict)
+			require.LessOrEqual(t, longest, 200)
+			require.Equal(t, c.verdict == "new", jobs == 1, "what is ignored is nobody's work")
+		})
+	}
+}
+
+// However much evidence waits for one order, a round reads a bounded piece of it, the oldest first.
+func TestLockReceiptsReadsAPiece(t *testing.T) {
+	t.Parallel()
+	tx := storetest.Tx(t)
+	mustExec(t, tx, `insert into kvit.erp_receipt (order_ref) select 'E1' from generate_series(1, 6000)`)
+	var first, last int64
+	require.NoError(t, tx.QueryRow(t.Context(), `select min(id), max(id) from kvit.erp_receipt`).Scan(&first, &last))
+	receipts, err := store.LockReceipts(t.Context(), tx, []int64{last})
+	require.NoError(t, err)
+	require.Len(t, receipts, 5000)
+	require.Equal(t, first, receipts[0].ID)
+}
