@@ -37,6 +37,28 @@ const sampledPages = 500
 // DestinationStatuses tells for each destination what waits for it, and what an operator has to look into. What
 // it costs grows with the number of destinations, not with that of events.
 func DestinationStatuses(ctx context.Context, db DB) ([]DestinationStatus, error) {
+	var list []DestinationStatus
+	err := uncompiled(ctx, db, func(tx pgx.Tx) (err error) {
+		if list, err = destinationStatuses(ctx, tx); err != nil {
+			return err
+		}
+		return estimatePending(ctx, tx, list)
+	})
+	return list, err
+}
+
+// uncompiled runs statements without compiling them, which would take a second where Postgres takes them for larger than
+// they are.
+func uncompiled(ctx context.Context, db DB, do func(pgx.Tx) error) error {
+	return pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `set local jit = off`); err != nil {
+			return fmt.Errorf("switch compiling off: %w", err)
+		}
+		return do(tx)
+	})
+}
+
+func destinationStatuses(ctx context.Context, db DB) ([]DestinationStatus, error) {
 	rows, _ := db.Query(ctx, `
 		select d.name, d.kind, d.enabled, d.removed_at, d.disabled_reason, d.held_since, d.held_until, d.held_reason,
 		       p.pending, p.retrying, p.pending < $1 as pending_exact, o.created_at as oldest_pending, l.lost, u.unread_consent
@@ -75,7 +97,7 @@ func DestinationStatuses(ctx context.Context, db DB) ([]DestinationStatus, error
 	if err != nil {
 		return nil, fmt.Errorf("read status of destinations: %w", err)
 	}
-	return list, estimatePending(ctx, db, list)
+	return list, nil
 }
 
 // estimatePending puts an estimate where there is more than can be counted.
@@ -133,6 +155,15 @@ type OutcomeCount struct {
 // OutcomeCounts counts receipts: one by one while there are few, else a sample, but for what failed, was rejected or is
 // lost, of which CountedUpTo are counted.
 func OutcomeCounts(ctx context.Context, db DB) ([]OutcomeCount, error) {
+	var list []OutcomeCount
+	err := uncompiled(ctx, db, func(tx pgx.Tx) (err error) {
+		list, err = outcomes(ctx, tx)
+		return err
+	})
+	return list, err
+}
+
+func outcomes(ctx context.Context, db DB) ([]OutcomeCount, error) {
 	percent, err := sampleSize(ctx, db, "kvit.delivery")
 	if err != nil {
 		return nil, err
