@@ -32,7 +32,7 @@ type DestinationStatus struct {
 const CountedUpTo = 10_000
 
 // sampledPages are read of a table that has more rows than can be counted.
-const sampledPages = 500
+const sampledPages = 300
 
 // DestinationStatuses tells for each destination what waits for it, and what an operator has to look into. What
 // it costs grows with the number of destinations, not with that of events.
@@ -168,7 +168,7 @@ func outcomes(ctx context.Context, db DB) ([]OutcomeCount, error) {
 	if err != nil {
 		return nil, err
 	}
-	if percent*8 >= 100 { // some 300,000 receipts
+	if percent*8 >= 100 { // some 150,000 receipts
 		return outcomeCounts(ctx, db, `
 			select destination, outcome, count(*) as count, true as exact
 			from kvit.delivery
