@@ -68,14 +68,14 @@ func destinationStatuses(ctx context.Context, db DB) ([]DestinationStatus, error
 		    from (
 		        select coalesce(cardinality(j.errors), 0) > 0 as tried
 		        from kvit.river_job j
-		        where j.args ->> 'destination' = d.name and j.kind = 'deliver_event' and j.finalized_at is null
+		        where j.queue = 'deliver_' || d.name and j.kind = 'deliver_event' and j.finalized_at is null
 		        limit $1
 		    ) j
 		) p
 		left join lateral (
 		    select j.created_at
 		    from kvit.river_job j
-		    where j.args ->> 'destination' = d.name and j.kind = 'deliver_event' and j.finalized_at is null
+		    where j.queue = 'deliver_' || d.name and j.kind = 'deliver_event' and j.finalized_at is null
 		    order by j.created_at
 		    limit 1
 		) o on true

@@ -56,6 +56,10 @@ func TestDeliveryStatusReadsNoWholeTable(t *testing.T) {
 		one := plan(t, tx, `select * from kvit.delivery_status where `+condition)
 		require.NotContains(t, one, "Seq Scan", condition)
 	}
+	waiting := plan(t, tx, `select from kvit.event e where not exists (
+		select from kvit.river_job p
+		where kvit.job_event_id(p.args) = e.id and p.kind = 'deliver_event' and p.finalized_at is null and p.args ->> 'destination' = 'crm' offset 0)`)
+	require.Contains(t, waiting, "river_job_pending_event", "no other index finds one event's job among all of a destination")
 	for state, index := range map[string]string{"lost": "delivery_trouble", "rejected": "delivery_trouble"} {
 		require.Contains(t, plan(t, tx, `select * from kvit.delivery_status where state = '`+state+`'`), index)
 	}
