@@ -80,7 +80,7 @@ func TestOutcomesOfAReplay(t *testing.T) {
 		want   []string
 		err    string
 	}{
-		{want: []string{Failed}},
+		{want: []string{Failed, Lost}},
 		{replay: store.Replay{OrderRef: "E1"}, want: replayable},
 		{replay: store.Replay{Events: []int64{1}}, want: replayable},
 		{replay: store.Replay{Outcomes: []string{Withheld}}, want: []string{Withheld}},

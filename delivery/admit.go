@@ -5,8 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/tidwall/gjson"
-
 	"kvit/config"
 	"kvit/destination"
 	"kvit/store"
@@ -18,12 +16,12 @@ func (l *Lane) admit(a Attempt, stored *store.Event, now time.Time) (destination
 	refuse := func(outcome, reason string) (destination.Event, *ending) {
 		return destination.Event{}, &ending{Outcome: outcome, Reason: reason, Unclear: a.unclear() && outcome == Expired}
 	}
-	consent := accepted(stored.Consent)
+	consent := readConsent(stored.Consent)
 	switch {
 	case stored.ErasedAt != nil:
 		return refuse(Erased, "its data was due before it could be delivered")
-	case l.Purpose != "" && !slices.Contains(consent, l.Purpose):
-		return refuse(Withheld, "no consent for "+l.Purpose)
+	case l.Purpose != "" && !slices.Contains(consent.accepted, l.Purpose):
+		return refuse(Withheld, consent.missing(l.Purpose))
 	case stored.Defect != nil:
 		return refuse(Rejected, *stored.Defect)
 	case stored.TooLarge:
@@ -38,7 +36,7 @@ func (l *Lane) admit(a Attempt, stored *store.Event, now time.Time) (destination
 	}
 	event := destination.Event{
 		Key: stored.EventKey, Name: stored.Name, OccurredAt: stored.OccurredAt.UTC(),
-		Payload: payload, Raw: stored.Payload, Consent: consent,
+		Payload: payload, Raw: stored.Payload, Consent: consent.accepted,
 	}
 	if stored.OrderRef != nil {
 		event.OrderRef = *stored.OrderRef
@@ -56,17 +54,4 @@ func (l *Lane) deadline(a Attempt, stored *store.Event, now time.Time) string {
 		return fmt.Sprintf("may have arrived more than %s ago, a repeat would not be recognised (repeats_known_for)", config.FormatDuration(l.Window))
 	}
 	return ""
-}
-
-// accepted are the purposes in an event's consent whose value is the literal true. Whatever else the
-// shop wrote there means no.
-func accepted(consent []byte) []string {
-	var purposes []string
-	gjson.ParseBytes(consent).ForEach(func(purpose, value gjson.Result) bool {
-		if purpose.Type == gjson.String && value.Type == gjson.True {
-			purposes = append(purposes, purpose.Str)
-		}
-		return true
-	})
-	return purposes
 }

@@ -16,6 +16,7 @@ const (
 	Superseded = "superseded" // a later state of the same thing was delivered before
 	Failed     = "failed"     // tried for as long as configured
 	Erased     = "erased"     // its data was due before it could be delivered
+	Lost       = "lost"       // its job is gone, and nobody has said how it ended
 )
 
 // Attempt is one try to deliver one event to one destination, with what earlier ones have left.

@@ -159,17 +159,33 @@ func TestDeliveryLeavesAReceiptAndIsNotRepeated(t *testing.T) {
 
 func TestConsentFailsClosed(t *testing.T) {
 	t.Parallel()
-	for _, consent := range []string{
-		`'{}'`, `'{"marketing": false}'`, `'{"marketing": "true"}'`, `'{"marketing": 1}'`, `'{"analytics": true}'`,
-		`'{"Marketing": true}'`, `'"marketing"'`, `'["marketing"]'`, `'true'`, `'null'`, `null`, `default`,
+	const no, unclear, none = "no consent for marketing", "consent is not understood: marketing is neither true nor false", "consent is not understood: it is no object of purposes"
+	for consent, reason := range map[string]string{
+		`'{}'`: no, `'{"marketing": false}'`: no, `'{"marketing": "true"}'`: unclear, `'{"marketing": 1}'`: unclear, `'{"analytics": true}'`: no,
+		`'{"Marketing": true}'`: no, `'"marketing"'`: none, `'["marketing"]'`: none, `'true'`: none, `'null'`: no, `null`: no, `default`: no,
+		`'{"marketing": true, "seen": "\ud83d", "marketing": "granted"}'`: unclear, `'{"marketing\u0000": true}'`: no,
 	} {
 		t.Run(consent, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t)
 			id := b.event("order_paid", map[string]string{"consent": consent})
 			requireDone(t, b.work(t.Context(), id))
-			require.Equal(t, "withheld: no consent for marketing", b.receipt(id))
+			require.Equal(t, "withheld: "+reason, b.receipt(id))
 			require.Empty(t, b.sent)
+		})
+	}
+}
+
+// The document is the same, however often a program has encoded it; and what Postgres cannot hold as jsonb is none of its purposes.
+func TestConsentWhoseMeaningIsCertainIsRead(t *testing.T) {
+	t.Parallel()
+	for _, consent := range []string{`'"{\"marketing\": true}"'`, `'{"marketing": true, "banner": "\u0000"}'`, `'{"marketing": true, "version": 1e999999}'`} {
+		t.Run(consent, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			id := b.event("order_paid", map[string]string{"consent": consent})
+			requireDone(t, b.work(t.Context(), id))
+			require.Equal(t, "delivered", b.receipt(id))
 		})
 	}
 }

@@ -14,14 +14,14 @@ import (
 // replayable are the outcomes that a replay takes without being told more; those in delicate only
 // event by event, and with a reason.
 var (
-	replayable = []string{Failed, Rejected, Expired, Withheld}
+	replayable = []string{Failed, Lost, Rejected, Expired, Withheld}
 	delicate   = []string{Delivered, Superseded}
 )
 
 // ReplayableOutcomes lists the outcomes that a replay may be asked for.
 func ReplayableOutcomes() []string { return slices.Concat(replayable, delicate) }
 
-// Replay sends finished deliveries again. Without outcomes it takes what failed; with an event or an
+// Replay sends finished deliveries again. Without outcomes it takes what failed or was lost; with an event or an
 // order also what was rejected, expired or withheld. An error says what is wrong with the selection.
 func Replay(r store.Replay, audit Audit) (Action, error) {
 	for _, outcome := range r.Outcomes {
@@ -30,7 +30,7 @@ func Replay(r store.Replay, audit Audit) (Action, error) {
 		}
 	}
 	if len(r.Outcomes) == 0 {
-		r.Outcomes = []string{Failed}
+		r.Outcomes = []string{Failed, Lost}
 		if len(r.Events) > 0 || r.OrderRef != "" {
 			r.Outcomes = replayable
 		}

@@ -148,11 +148,8 @@ func (t *trial) judge(table string, err error) error {
 
 // isUntried: a lock, or too little time, kept the statement from the end.
 func isUntried(err *pgconn.PgError) bool {
-	const (
-		lockNotAvailable = "55P03"
-		queryCanceled    = "57014" // the statement took too long
-	)
-	return err.Code == lockNotAvailable || err.Code == queryCanceled
+	const queryCanceled = "57014" // the statement took too long
+	return isLocked(err) || err.Code == queryCanceled
 }
 
 // add says the same only once.

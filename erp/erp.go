@@ -5,14 +5,19 @@
 // and nothing that the ERP no longer shows takes it back.
 package erp
 
-import "time"
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+)
 
 // What became of a piece of evidence, the closed list that kvit.erp_receipt uses.
 const (
-	Marked        = "marked"         // the order has its import time and ERP number from this
+	Marked        = "marked"         // the order has its import time from this
 	AlreadyMarked = "already_marked" // another one came first and says the same
 	UnknownOrder  = "unknown_order"  // the shop has no such order (yet)
-	Conflict      = "conflict"       // the order is marked with a different ERP number
+	Conflict      = "conflict"       // the same source has told another number of the same kind of document
 	Ignored       = "ignored"        // no evidence of an import, a quote for instance
 )
 
@@ -20,10 +25,16 @@ const (
 type Receipt struct {
 	ID           int64
 	OrderRef     string
-	ERPNumber    string     // empty: the evidence has none
+	ERPNumber    string     // of the document, without blanks around it; empty: the evidence has none
 	DocumentKind string     // order, invoice, shipment or quote
+	Source       string     // who says so
 	ImportedAt   *time.Time // as the ERP tells; nil: it does not
 	SeenAt       time.Time
+
+	// From evidence of the order that was judged before: the first number that the same source has told in this kind
+	// of document, and whether the number on the order was told by another source or in another kind.
+	FirstNumber string
+	Explained   bool
 }
 
 // Order is what the shop knows of an order.
@@ -36,8 +47,8 @@ type Order struct {
 // Mark is what an order gets.
 type Mark struct {
 	OrderRef   string
-	ImportedAt time.Time
-	ERPNumber  string
+	ImportedAt time.Time // zero: it has one
+	ERPNumber  string    // of the order in the ERP; empty: not known yet
 }
 
 // Verdict is what became of one receipt.
@@ -47,30 +58,36 @@ type Verdict struct {
 	Detail    string
 }
 
-// Judge goes through the receipts in their order and says what each is worth: at most one mark an
-// order. orders holds those that the shop has, by reference; it is not changed.
+// Judge goes through the receipts in their order and says what each is worth: at most one mark an order. orders holds
+// those that the shop has, by reference; it is not changed.
+//
+// The first evidence marks the order, whatever kind of document it is. The number on the order is that of an order's
+// document alone, and the first one stays: invoices and shipments have numbers of their own. One that comes without it does not
+// keep a later one from filling it in. So what an order is marked with does not depend on which of its documents came first.
 func Judge(receipts []Receipt, orders map[string]Order) ([]Mark, []Verdict) {
-	var marks []Mark
+	j := judge{orders: maps.Clone(orders), told: map[told]string{}, marks: map[string]*Mark{}}
 	verdicts := make([]Verdict, 0, len(receipts))
-	known := make(map[string]Order, len(orders))
-	for ref, order := range orders {
-		known[ref] = order
-	}
 	for _, r := range receipts {
-		order, exists := known[r.OrderRef]
-		status, detail := judge(r, order, exists)
-		if status == Marked {
-			at, doubt := importTime(r, order)
-			detail = doubt
-			marks = append(marks, Mark{OrderRef: r.OrderRef, ImportedAt: at, ERPNumber: r.ERPNumber})
-			known[r.OrderRef] = Order{PlacedAt: order.PlacedAt, Imported: true, ERPNumber: r.ERPNumber}
-		}
+		status, detail := j.receipt(r)
 		verdicts = append(verdicts, Verdict{ReceiptID: r.ID, Status: status, Detail: detail})
+	}
+	marks := make([]Mark, 0, len(j.marks))
+	for _, ref := range slices.Sorted(maps.Keys(j.marks)) {
+		marks = append(marks, *j.marks[ref])
 	}
 	return marks, verdicts
 }
 
-func judge(r Receipt, order Order, exists bool) (status, detail string) {
+// told is who has told a number, of what.
+type told struct{ orderRef, source, kind string }
+
+type judge struct {
+	orders map[string]Order
+	told   map[told]string
+	marks  map[string]*Mark
+}
+
+func (j *judge) receipt(r Receipt) (status, detail string) {
 	switch r.DocumentKind {
 	case "order", "invoice", "shipment":
 	case "quote":
@@ -78,17 +95,68 @@ func judge(r Receipt, order Order, exists bool) (status, detail string) {
 	default:
 		return Ignored, "document_kind is not order, invoice, shipment or quote"
 	}
-	switch {
-	case !exists:
+	order, exists := j.orders[r.OrderRef]
+	if !exists {
 		return UnknownOrder, "the orders table has no such reference; looked up again for a day"
-	case !order.Imported:
-		return Marked, ""
-	case r.DocumentKind != "order" || r.ERPNumber == "" || order.ERPNumber == "" || r.ERPNumber == order.ERPNumber:
-		// Invoices and shipments have numbers of their own, so these cannot contradict.
-		return AlreadyMarked, ""
-	default:
-		return Conflict, "the order is marked with another ERP number"
 	}
+	if order.Imported && j.contradicts(r, order) {
+		return Conflict, "another number of the same kind of document was told before"
+	}
+	if key := (told{r.OrderRef, r.Source, r.DocumentKind}); r.ERPNumber != "" && j.told[key] == "" {
+		j.told[key] = r.ERPNumber
+	}
+	return j.mark(r, order)
+}
+
+// contradicts tells whether the receipt has another number than the same source has told of the same order in the same kind
+// of document. An order may have several invoices and shipments. A number on the order that no evidence has told
+// was written by somebody else, and is compared with any.
+func (j *judge) contradicts(r Receipt, order Order) bool {
+	if r.DocumentKind != "order" || r.ERPNumber == "" {
+		return false
+	}
+	first := cmp.Or(r.FirstNumber, j.told[told{r.OrderRef, r.Source, r.DocumentKind}])
+	if first != "" {
+		return first != r.ERPNumber
+	}
+	return order.ERPNumber != "" && order.ERPNumber != r.ERPNumber && !r.Explained && !j.explained(r.OrderRef, order.ERPNumber)
+}
+
+// explained tells whether the number on the order was told by evidence of this round.
+func (j *judge) explained(ref, number string) bool {
+	for by, n := range j.told {
+		if by.orderRef == ref && n == number {
+			return true
+		}
+	}
+	return false
+}
+
+// mark gives the order what it lacks.
+func (j *judge) mark(r Receipt, order Order) (status, detail string) {
+	number := ""
+	if r.DocumentKind == "order" && order.ERPNumber == "" {
+		number = r.ERPNumber
+	}
+	if order.Imported && number == "" {
+		return AlreadyMarked, ""
+	}
+	m := j.marks[r.OrderRef]
+	if m == nil {
+		m = &Mark{OrderRef: r.OrderRef}
+		j.marks[r.OrderRef] = m
+	}
+	status, detail = AlreadyMarked, "the order had no number yet and has this one now"
+	if !order.Imported {
+		status = Marked
+		m.ImportedAt, detail = importTime(r, order)
+	}
+	if number != "" {
+		m.ERPNumber, order.ERPNumber = number, number
+	}
+	order.Imported = true
+	j.orders[r.OrderRef] = order
+	return status, detail
 }
 
 // importTime is the ERP's own time if it can be true, else that of the sighting: a wrong one would

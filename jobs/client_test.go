@@ -186,6 +186,55 @@ func TestReceiptsMarkOrdersOnce(t *testing.T) {
 	require.Equal(t, before, scan[time.Time](t, tx, `select imported from public.web_orders where "No" = 1`), "a mark never moves")
 }
 
+// Of a number that the shop's column cannot hold, the others are not to suffer.
+func TestMarkThatTheShopRefusesHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	ctx, tx := t.Context(), storetest.Tx(t)
+	_, err := tx.Exec(ctx, erpShop+`;
+		alter table public.web_orders alter column erp type varchar(5);
+		insert into public.web_orders ("No") values (1), (2), (3);
+		insert into kvit.erp_receipt (order_ref, erp_order_number) values ('1', 'SO-1'), ('2', 'SO-1000000'), ('3', 'SO-3')`)
+	require.NoError(t, err)
+	rows, _ := tx.Query(ctx, `select id from kvit.erp_receipt`)
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	require.NoError(t, err)
+	require.ErrorContains(t, markOrders(ctx, tx, erpOrders(), ids), "22001")
+	require.Equal(t, "1 marked, 2 new, 3 marked", statuses(t, tx))
+}
+
+// An invoice that comes first brings no number for the order; the order's own does, whenever it comes.
+func TestNumberIsFilledInOnce(t *testing.T) {
+	t.Parallel()
+	for name, own := range map[string]bool{"ShopsColumns": false, "OwnMarks": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, tx := t.Context(), storetest.Tx(t)
+			_, err := tx.Exec(ctx, erpShop+`; insert into public.web_orders ("No") values (1)`)
+			require.NoError(t, err)
+			orders, number := erpOrders(), `select coalesce(erp, '-') from public.web_orders`
+			if own {
+				orders.ImportedAt, orders.ERPNumber, orders.ErasedAt = "", "", ""
+				number = `select coalesce(erp_number, '-') from kvit.order_mark`
+			}
+			for _, step := range []struct{ kind, source, number, status, then string }{
+				{"invoice", "a", "INV-1", "marked", "-"},
+				{"order", "a", "", "already_marked", "-"},
+				{"order", "a", " SO-1", "already_marked", "SO-1"},
+				{"order", "a", "SO-1 ", "already_marked", "SO-1"},
+				{"order", "b", "4711", "already_marked", "SO-1"},
+				{"order", "b", "4712", "conflict", "SO-1"},
+				{"order", "a", "SO-2", "conflict", "SO-1"},
+				{"invoice", "a", "INV-2", "already_marked", "SO-1"},
+			} {
+				id := scan[int64](t, tx, `insert into kvit.erp_receipt (order_ref, document_kind, source, erp_order_number) values ('1', $1, $2, $3) returning id`, step.kind, step.source, step.number)
+				require.NoError(t, markOrders(ctx, tx, orders, []int64{id}))
+				require.Equal(t, step.status, scan[string](t, tx, `select status from kvit.erp_receipt where id = $1`, id), step)
+				require.Equal(t, step.then, scan[string](t, tx, number), step)
+			}
+		})
+	}
+}
+
 // Jobs run in any order: the first number counts all the same.
 func TestLaterReceiptDoesNotWinOverTheFirst(t *testing.T) {
 	t.Parallel()

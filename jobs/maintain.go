@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -19,7 +18,7 @@ type MaintainArgs struct{}
 // Kind is stored with the job: never rename it.
 func (MaintainArgs) Kind() string { return "maintain" }
 
-// maintainWorker looks every minute for what fell through: deliveries whose job was cancelled by
+// maintainWorker looks every minute for what fell through: deliveries whose job was cancelled or deleted by
 // hand, and evidence whose order has appeared since.
 type maintainWorker struct {
 	river.WorkerDefaults[MaintainArgs]
@@ -28,13 +27,14 @@ type maintainWorker struct {
 	logger *slog.Logger
 
 	alarmed   atomic.Pointer[time.Time] // when late imports were last logged; nil: there were none
+	lost      atomic.Pointer[time.Time] // when lost deliveries were last logged; nil: there were none
 	misfitted atomic.Pointer[time.Time] // when it was last logged that the shop's table does not fit; nil: it does
 }
 
 const (
 	maintainEvery = time.Minute
-	alarmEvery    = time.Hour       // late imports, and a table that does not fit, are logged once an hour while there are any
-	noticeTime    = 5 * time.Second // what a round spends on looking for orders that kvit does not know of
+	alarmEvery    = time.Hour       // late imports, lost deliveries, and a table that does not fit, are logged once an hour while there are any
+	noticeTime    = 5 * time.Second // what a round spends on open evidence, and on looking for orders that kvit does not know of
 )
 
 // Work does one round.
@@ -47,22 +47,42 @@ func (w *maintainWorker) Work(ctx context.Context, job *river.Job[MaintainArgs])
 	if abandoned > 0 {
 		w.logger.Warn("deliveries failed because their jobs were cancelled or discarded", "count", abandoned)
 	}
+	if err := w.findLost(ctx); err != nil {
+		return w.problem(err)
+	}
 	if fits, err := w.shopFits(ctx); err != nil || !fits {
 		return w.problem(err)
 	}
-	open, err := store.OpenReceipts(ctx, w.db, 5000)
-	if err != nil {
+	if err := w.mark(ctx); err != nil {
 		return w.problem(err)
-	}
-	for ids := range slices.Chunk(open, markMax) {
-		if err := markOrders(ctx, w.db, w.orders, ids); err != nil {
-			return w.problem(err)
-		}
 	}
 	if err := w.notice(ctx); err != nil {
 		return w.problem(err)
 	}
 	return w.problem(w.alarm(ctx))
+}
+
+// findLost tells of deliveries that were wanted and have neither receipt nor job. Metrics and kvit status tell it too.
+func (w *maintainWorker) findLost(ctx context.Context) error {
+	if _, err := store.FindLost(ctx, w.db); err != nil {
+		return err
+	}
+	lost, err := store.LostDeliveries(ctx, w.db)
+	if err != nil {
+		return err
+	}
+	last := w.lost.Load()
+	switch {
+	case len(lost) == 0:
+		w.lost.Store(nil)
+	case last == nil || time.Since(*last) >= alarmEvery:
+		w.lost.Store(new(time.Now()))
+		for _, l := range lost {
+			w.logger.Error("DELIVERIES ARE LOST: their jobs were deleted; `kvit replay` sends them",
+				"destination", l.Destination, "deliveries", l.Deliveries)
+		}
+	}
+	return nil
 }
 
 // shopFits tells whether the orders table is as it was configured. The shop may alter it while kvit runs: then
@@ -87,6 +107,26 @@ func (w *maintainWorker) shopFits(ctx context.Context) (bool, error) {
 		w.logger.Error("the shop's orders table does not fit shop.orders: no order is marked or erased", "problems", misfits)
 	}
 	return len(misfits) == 0, nil
+}
+
+// mark looks at evidence that is open, piece by piece, the newest first.
+func (w *maintainWorker) mark(ctx context.Context) error {
+	until := time.Now().Add(noticeTime)
+	for before := int64(0); ; {
+		ids, err := store.OpenReceipts(ctx, w.db, before, markMax)
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		if err := markOrders(ctx, w.db, w.orders, ids); err != nil {
+			if ctx.Err() != nil || store.IsConnection(err) {
+				return err
+			}
+			w.logger.Error("orders could not be marked", "problem", store.Describe(err)) // the rest of the round is not to suffer
+		}
+		if before = ids[len(ids)-1]; time.Now().After(until) {
+			return nil
+		}
+	}
 }
 
 // notice makes kvit know orders that are new, and follow the table where its columns have changed.

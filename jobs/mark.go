@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -74,8 +75,27 @@ func (w *markWorker) NextRetry(job *river.Job[MarkArgs]) time.Time {
 }
 
 // markOrders judges receipts and marks their orders in one transaction. A receipt that has been
-// judged is left alone, so that running twice does no harm.
+// judged is left alone, so that running twice does no harm. Where the shop's database refuses a mark, since a number does not
+// fit its column for instance, the others are marked all the same, one by one.
 func markOrders(ctx context.Context, db store.DB, orders *store.Orders, ids []int64) error {
+	err := markTogether(ctx, db, orders, ids)
+	if err == nil || len(ids) == 1 || ctx.Err() != nil || store.IsConnection(err) {
+		return err
+	}
+	var refused error
+	for _, id := range ids {
+		switch err := markTogether(ctx, db, orders, []int64{id}); {
+		case err == nil:
+		case ctx.Err() != nil || store.IsConnection(err):
+			return err
+		default:
+			refused = err
+		}
+	}
+	return refused
+}
+
+func markTogether(ctx context.Context, db store.DB, orders *store.Orders, ids []int64) error {
 	return pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
 		receipts, err := store.LockReceipts(ctx, tx, ids)
 		if err != nil || len(receipts) == 0 {
@@ -85,7 +105,11 @@ func markOrders(ctx context.Context, db store.DB, orders *store.Orders, ids []in
 		if err != nil {
 			return err
 		}
-		marks, verdicts := erp.Judge(evidence(receipts), known)
+		explained, err := numbersTold(ctx, tx, known)
+		if err != nil {
+			return err
+		}
+		marks, verdicts := erp.Judge(evidence(receipts, explained), known)
 		if len(marks) > 0 {
 			if err := store.MarkOrders(ctx, tx, *orders, storeMarks(marks)); err != nil {
 				return err
@@ -109,17 +133,32 @@ func knownOrders(ctx context.Context, tx pgx.Tx, orders *store.Orders, receipts 
 		return nil, err
 	}
 	for _, o := range list {
-		known[o.Ref] = erp.Order{PlacedAt: o.PlacedAt, Imported: o.ImportedAt != nil, ERPNumber: text(o.ERPNumber)}
+		known[o.Ref] = erp.Order{PlacedAt: o.PlacedAt, Imported: o.ImportedAt != nil, ERPNumber: strings.TrimSpace(text(o.ERPNumber))}
 	}
 	return known, nil
 }
 
-func evidence(receipts []store.Receipt) []erp.Receipt {
+// numbersTold are the orders whose number some evidence has told.
+func numbersTold(ctx context.Context, tx pgx.Tx, known map[string]erp.Order) (map[string]bool, error) {
+	var refs, numbers []string
+	for ref, order := range known {
+		if order.ERPNumber != "" {
+			refs, numbers = append(refs, ref), append(numbers, order.ERPNumber)
+		}
+	}
+	if len(refs) == 0 {
+		return nil, nil
+	}
+	return store.NumbersTold(ctx, tx, refs, numbers)
+}
+
+func evidence(receipts []store.Receipt, explained map[string]bool) []erp.Receipt {
 	list := make([]erp.Receipt, len(receipts))
 	for i, r := range receipts {
 		list[i] = erp.Receipt{
 			ID: r.ID, OrderRef: r.OrderRef, ERPNumber: text(r.ERPOrderNumber),
-			DocumentKind: r.DocumentKind, ImportedAt: r.ImportedAt, SeenAt: r.SeenAt,
+			DocumentKind: r.DocumentKind, Source: r.Source, ImportedAt: r.ImportedAt, SeenAt: r.SeenAt,
+			FirstNumber: text(r.FirstNumber), Explained: explained[r.OrderRef],
 		}
 	}
 	return list

@@ -149,7 +149,7 @@ func lockActions(ctx context.Context, tx pgx.Tx) error {
 	return nil
 }
 
-// enqueue makes new jobs for events, as the trigger on kvit.tracking_event does.
+// enqueue makes new jobs for events, as the trigger on kvit.tracking_event does, and notes for whom.
 func enqueue(ctx context.Context, tx pgx.Tx, destination string, eventIDs []int64) error {
 	if len(eventIDs) == 0 {
 		return nil
@@ -171,6 +171,12 @@ func enqueue(ctx context.Context, tx pgx.Tx, destination string, eventIDs []int6
 		order by id`, destination, eventIDs)
 	if err != nil {
 		return fmt.Errorf("make jobs: %w", err)
+	}
+	_, err = tx.Exec(ctx, `
+		update kvit.event set destinations = array_append(destinations, $1::text)
+		where id = any ($2) and array_position(destinations, $1) is null`, destination, eventIDs)
+	if err != nil {
+		return fmt.Errorf("note destination of events: %w", err)
 	}
 	if !notify {
 		return nil

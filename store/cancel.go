@@ -30,7 +30,7 @@ func (x Cancel) from() (string, *conditions) {
 		c.add("kvit.job_event_id(j.args) = any (?)", x.Events)
 	}
 	if x.OrderRef != "" {
-		c.add("e.order_ref = ?", x.OrderRef)
+		c.add("e.order_ref = kvit.order_ref(?)", x.OrderRef)
 	}
 	return ` from kvit.river_job j
 		join kvit.event e on e.id = kvit.job_event_id(j.args)

@@ -21,7 +21,8 @@ type Delivery struct {
 }
 
 // SettleDeliveries writes receipts. The first receipt of an event and destination stays; a second
-// one, of a job that was rescued while it still ran, is dropped.
+// one, of a job that was rescued while it still ran, is dropped. One that said that the delivery was lost gives
+// way: its job was still running when somebody deleted it.
 func SettleDeliveries(ctx context.Context, db DB, list []Delivery) error {
 	if _, err := db.Exec(ctx, insertReceipts, receiptColumns(list)...); err != nil {
 		return fmt.Errorf("settle deliveries: %w", err)
@@ -45,11 +46,14 @@ func SettleCarefulDeliveries(ctx context.Context, db DB, list []Delivery) error 
 }
 
 const insertReceipts = `
-		insert into kvit.delivery (event_id, destination, outcome, reason, attempts, first_attempt_at, response_code, unclear)
+		insert into kvit.delivery as delivery (event_id, destination, outcome, reason, attempts, first_attempt_at, response_code, unclear)
 		select event_id, destination, outcome, nullif(reason, ''), attempts, first_attempt_at, nullif(response_code, 0), unclear
 		from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::integer[], $6::timestamptz[], $7::integer[], $8::boolean[])
 		     as t (event_id, destination, outcome, reason, attempts, first_attempt_at, response_code, unclear)
-		on conflict (event_id, destination) do nothing`
+		on conflict (event_id, destination) do update
+		set outcome = excluded.outcome, reason = excluded.reason, attempts = excluded.attempts, first_attempt_at = excluded.first_attempt_at,
+		    finished_at = now(), response_code = excluded.response_code, unclear = excluded.unclear
+		where delivery.outcome = 'lost'`
 
 func receiptColumns(list []Delivery) []any {
 	n := len(list)

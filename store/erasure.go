@@ -94,10 +94,11 @@ type DueOrder struct {
 // An order without a reference is none yet.
 const alive = `{o.erased_at} is null and o.{ref} is not null`
 
-// held takes now as its parameter.
+// held takes now as its parameter. What stands in kvit's tables is written by kvit.order_ref; the shop's own reference may
+// have a blank too many.
 func held(now string) string {
 	return `exists (select from kvit.legal_hold h
-	        where h.order_ref = o.{ref}::text and (h.expires_at is null or h.expires_at > ` + now + `))`
+	        where h.order_ref = kvit.order_ref(o.{ref}::text) and (h.expires_at is null or h.expires_at > ` + now + `))`
 }
 
 // LockDueOrders reads orders that are due, those whose clock began first, and locks them. Orders that
@@ -297,10 +298,11 @@ func HeldOrders(ctx context.Context, db DB, o Orders, now time.Time, limit int) 
 // "erased", and returns the number of events by reference.
 func EraseOrderEvents(ctx context.Context, tx pgx.Tx, refs []string, now time.Time) (map[string]int64, error) {
 	rows, _ := tx.Query(ctx, `
-		update kvit.event
+		update kvit.event e
 		set payload = null, consent = '{}', stream = null, erased_at = $2
-		where order_ref = any ($1) and erased_at is null
-		returning id, order_ref`, refs, now) // ForEachRow reports its error
+		from unnest($1::text[]) o (ref)
+		where e.order_ref = kvit.order_ref(o.ref) and e.erased_at is null
+		returning e.id, o.ref`, refs, now) // ForEachRow reports its error
 	counts := map[string]int64{}
 	var ids []int64
 	var id int64
@@ -318,7 +320,13 @@ func EraseOrderEvents(ctx context.Context, tx pgx.Tx, refs []string, now time.Ti
 
 // settleErased writes the receipts of deliveries that will not take place any more.
 func settleErased(ctx context.Context, tx pgx.Tx, eventIDs []int64) error {
+	// What is lost will not be sent any more, either.
 	_, err := tx.Exec(ctx, `
+		update kvit.delivery set outcome = 'erased' where event_id = any ($1) and outcome = 'lost'`, eventIDs)
+	if err != nil {
+		return fmt.Errorf("settle lost deliveries of erased events: %w", err)
+	}
+	_, err = tx.Exec(ctx, `
 		insert into kvit.delivery (event_id, destination, outcome, reason, attempts, first_attempt_at)
 		select e.id, j.args ->> 'destination', 'erased', 'its personal data was due for erasure', j.attempt, j.attempted_at
 		from unnest($1::bigint[]) as e (id)

@@ -17,11 +17,11 @@ type Event struct {
 	ReceivedAt time.Time
 	OrderRef   *string
 	Payload    []byte // nil: none, erased, or larger than the limit
-	Consent    []byte // JSON as the shop wrote it
+	Consent    []byte // JSON as the shop wrote it; nil: larger than the limit
 	ErasedAt   *time.Time
 	Defect     *string
 	TooLarge   bool // the payload is larger than the limit and was not loaded
-	Settled    bool // a receipt for this destination is there already
+	Settled    bool // a receipt for this destination is there already, other than one that says that it was lost
 }
 
 // Events loads events by id, with the state of their receipt at the destination; ids that are not
@@ -40,7 +40,7 @@ func Events(ctx context.Context, db DB, destination string, ids []int64, maxPayl
 		cross join lateral (select e.payload::text as text offset 0) p -- once, not three times
 		cross join lateral (select e.consent::text as text offset 0) c
 		left join lateral (
-		    select true as settled from kvit.delivery r where r.event_id = e.id and r.destination = $1 limit 1
+		    select r.outcome <> 'lost' as settled from kvit.delivery r where r.event_id = e.id and r.destination = $1 limit 1
 		) r on true
 		where e.id = any ($2)`, destination, ids, maxPayload) // Collect reports its error
 	events, err := pgx.CollectRows(rows, pgx.RowToStructByName[Event])

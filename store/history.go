@@ -32,7 +32,7 @@ type PastEvents struct {
 // unknown is true of an event p of the past that kvit does not have, and whose order it has not erased: that one's
 // personal data must not come back.
 const unknown = `not exists (select from kvit.event e where e.event_key = p.event_key)
-	and not exists (select from kvit.erasure_certificate c where c.order_ref = p.order_ref)`
+	and not exists (select from kvit.erasure_certificate c where c.order_ref in (p.order_ref, kvit.order_ref(p.order_ref)))`
 
 // PreviewHistory counts the past, by name.
 func PreviewHistory(ctx context.Context, db DB, h History) ([]PastEvents, error) {
@@ -54,7 +54,8 @@ func PreviewHistory(ctx context.Context, db DB, h History) ([]PastEvents, error)
 func InsertHistory(ctx context.Context, db DB, h History) (int64, error) {
 	tag, err := db.Exec(ctx, `
 		insert into kvit.event (event_key, name, occurred_at, order_ref, payload, consent, stream)
-		select p.event_key, p.name, p.occurred_at, p.order_ref, p.payload, p.consent, kvit.event_stream(p.name, p.order_ref, p.payload)
+		select p.event_key, p.name, p.occurred_at, kvit.order_ref(p.order_ref), p.payload, p.consent,
+		       kvit.event_stream(p.name, kvit.order_ref(p.order_ref), p.payload::json)
 		from kvit_events.past($1, $2) p
 		where `+unknown+`
 		order by p.occurred_at, p.event_key
@@ -68,7 +69,8 @@ func InsertHistory(ctx context.Context, db DB, h History) (int64, error) {
 func missingHistory(err error) error {
 	const undefinedFunction, invalidSchema = "42883", "3F000"
 	var pgErr *pgconn.PgError
-	if errors.As(err, &pgErr) && (pgErr.Code == undefinedFunction || pgErr.Code == invalidSchema) {
+	// With a context it is something that the function itself calls.
+	if errors.As(err, &pgErr) && pgErr.Where == "" && (pgErr.Code == undefinedFunction || pgErr.Code == invalidSchema) {
 		return ErrNoHistory
 	}
 	return err

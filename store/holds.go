@@ -26,6 +26,10 @@ type Hold struct {
 // ErrErased if the order is already erased. known is false if the shop has no such order (yet), which
 // may be a slip of the pen; the hold is placed all the same. o is nil if no shop is configured.
 func AddHold(ctx context.Context, db DB, o *Orders, h Hold) (known bool, err error) {
+	h.OrderRef = OrderRef(h.OrderRef)
+	if h.OrderRef == "" {
+		return false, errors.New("hold order: the reference is empty")
+	}
 	err = pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
 		if err := LockErasure(ctx, tx); err != nil {
 			return err
@@ -69,7 +73,7 @@ func holdable(ctx context.Context, tx pgx.Tx, o *Orders, ref string) (known bool
 
 // ReleaseHold lets an order be erased when it is due. It returns ErrNotFound if the order has no hold.
 func ReleaseHold(ctx context.Context, db DB, orderRef string) error {
-	tag, err := db.Exec(ctx, `delete from kvit.legal_hold where order_ref = $1`, orderRef)
+	tag, err := db.Exec(ctx, `delete from kvit.legal_hold where order_ref = $1`, OrderRef(orderRef))
 	if err != nil {
 		return fmt.Errorf("release order %s: %w", orderRef, err)
 	}
@@ -82,10 +86,10 @@ func ReleaseHold(ctx context.Context, db DB, orderRef string) error {
 // ActiveHolds lists the holds on orders that have not expired, in the order of their references.
 func ActiveHolds(ctx context.Context, db DB, refs []string, now time.Time) ([]HeldOrder, error) {
 	rows, _ := db.Query(ctx, `
-		select order_ref, reason, expires_at
-		from kvit.legal_hold
-		where order_ref = any ($1) and (expires_at is null or expires_at > $2)
-		order by order_ref`, refs, now) // Collect reports its error
+		select h.order_ref, h.reason, h.expires_at
+		from kvit.legal_hold h
+		where h.order_ref in (select kvit.order_ref(o.ref) from unnest($1::text[]) o (ref)) and (h.expires_at is null or h.expires_at > $2)
+		order by h.order_ref`, refs, now) // Collect reports its error
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[HeldOrder])
 	if err != nil {
 		return nil, fmt.Errorf("find holds of orders: %w", err)

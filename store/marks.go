@@ -167,14 +167,16 @@ func (o Orders) lockMarks(ctx context.Context, tx pgx.Tx, refs []string) error {
 	return nil
 }
 
-func markOwn(ctx context.Context, tx pgx.Tx, refs []string, times []time.Time, numbers []string) error {
+func markOwn(ctx context.Context, tx pgx.Tx, refs []string, times []*time.Time, numbers []string) error {
 	_, err := tx.Exec(ctx, `
 		insert into kvit.order_mark (order_ref, imported_at, erp_number)
 		select ref, imported_at, nullif(erp_number, '')
 		from unnest($1::text[], $2::timestamptz[], $3::text[]) as m (ref, imported_at, erp_number)
 		order by ref
-		on conflict (order_ref) do update set imported_at = excluded.imported_at, erp_number = excluded.erp_number
-		where order_mark.imported_at is null`, refs, times, numbers)
+		on conflict (order_ref) do update
+		set imported_at = coalesce(order_mark.imported_at, excluded.imported_at), erp_number = coalesce(order_mark.erp_number, excluded.erp_number)
+		where order_mark.imported_at is null and excluded.imported_at is not null
+		   or order_mark.erp_number is null and excluded.erp_number is not null`, refs, times, numbers)
 	if err != nil {
 		return fmt.Errorf("mark orders: %w", err)
 	}

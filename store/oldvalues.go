@@ -46,8 +46,10 @@ func OldValues(ctx context.Context, tx pgx.Tx, o Orders, e TableErasure, refs []
 // OldEventValues is OldValues for the payloads of orders' events.
 func OldEventValues(ctx context.Context, tx pgx.Tx, refs []string) ([]OldValue, error) {
 	rows, _ := tx.Query(ctx, fmt.Sprintf(`
-		select order_ref, payload from kvit.event
-		where order_ref = any ($1) and payload is not null and erased_at is null
+		select o.ref, e.payload
+		from unnest($1::text[]) o (ref)
+		join kvit.event e on e.order_ref = kvit.order_ref(o.ref)
+		where e.payload is not null and e.erased_at is null
 		limit %d`, mostRows), refs) // ForEachRow reports its error
 	var reader oldReader
 	err := reader.read(rows, func(payload map[string]any) { reader.add("payload", payload, OldValue{Erased: true}) })

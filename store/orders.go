@@ -105,20 +105,23 @@ func LockOrders(ctx context.Context, tx pgx.Tx, o Orders, refs []string) ([]Orde
 	return orders, nil
 }
 
-// Mark is the evidence that an order gets: set once and never moved.
+// Mark is the evidence that an order gets: each half is set once and never moved.
 type Mark struct {
 	Ref        string
-	ImportedAt time.Time
-	ERPNumber  string // empty: the evidence had none
+	ImportedAt time.Time // zero: the order has it
+	ERPNumber  string    // empty: the evidence had none
 }
 
-// MarkOrders writes the evidence to orders that have none yet.
+// MarkOrders writes the evidence to orders that lack it.
 func MarkOrders(ctx context.Context, tx pgx.Tx, o Orders, marks []Mark) error {
 	refs := make([]string, len(marks))
-	times := make([]time.Time, len(marks))
+	times := make([]*time.Time, len(marks))
 	numbers := make([]string, len(marks))
 	for i, m := range marks {
-		refs[i], times[i], numbers[i] = m.Ref, m.ImportedAt, m.ERPNumber
+		refs[i], numbers[i] = m.Ref, m.ERPNumber
+		if !m.ImportedAt.IsZero() {
+			times[i] = new(m.ImportedAt)
+		}
 	}
 	if o.OwnMarks() {
 		return markOwn(ctx, tx, refs, times, numbers)
@@ -129,9 +132,10 @@ func MarkOrders(ctx context.Context, tx pgx.Tx, o Orders, marks []Mark) error {
 	}
 	_, err = tx.Exec(ctx, o.sql(`
 		update {orders} o
-		set {imported_at} = m.imported_at, {erp_number} = nullif(m.erp_number, '')
+		set {imported_at} = coalesce({o.imported_at}, m.imported_at), {erp_number} = coalesce({o.erp_number}, nullif(m.erp_number, ''))
 		from unnest($1::text[], $2::timestamptz[], $3::text[]) as m (ref, imported_at, erp_number)
-		where o.{ref} = m.ref::`+element+` and {o.imported_at} is null`), refs, times, numbers)
+		where o.{ref} = m.ref::`+element+` and ({o.imported_at} is null and m.imported_at is not null or {o.erp_number} is null and m.erp_number <> '')`),
+		refs, times, numbers)
 	if err != nil {
 		return fmt.Errorf("mark orders: %w", err)
 	}

@@ -14,21 +14,33 @@ type Receipt struct {
 	OrderRef       string
 	ERPOrderNumber *string
 	DocumentKind   string
+	Source         string
 	ImportedAt     *time.Time
 	SeenAt         time.Time
+	FirstNumber    *string // that the same source has told before in this kind of document; nil: none
 }
 
+// mostReceipts are read at a time, each of less than 4 kB. Those that are left come in the next round.
+const mostReceipts = 5000
+
 // LockReceipts reads and locks those of the given receipts that have not been judged yet, oldest
-// first, together with other new ones of the same orders: jobs run in any order, and a later number
-// must not win over the first.
+// first, together with new ones of the same orders that came before: jobs run in any order, and of two numbers the first
+// counts.
 func LockReceipts(ctx context.Context, tx pgx.Tx, ids []int64) ([]Receipt, error) {
 	rows, _ := tx.Query(ctx, `
-		select id, order_ref, erp_order_number, document_kind, imported_at, seen_at
-		from kvit.erp_receipt
-		where order_ref in (select order_ref from kvit.erp_receipt where id = any ($1))
-		  and (status = 'new' or status = 'unknown_order' and id = any ($1))
-		order by id
-		for update`, ids) // Collect reports its error
+		select r.id, r.order_ref, r.erp_order_number, r.document_kind, r.source, r.imported_at, r.seen_at,
+		       (select f.erp_order_number
+		        from kvit.erp_receipt f
+		        where f.order_ref = r.order_ref and f.source = r.source and f.document_kind = r.document_kind
+		          and f.erp_order_number is not null and f.status in ('marked', 'already_marked')
+		        order by f.id
+		        limit 1) as first_number
+		from kvit.erp_receipt r
+		where r.order_ref in (select order_ref from kvit.erp_receipt where id = any ($1))
+		  and (r.status = 'new' and r.id <= (select max(id) from unnest($1) i (id)) or r.status = 'unknown_order' and r.id = any ($1))
+		order by r.id
+		limit $2
+		for update of r`, ids, mostReceipts) // Collect reports its error
 	receipts, err := pgx.CollectRows(rows, pgx.RowToStructByName[Receipt])
 	if err != nil {
 		return nil, fmt.Errorf("lock ERP receipts: %w", err)
@@ -55,24 +67,46 @@ func SettleReceipts(ctx context.Context, tx pgx.Tx, verdicts []Verdict) error {
 		update kvit.erp_receipt r
 		set status = v.status, detail = nullif(v.detail, '')
 		from unnest($1::bigint[], $2::text[], $3::text[]) as v (id, status, detail)
-		where r.id = v.id`, ids, statuses, details)
+		where r.id = v.id and (r.status, r.detail) is distinct from (v.status, nullif(v.detail, ''))`, ids, statuses, details)
 	if err != nil {
 		return fmt.Errorf("settle ERP receipts: %w", err)
 	}
 	return nil
 }
 
+// NumbersTold finds out which of the numbers, each on the order of the same place, evidence has told in another
+// kind of document or from another source than an order's: it returns the orders' references.
+func NumbersTold(ctx context.Context, tx pgx.Tx, refs, numbers []string) (map[string]bool, error) {
+	rows, _ := tx.Query(ctx, `
+		select t.ref
+		from unnest($1::text[], $2::text[]) t (ref, number)
+		where t.number <> '' and exists (
+		    select from kvit.erp_receipt r
+		    where r.order_ref = t.ref and r.erp_order_number = t.number and r.status in ('marked', 'already_marked'))`,
+		refs, numbers) // Collect reports its error
+	list, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("find numbers of orders: %w", err)
+	}
+	told := make(map[string]bool, len(list))
+	for _, ref := range list {
+		told[ref] = true
+	}
+	return told, nil
+}
+
 // OpenReceipts lists evidence of the last day whose order has not appeared yet, and new evidence
-// whose job was lost, newest first. The ERP may tell of an order before the shop's row is
-// committed; without a second look that order would never be erased.
-func OpenReceipts(ctx context.Context, db DB, limit int) ([]int64, error) {
+// whose job was lost, newest first, from before the one with this id; 0: from the newest. The ERP may tell of an order
+// before the shop's row is committed; without a second look that order would never be erased.
+func OpenReceipts(ctx context.Context, db DB, before int64, limit int) ([]int64, error) {
 	rows, _ := db.Query(ctx, `
 		select id
 		from kvit.erp_receipt
-		where status = 'unknown_order' and seen_at > now() - interval '1 day'
-		   or status = 'new' and seen_at < now() - interval '1 minute'
+		where status in ('new', 'unknown_order') and ($1 = 0 or id < $1)
+		  and (status = 'unknown_order' and seen_at > now() - interval '1 day'
+		       or status = 'new' and seen_at < now() - interval '1 minute')
 		order by id desc
-		limit $1`, limit) // Collect reports its error
+		limit $2`, before, limit) // Collect reports its error
 	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
 	if err != nil {
 		return nil, fmt.Errorf("list open ERP receipts: %w", err)

@@ -39,7 +39,7 @@ func (r Replay) from() (string, *conditions) {
 		c.add("r.outcome = any (?)", r.Outcomes)
 	}
 	if r.OrderRef != "" {
-		c.add("e.order_ref = ?", r.OrderRef)
+		c.add("e.order_ref = kvit.order_ref(?)", r.OrderRef)
 	}
 	if r.Since != nil {
 		c.add("r.finished_at >= ?", *r.Since)

@@ -60,7 +60,7 @@ func SubjectOrders(ctx context.Context, db DB, o Orders, s Subject, now time.Tim
 	rows, _ := db.Query(ctx, o.sql(`
 		select o.{ref}::text as ref, {o.imported_at}::timestamptz as imported_at, {o.erased_at}::timestamptz as erased_at,
 		       {due_at} as due_at, `+held(search.args.add(now))+` as held,
-		       (select h.expires_at from kvit.legal_hold h where h.order_ref = o.{ref}::text) as held_until, `+customer+` as customer
+		       (select h.expires_at from kvit.legal_hold h where h.order_ref = kvit.order_ref(o.{ref}::text)) as held_until, `+customer+` as customer
 		from {orders} o
 		where `+search.orders()+`
 		order by o.{placed_at}, o.{ref}`), search.args...) // Collect reports its error
@@ -175,10 +175,10 @@ func (s *subjectSearch) customer(table, alias, column string) string {
 func (s *subjectSearch) payload() string {
 	var either []string
 	if s.subject.Email != "" {
-		either = append(either, s.email("(e.payload #>> '{customer,email}')"))
+		either = append(either, s.email("kvit.payload_text(e.payload, 'customer', 'email')"))
 	}
 	if s.subject.CustomerID != "" {
-		either = append(either, "e.payload #>> '{customer,id}' = "+s.args.add(s.subject.CustomerID)+"::text")
+		either = append(either, "kvit.payload_text(e.payload, 'customer', 'id') = "+s.args.add(s.subject.CustomerID)+"::text")
 	}
 	return "e.erased_at is null and " + anyOf(either)
 }

@@ -19,9 +19,9 @@ func EachSubjectOrder(ctx context.Context, db DB, o Orders, s Subject, do func(o
 	return eachObject(ctx, db, "export orders", o.sql(`
 		select jsonb_build_object(
 		    'order_ref', o.{ref}::text, 'erase_due_at', case when {o.erased_at} is null then {due_at} end, 'row', to_jsonb(o),
-		    'hold', (select to_jsonb(h) - 'order_ref' from kvit.legal_hold h where h.order_ref = o.{ref}::text),
+		    'hold', (select to_jsonb(h) - 'order_ref' from kvit.legal_hold h where h.order_ref = kvit.order_ref(o.{ref}::text)),
 		    'erp_receipts', (select coalesce(jsonb_agg(to_jsonb(r) - 'order_ref' order by r.id), '[]')
-		                     from kvit.erp_receipt r where r.order_ref = o.{ref}::text),
+		                     from kvit.erp_receipt r where r.order_ref = kvit.order_ref(o.{ref}::text)),
 		    'certificates', (select coalesce(jsonb_agg(to_jsonb(c) - 'order_ref' order by c.number), '[]')
 		                     from kvit.erasure_certificate c where c.order_ref = o.{ref}::text))::text
 		from {orders} o
@@ -69,7 +69,7 @@ func exists(from []string, where string) string {
 func EachSubjectEvent(ctx context.Context, db DB, s Subject, refs []string, do func(object []byte) error) error {
 	search := &subjectSearch{subject: s}
 	return eachObject(ctx, db, "export events", `
-		select jsonb_build_object(
+		select json_build_object( -- not jsonb, which cannot hold all that a payload may have in it
 		    'event_key', e.event_key, 'name', e.name, 'occurred_at', e.occurred_at, 'received_at', e.received_at,
 		    'order_ref', e.order_ref, 'payload', e.payload, 'consent', e.consent, 'erased_at', e.erased_at,
 		    'deliveries', (

@@ -168,7 +168,7 @@ func SubjectClients(ctx context.Context, db DB, s Subject, refs []string) ([]str
 	rows, _ := db.Query(ctx, `
 		select distinct c.id
 		from kvit.event e
-		cross join lateral (select e.payload #>> '{client,ga_client_id}') c (id)
+		cross join lateral (select kvit.payload_text(e.payload, 'client', 'ga_client_id')) c (id)
 		where e.id in (`+search.events(refs)+`) and c.id <> ''
 		order by 1`, search.args...) // Collect reports its error
 	clients, err := pgx.CollectRows(rows, pgx.RowTo[string])

@@ -34,10 +34,10 @@ func request() store.TaskRequest {
 func settle(t *testing.T, tx pgx.Tx, key, columns, values string) {
 	t.Helper()
 	mustExec(t, tx, `
-		delete from kvit.river_job j using kvit.event e where kvit.job_event_id(j.args) = e.id and e.event_key = '`+key+`'`)
-	mustExec(t, tx, `
 		insert into kvit.delivery (event_id, destination, finished_at, `+columns+`)
 		select id, 'crm', now() - interval '1 hour', `+values+` from kvit.event where event_key = '`+key+`'`)
+	mustExec(t, tx, `
+		delete from kvit.river_job j using kvit.event e where kvit.job_event_id(j.args) = e.id and e.event_key = '`+key+`'`)
 }
 
 func TestWhoMayHaveThePersonsData(t *testing.T) {

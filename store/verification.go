@@ -160,10 +160,11 @@ func (s *eraseStatement) countValues(ctx context.Context, tx pgx.Tx, from string
 // EventsLeft counts events of orders that still hold what should be gone, by order reference.
 func EventsLeft(ctx context.Context, tx pgx.Tx, refs []string) (map[string]int64, error) {
 	rows, _ := tx.Query(ctx, `
-		select order_ref, count(*)
-		from kvit.event
-		where order_ref = any ($1) and (payload is not null or consent <> '{}' or stream is not null)
-		group by order_ref`, refs) // ForEachRow reports its error
+		select o.ref, count(*)
+		from unnest($1::text[]) o (ref)
+		join kvit.event e on e.order_ref = kvit.order_ref(o.ref)
+		where (payload is not null or consent <> '{}' or stream is not null)
+		group by o.ref`, refs) // ForEachRow reports its error
 	counts := map[string]int64{}
 	var ref string
 	var n int64

@@ -31,7 +31,9 @@ const (
 
 var (
 	oldestPending  = describe("kvit_oldest_pending_seconds", "Age of the oldest event that waits for a destination.", "destination")
-	pending        = describe("kvit_pending", "Events that wait for a destination.", "destination")
+	pending        = describe("kvit_pending", "Events that wait for a destination; more than 10,000 are an estimate.", "destination")
+	lost           = describe("kvit_deliveries_lost", "Deliveries without receipt or job, at most 10,000: kvit replay sends them.", "destination")
+	unreadConsent  = describe("kvit_consent_not_understood", "Events withheld within a day since their consent could not be understood, at most 10,000.", "destination")
 	disabled       = describe("kvit_destination_disabled", "1 if the receiver has answered that it wants no more events.", "destination")
 	awaitingImport = describe("kvit_orders_awaiting_import", "Orders that the ERP does not have yet.")
 	oldestAwaiting = describe("kvit_oldest_unimported_order_seconds", "Age of the oldest order that the ERP does not have yet.")
@@ -104,6 +106,8 @@ func (g *Gauges) destinations(ctx context.Context, now time.Time) ([]prometheus.
 		metrics = append(metrics,
 			gauge(oldestPending, age(d.OldestPending, now), d.Name),
 			gauge(pending, float64(d.Pending), d.Name),
+			gauge(lost, float64(d.Lost), d.Name),
+			gauge(unreadConsent, float64(d.UnreadConsent), d.Name),
 			gauge(disabled, boolean(d.DisabledReason != nil), d.Name))
 	}
 	return metrics, nil

@@ -92,6 +92,10 @@ func TestGaugesTellWhereEverythingStands(t *testing.T) {
 	require.NoError(t, store.SyncDestinations(ctx, tx, []store.Destination{{Name: "crm", Kind: "webhook", Enabled: true, EventNames: []string{"search"}}}, true))
 	exec(t, tx, `
 		insert into kvit.tracking_event (event_key, name) values ('search:1', 'search'), ('search:2', 'search');
+		insert into kvit.tracking_event (event_key, name) values ('search:3', 'search'), ('search:4', 'search');
+		insert into kvit.delivery (event_id, destination, outcome, reason, attempts)
+		select id, 'crm', 'withheld', 'consent is not understood: it is no object of purposes', 1 from kvit.event where event_key = 'search:4';
+		delete from kvit.river_job j using kvit.event e where kvit.job_event_id(j.args) = e.id and e.event_key in ('search:3', 'search:4');
 		update kvit.river_job set created_at = now() - interval '50 s'`)
 
 	registry := prometheus.NewRegistry()
@@ -99,6 +103,7 @@ func TestGaugesTellWhereEverythingStands(t *testing.T) {
 	_, metrics := get(t, web.Handler(web.Options{Metrics: registry, Logger: quiet}), "GET", "/metrics")
 	for _, line := range []string{
 		`kvit_pending{destination="crm"} 2`, `kvit_destination_disabled{destination="crm"} 0`,
+		`kvit_deliveries_lost{destination="crm"} 1`, `kvit_consent_not_understood{destination="crm"} 1`,
 		`kvit_orders_awaiting_import 1`, `kvit_erasures_due 2`, `kvit_erasures_overdue 1`,
 		`kvit_erasure_last_success_timestamp 1.767312e+09`, `kvit_erasure_tasks_open 1`,
 	} {

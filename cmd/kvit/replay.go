@@ -29,7 +29,7 @@ func (a *app) replayCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "replay", Short: "Send finished deliveries again",
 		Long: `Sends events again whose delivery to a destination has ended. It prints what it has selected first, and
---dry-run stops there. Without --outcome, --event and --order it takes what failed; with an event or an order also
+--dry-run stops there. Without --outcome, --event and --order it takes what failed or was lost; with an event or an order also
 what was rejected, expired or withheld.
 
 --since and --until are about when the delivery ended; they take a time, a day, or how long ago. Deliveries that are

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strconv"
 	"text/tabwriter"
 	"time"
 
@@ -141,18 +142,27 @@ func (s status) print(w io.Writer, now time.Time) error {
 	s.Clocks.print(t)
 	fmt.Fprintln(t, "DESTINATION\tKIND\tSTATE\tPENDING\tRETRYING\tOLDEST")
 	for _, d := range s.Destinations {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%s\n", d.Name, d.Kind, stateOf(d), d.Pending, d.Retrying, ago(d.OldestPending, now))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", d.Name, d.Kind, stateOf(d),
+			counted(d.Pending, d.PendingExact), counted(d.Retrying, d.PendingExact), ago(d.OldestPending, now))
 	}
 	for _, d := range s.Destinations {
 		if d.HeldReason != nil && d.Enabled {
 			fmt.Fprintf(t, "%s is left alone since %s: %s\n", d.Name, ago(d.HeldSince, now), *d.HeldReason)
 		}
 	}
+	for _, d := range s.Destinations {
+		if d.Lost > 0 {
+			fmt.Fprintf(t, "LOST\t%s has %s deliveries without receipt or job: kvit replay --destination %s --outcome lost\n", d.Name, bounded(d.Lost), d.Name)
+		}
+		if d.UnreadConsent > 0 {
+			fmt.Fprintf(t, "CONSENT NOT UNDERSTOOD\t%s withheld %s events within a day: see docs/shop.md, Consent\n", d.Name, bounded(d.UnreadConsent))
+		}
+	}
 	if len(s.Outcomes) > 0 {
 		fmt.Fprintln(t, "\nDESTINATION\tOUTCOME\tEVENTS")
 	}
 	for _, o := range s.Outcomes {
-		fmt.Fprintf(t, "%s\t%s\t%d\n", o.Destination, o.Outcome, o.Count)
+		fmt.Fprintf(t, "%s\t%s\t%s\n", o.Destination, o.Outcome, counted(o.Count, o.Exact))
 	}
 	if len(s.LeftOut) > 0 {
 		fmt.Fprintln(t, "\nDELIVERED WITHOUT\tFIELD\tEVENTS OF 7 DAYS\tLAST\tWHY")
@@ -190,6 +200,21 @@ func (s status) print(w io.Writer, now time.Time) error {
 	}
 	return t.Flush()
 }
+
+// counted is a number of rows, and how exact it is.
+func counted(n int64, exact bool) string {
+	switch text := strconv.FormatInt(n, 10); {
+	case exact:
+		return text
+	case n == store.CountedUpTo:
+		return text + " or more"
+	default:
+		return "about " + text
+	}
+}
+
+// bounded is a number that is counted no further than store.CountedUpTo.
+func bounded(n int64) string { return counted(n, n < store.CountedUpTo) }
 
 func stateOf(d store.DestinationStatus) string {
 	switch {
