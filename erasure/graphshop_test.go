@@ -158,6 +158,9 @@ func (g *graphShop) sql() string {
 	var create, fill, bind strings.Builder
 	create.WriteString("create schema shop;\n")
 	for _, t := range g.Tables {
+		if t.Name == "order_rows" {
+			continue // it comes with the view
+		}
 		g.create(&create, t)
 		for _, row := range t.Rows {
 			g.insert(&fill, t, row)
@@ -361,9 +364,13 @@ func (g *graphShop) eraser() *Eraser {
 	if !g.OwnMarks {
 		orders.ImportedAt, orders.ERPNumber, orders.ErasedAt = "imported", "number", "erased"
 	}
+	residue := Residue{Time: time.Minute}
+	if slices.ContainsFunc(g.Tables, func(t *graphTable) bool { return t.View || t.Trigger != "" || t.Name == "logs" }) {
+		residue.Orders = 100
+	}
 	return &Eraser{
 		Orders: orders, Policy: g.policy(), Tables: g.rules(), EventsAfter: 90 * day, ReceiptsAfter: 400 * day, BatchOrders: g.Batch,
-		Residue: Residue{Orders: 100, Time: time.Minute}, HashKey: store.NewHashKey(randomKey), Logger: slog.New(slog.DiscardHandler),
+		Residue: residue, HashKey: store.NewHashKey(randomKey), Logger: slog.New(slog.DiscardHandler),
 	}
 }
 
