@@ -89,7 +89,7 @@ func (x *graphTrial) run() error {
 		return fmt.Errorf("let time pass: %w", err)
 	}
 	for i := range x.g.Orders {
-		x.g.Orders[i].Held, x.g.Orders[i].ImportedAgo = false, 99
+		x.g.Orders[i].ImportedAgo = 99
 	}
 	if err := x.night(true); err != nil {
 		return fmt.Errorf("third night: %w", err)
@@ -120,8 +120,12 @@ func (x *graphTrial) blocked([]policy.Problem) error {
 	if err != nil {
 		return err
 	}
+	held, err := x.held()
+	if err != nil {
+		return err
+	}
 	for id := range x.due(after) {
-		after.erased[id] = true // as if: what of them is erased ahead is theirs
+		after.erased[id] = after.erased[id] || !held[id] // as if: what of them is erased ahead is theirs
 	}
 	r := x.reach(before)
 	for _, t := range x.g.Tables {
@@ -207,19 +211,14 @@ func (x *graphTrial) state() (graphState, error) {
 	return s, rows.Err()
 }
 
-// due are the orders that a run must erase, of those that exist.
+// due are the orders that a run must erase, but for those under a hold.
 func (x *graphTrial) due(s graphState) map[int]bool {
 	due := map[int]bool{}
 	for id, o := range x.g.Orders {
-		_, exists := s.rows["orders"][id]
-		due[id] = exists && o.ImportedAgo >= 30 && !o.Held && !o.Cart
-	}
-	for _, step := range x.g.Steps {
-		if step == "delete from kvit.legal_hold" && x.did["step delete"] > 0 { // whether a hold is on is asked below
-			break
+		if _, exists := s.rows["orders"][id]; exists && o.ImportedAgo >= 30 && !o.Cart {
+			due[id] = true
 		}
 	}
-	maps.DeleteFunc(due, func(_ int, is bool) bool { return !is })
 	return due
 }
 
