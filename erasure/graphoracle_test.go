@@ -662,13 +662,11 @@ func (x *graphTrial) judgeCertificates(before, after graphState, r graphReach, f
 			return fmt.Errorf("%s has a certificate and no mark", ref)
 		}
 	}
-	left := 0
 	for _, t := range x.g.Tables {
-		for id := range before.rows[t.Name] {
-			left += len(x.owed[t.Name][id])
+		for id, old := range before.rows[t.Name] {
 			for w, orders := range r.ways[t.Name][id] {
 				way := t.Ways[w]
-				if t.Name == "orders" || way.Fate == "keep" || way.Fate == "columns" && len(way.Erase) == 0 || len(r.living(t.Name, id, after)) == 0 {
+				if t.Name == "orders" || way.Fate == "keep" || way.Fate == "columns" && reflect.DeepEqual(old.cells, erasedCells(old.cells, way.Erase)) || len(r.living(t.Name, id, after)) == 0 {
 					continue
 				}
 				for order := range orders {
