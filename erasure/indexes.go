@@ -70,6 +70,9 @@ func lookups(erasures []policy.TableErasure) []store.Lookup {
 				add(store.Lookup{Table: l.Table, Column: l.Key, Fold: l.Fold})
 			}
 		}
+		for _, h := range e.Holders {
+			add(store.Lookup{Table: h.Table, Column: h.Pairs[0].Column})
+		}
 	}
 	return list
 }

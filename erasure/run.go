@@ -157,11 +157,12 @@ func (r *eraseRun) everything(ctx context.Context) error {
 	if err := r.orders(ctx); err != nil && !IsMisfit(err) {
 		return failure("erase orders", err)
 	}
-	if err := r.sweep(ctx); err != nil && !IsMisfit(err) {
-		return failure("erase rows that were left", err)
-	}
 	if err := r.tables(ctx); err != nil {
 		return failure("erase rows of tables", err)
+	}
+	// After the rules, since a row that one of them takes may be the last that keeps another.
+	if err := r.sweep(ctx); err != nil && !IsMisfit(err) {
+		return failure("erase rows that were left", err)
 	}
 	if err := r.looseEvents(ctx); err != nil {
 		return failure("erase events without an order", err)

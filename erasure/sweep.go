@@ -27,10 +27,50 @@ func (r *eraseRun) sweep(ctx context.Context) error {
 			if err := r.calm(ctx); err != nil {
 				return err
 			}
-			if next, more, err = r.sweepBatch(ctx, place, *next); err != nil {
+			if next, more, err = r.sweepAsFar(ctx, place, *next); err != nil {
 				return err
 			}
 		}
+	}
+	return nil
+}
+
+// sweepAsFar is sweepBatch, but one by one where a batch is refused: what cannot be erased stays remembered, and
+// keeps nothing else.
+func (r *eraseRun) sweepAsFar(ctx context.Context, place int, l store.LeftRows) (next *store.LeftRows, more bool, err error) {
+	next, more, err = r.sweepBatch(ctx, place, l)
+	if err == nil || !isRefusal(ctx, err) {
+		return next, more, err
+	}
+	single := &store.LeftRows{After: l.After, Limit: 1}
+	for range l.Limit {
+		single, more, err = r.sweepBatch(ctx, place, *single)
+		if err != nil && !isRefusal(ctx, err) {
+			return nil, false, err
+		}
+		if err != nil && !isLocked(err) {
+			if err := r.refuseLeft(ctx, single.After, err); err != nil {
+				return nil, false, err
+			}
+		}
+		if single == nil {
+			return nil, more, nil
+		}
+	}
+	return &store.LeftRows{After: single.After, Limit: l.Limit}, more, nil
+}
+
+// refuseLeft notes that a row that was left cannot be erased.
+func (r *eraseRun) refuseLeft(ctx context.Context, id int64, problem error) error {
+	ref, table, err := store.LeftBy(ctx, r.db, id)
+	if err != nil {
+		return err
+	}
+	r.report.Failed++
+	if len(r.report.Problems) < maxProblems {
+		r.report.Problems = append(r.report.Problems, OrderProblem{
+			OrderRef: ref, Problem: "a row of " + table + " that it had left with other orders: " + describe(problem),
+		})
 	}
 	return nil
 }
@@ -60,7 +100,7 @@ func (r *eraseRun) sweepBatch(ctx context.Context, place int, l store.LeftRows) 
 		return r.parting(ctx, tx)
 	})
 	if err != nil {
-		return nil, false, err
+		return next, more, err
 	}
 	for _, n := range counts {
 		r.report.Rows[table] += n

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"strings"
 	"time"
@@ -15,7 +17,8 @@ type KeyColumn struct {
 	Type string // as Postgres names it without a length
 }
 
-// Way names how the erasure finds its rows: each step's columns, and the table that it leads to.
+// Way names how the erasure finds its rows: each step's columns, the table that it leads to, and a hash of the
+// condition, since two ways may differ in that alone.
 func (e TableErasure) Way() string {
 	steps := make([]string, len(e.Path))
 	for i, l := range e.Path {
@@ -24,6 +27,10 @@ func (e TableErasure) Way() string {
 			pairs = append(pairs, p.Column+"="+l.Table+"."+p.Key)
 		}
 		steps[i] = strings.Join(pairs, "&")
+		if l.When != "" {
+			sum := sha256.Sum256([]byte(l.When))
+			steps[i] += "?" + hex.EncodeToString(sum[:8])
+		}
 	}
 	return strings.Join(steps, ">")
 }
@@ -118,32 +125,71 @@ type leftRow struct {
 	ID       int64
 	OrderRef string
 	Erased   bool // now
-	Open     bool // it is still there, holds what should be gone, and an order has it
+	Remains  bool // it was, and holds what should be gone nevertheless
+	Open     bool // it was there, and held what should be gone
 }
 
 // SweepLeft does what e says to rows that were left and that no living order has any more. It returns the number
-// of rows by the reference of the order that left them, and where to go on; nil is the end. Ways are those that
-// the policy knows: a row that was found in another way is taken by whichever comes first.
+// of rows by the reference of the order that left them, and where to go on, also if there is an error; nil is the
+// end. Ways are those that the policy knows: a row that was found in another way is taken by whichever comes first.
 func SweepLeft(ctx context.Context, tx pgx.Tx, o Orders, e TableErasure, ways []string, l LeftRows) (map[string]int64, *LeftRows, error) {
+	ids, err := lockLeft(ctx, tx, e, ways, l)
+	if err != nil || len(ids) == 0 {
+		return nil, nil, err
+	}
+	var next *LeftRows
+	if len(ids) == l.Limit {
+		next = &LeftRows{After: ids[len(ids)-1], Limit: l.Limit}
+	}
+	counts, err := sweepRows(ctx, tx, o, e, ids)
+	if err != nil {
+		return nil, next, fmt.Errorf("sweep %s: %w", e.Table, err)
+	}
+	return counts, next, nil
+}
+
+// lockLeft finds rows to look at. Those of an order that still waits for a table are not: they are erased with the
+// rest of it.
+func lockLeft(ctx context.Context, tx pgx.Tx, e TableErasure, ways []string, l LeftRows) ([]int64, error) {
+	rows, _ := tx.Query(ctx, `
+		select id
+		from kvit.erasure_left l
+		where table_name = $1 and id > $2 and (way = $3 or way <> all ($4::text[]))
+		  and exists (select from kvit.erasure_certificate c where c.order_ref = l.order_ref and c.verification ? 'left')
+		order by id
+		limit $5
+		for update skip locked`, e.Table, l.After, e.Way(), ways, l.Limit) // Collect reports its error
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return nil, fmt.Errorf("find rows of %s that were left: %w", e.Table, err)
+	}
+	return ids, nil
+}
+
+func sweepRows(ctx context.Context, tx pgx.Tx, o Orders, e TableErasure, ids []int64) (map[string]int64, error) {
 	refType, err := o.refType(ctx, tx)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	e.Guards = e.everyPath()
 	// What looks like a hash is one: the row may have been erased with another order.
 	s := eraseStatement{orders: o, erasure: e, refType: refType, args: arguments{[]string{}}, again: "true"}
-	text, err := s.sweep(ways, l)
+	text, err := s.sweep(ids)
 	if err != nil {
-		return nil, nil, fmt.Errorf("sweep %s: %w", e.Table, err)
+		return nil, err
 	}
 	rows, _ := tx.Query(ctx, text, s.args...) // Collect reports its error
 	found, err := pgx.CollectRows(rows, pgx.RowToStructByName[leftRow])
 	if err != nil {
-		return nil, nil, fmt.Errorf("sweep %s: %w", e.Table, err)
+		return nil, err
 	}
 	counts := map[string]int64{}
 	var done []int64
+	remain := int64(0)
 	for _, row := range found {
+		if row.Remains {
+			remain++
+		}
 		if row.Erased {
 			counts[row.OrderRef]++
 		}
@@ -151,19 +197,17 @@ func SweepLeft(ctx context.Context, tx pgx.Tx, o Orders, e TableErasure, ways []
 			done = append(done, row.ID)
 		}
 	}
+	if remain > 0 {
+		return nil, &RemainsError{Table: e.Table, Rows: remain}
+	}
 	if _, err := tx.Exec(ctx, `delete from kvit.erasure_left where id = any ($1)`, done); err != nil {
-		return nil, nil, fmt.Errorf("forget rows of %s: %w", e.Table, err)
+		return nil, err
 	}
-	if len(found) < l.Limit {
-		return counts, nil, nil
-	}
-	l.After = found[len(found)-1].ID
-	return counts, &l, nil
+	return counts, nil
 }
 
-// sweep erases rows that were left, and tells of each that it looked at what became of it. Those of an order that still
-// waits for a table are not looked at: they are erased with the rest of it.
-func (s *eraseStatement) sweep(ways []string, l LeftRows) (string, error) {
+// sweep erases rows that were left, and tells of each that it looked at what became of it.
+func (s *eraseStatement) sweep(ids []int64) (string, error) {
 	what, err := s.remaining()
 	if err != nil {
 		return "", err
@@ -178,6 +222,12 @@ func (s *eraseStatement) sweep(ways []string, l LeftRows) (string, error) {
 		same = append(same, "t."+QuoteColumn(k.Name)+" = c."+QuoteColumn(k.Name))
 	}
 	table := QuoteTable(s.erasure.Table)
+	remains := "false"
+	if !s.erasure.DeleteRows {
+		if remains, err = s.remaining(); err != nil {
+			return "", err
+		}
+	}
 	erase := `update ` + table + ` t set ` + strings.Join(set, ", ") + ` from candidate c`
 	if s.erasure.DeleteRows {
 		erase = `delete from ` + table + ` t using candidate c`
@@ -185,24 +235,27 @@ func (s *eraseStatement) sweep(ways []string, l LeftRows) (string, error) {
 	matched := strings.Join(same, " and ") + ` and (` + what + `) and ` + sameRow + ` and ` + s.fits()
 	return s.orders.sql(`
 		with remembered as materialized (
-		    select id, order_ref, row_key, salt, marks
-		    from kvit.erasure_left l
-		    where table_name = ` + s.args.add(s.erasure.Table) + `::text and id > ` + s.args.add(l.After) + `
-		      and exists (select from kvit.erasure_certificate c where c.order_ref = l.order_ref and c.verification ? 'left')
-		      and (way = ` + s.args.add(s.erasure.Way()) + `::text or way <> all (` + s.args.add(ways) + `::text[]))
-		    order by id
-		    limit ` + s.args.add(l.Limit) + `
-		    for update skip locked
+		    select id, order_ref, row_key, salt, marks from kvit.erasure_left where id = any (` + s.args.add(ids) + `::bigint[])
 		), candidate as materialized (
 		    select r.id as left_id, r.order_ref as left_by, r.salt as left_salt, r.marks as left_marks, k.*
 		    from remembered r, jsonb_to_record(r.row_key) as k (` + strings.Join(columns, ", ") + `)
 		), gone as (
-		    ` + erase + ` where ` + matched + ` and not ` + s.needed() + ` returning c.left_id
+		    ` + erase + ` where ` + matched + ` and not ` + s.needed() + ` returning c.left_id, (` + remains + `) as remains
 		)
 		select r.id, r.order_ref, exists (select from gone g where g.left_id = r.id) as erased,
-		       exists (select from candidate c join ` + table + ` t on ` + matched + ` where c.left_id = r.id and ` + s.needed() + `) as open
+		       exists (select from gone g where g.left_id = r.id and g.remains) as remains,
+		       exists (select from candidate c join ` + table + ` t on ` + matched + ` where c.left_id = r.id) as open
 		from remembered r
 		order by r.id`), nil
+}
+
+// LeftBy tells of a row that was left by which order, and of which table it is.
+func LeftBy(ctx context.Context, db DB, id int64) (ref, table string, err error) {
+	err = db.QueryRow(ctx, `select order_ref, table_name from kvit.erasure_left where id = $1`, id).Scan(&ref, &table)
+	if err != nil {
+		return "", "", fmt.Errorf("read a row that was left: %w", err)
+	}
+	return ref, table, nil
 }
 
 // LeftCount counts the rows that stay with other orders, and says since when the first of them does; nil if there

@@ -20,6 +20,7 @@ type TableErasure struct {
 	Path       []Link   // how its rows find their order; empty for the orders table itself
 	Earlier    [][]Link // paths of the same rows' fate that are done before: a row that they lead to is done
 	Guards     [][]Link // paths by which another order may have the row, which then stays until that one goes, too
+	Holders    []Holder // rows of no order by which the row stays, too; of DeleteRows alone
 	Cut        bool     // once this table and those after it are erased, its rows are not found any more
 	DeleteRows bool
 	Writes     []Write
@@ -46,6 +47,14 @@ type Link struct {
 	Fold   bool   // capital letters equal small ones, as in e-mail addresses
 	And    []Pair // must be equal, too
 	When   string // SQL condition over the row that the step starts from; empty: none
+}
+
+// Holder is a foreign key to the row. If the row went, the key of whoever refers to it would be cut, or they would go
+// with it: where no order has them, nothing says that they may.
+type Holder struct {
+	Table string   // "schema.table"
+	Pairs []Pair   // columns of it, and what they equal in the row
+	Paths [][]Link // that lead from it to its orders; none: it belongs to none, whatever it refers to
 }
 
 // Pair is a column and what it equals in the next table.
@@ -221,7 +230,7 @@ func (s *eraseStatement) onlyAgain() (string, error) {
 // unlessDone leaves out rows that must stay, and those that an earlier path has led to.
 func (s *eraseStatement) unlessDone() string {
 	where := ""
-	if len(s.erasure.Guards) > 0 {
+	if s.erasure.isShared() {
 		where += " and not " + s.needed()
 	}
 	if len(s.erasure.Earlier) > 0 {
@@ -250,20 +259,25 @@ func (s *eraseStatement) chosen() (from, where string) {
 	}
 	last := s.erasure.Path[len(s.erasure.Path)-1]
 	orders := `unnest($1::text[]::` + s.refType + `[], ` + s.args.add(keys) + `::text[]::` + last.Type + `[]) o ({ref}, key)`
-	return reachBy(s.erasure.Path, "p", orders, func(Pair) string { return "o.key" })
+	return reachBy("t", s.erasure.Path, "p", orders, func(Pair) string { return "o.key" })
 }
 
 // reach is what leads from t to the orders table, which gets the alias order: a list for FROM, and the
 // conditions. The tables between get aliases of prefix and a number.
 func reach(path []Link, prefix, order string) (from, where string) {
+	return reachFrom("t", path, prefix, order)
+}
+
+// reachFrom is reach for a row of another alias.
+func reachFrom(row string, path []Link, prefix, order string) (from, where string) {
 	last := path[len(path)-1]
-	return reachBy(path, prefix, QuoteTable(last.Table)+" "+order, func(p Pair) string { return order + "." + QuoteColumn(p.Key) })
+	return reachBy(row, path, prefix, QuoteTable(last.Table)+" "+order, func(p Pair) string { return order + "." + QuoteColumn(p.Key) })
 }
 
 // reachBy is reach for anything that stands for the orders, and their keys.
-func reachBy(path []Link, prefix, orders string, key func(Pair) string) (from, where string) {
+func reachBy(row string, path []Link, prefix, orders string, key func(Pair) string) (from, where string) {
 	var tables, conditions []string
-	left := "t"
+	left := row
 	for i, l := range path {
 		table, right := orders, key
 		alias := fmt.Sprintf("%s%d", prefix, i)
@@ -319,12 +333,38 @@ func (s *eraseStatement) refs() string {
 	return `{ref} = any ($1::text[]::` + s.refType + `[])`
 }
 
-// needed tells whether the row t has an order that is not erased, so that it must stay.
+// isShared tells whether somebody else than one order may have a row.
+func (e TableErasure) isShared() bool { return len(e.Guards)+len(e.Holders) > 0 }
+
+// needed tells whether the row t has an order that is not erased, or somebody else refers to it, so that it must stay.
 func (s *eraseStatement) needed() string {
-	if len(s.erasure.Guards) == 0 {
+	var either []string
+	if len(s.erasure.Guards) > 0 {
+		either = append(either, s.otherOrder(s.erasure.Guards, `not (`+s.done()+`) and not coalesce(other.`+s.refs()+`, false)`))
+	}
+	for _, h := range s.erasure.Holders {
+		either = append(either, h.holds(s.erasure.Table))
+	}
+	if len(either) == 0 {
 		return "false"
 	}
-	return s.otherOrder(s.erasure.Guards, `not (`+s.done()+`) and not coalesce(other.`+s.refs()+`, false)`)
+	return anyOf(either)
+}
+
+// holds tells whether a row of no order refers to the row t of a table.
+func (h Holder) holds(table string) string {
+	var conditions []string
+	for _, p := range h.Pairs {
+		conditions = append(conditions, "holder."+QuoteColumn(p.Column)+" = t."+QuoteColumn(p.Key))
+	}
+	if h.Table == table {
+		conditions = append(conditions, "(holder.tableoid, holder.ctid) <> (t.tableoid, t.ctid)") // a row that refers to itself
+	}
+	for _, path := range h.Paths {
+		from, where := reachFrom("holder", path, "h", "its_order")
+		conditions = append(conditions, "not exists (select from "+from+" where "+where+")")
+	}
+	return "exists (select from " + QuoteTable(h.Table) + " holder where " + strings.Join(conditions, " and ") + ")"
 }
 
 // done is whether the table is erased for the order "other": with the order, or ahead of it.

@@ -52,7 +52,7 @@ func (s *eraseStatement) remains() (string, error) {
 			group by 1`), nil
 	}
 	needed := "false"
-	if len(s.erasure.Guards) > 0 {
+	if s.erasure.isShared() {
 		needed = s.needed()
 	}
 	from, where := s.chosen()

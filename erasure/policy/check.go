@@ -57,6 +57,7 @@ func (p Policy) Check(database Database) []Problem {
 	}
 	c.coverage()
 	c.unusedKeys()
+	c.crossing()
 	slices.SortStableFunc(c.problems, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.Table, b.Table), cmp.Compare(a.Column, b.Column))
 	})

@@ -41,6 +41,9 @@ func (p Policy) Erasures(database Database) []TableErasure {
 				Table: t.Name, Path: typed(database, path), Guards: p.guards(database, t.Name, path),
 				Cut: p.isCut(t), DeleteRows: t.DeleteRows, Writes: writes, Primary: primaryKey(database, t),
 			}
+			if t.DeleteRows {
+				e.Holders = p.holders(database, t.Name)
+			}
 			e.Earlier = earlier(list, e)
 			list = append(list, e)
 		}
@@ -139,25 +142,33 @@ func (p Policy) guards(database Database, table string, path []Link) [][]Link {
 			list = append(list, other)
 		}
 	}
-	for _, way := range p.ways(table) {
-		for _, other := range p.paths(way) {
-			add(other)
-		}
+	for _, other := range p.holds(database, table, nil) {
+		add(other)
 	}
+	return list
+}
+
+// holds are all paths that lead from a row of a table to orders: its ways, and foreign keys that lead to the row
+// from those that orders have. If the row went, their key would be cut, or they would go with it.
+func (p Policy) holds(database Database, table string, seen []string) [][]Link {
+	var list [][]Link
+	for _, way := range p.ways(table) {
+		list = append(list, p.paths(way)...)
+	}
+	if len(seen) == maxLinks {
+		return list
+	}
+	seen = append(slices.Clone(seen), table)
 	for _, key := range database.ForeignKeys {
-		for _, other := range p.pathsOfKey(table, key) {
-			add(other)
+		if key.References == table && (key.Table == table || !slices.Contains(seen, key.Table)) {
+			list = append(list, p.pathsOfKey(database, key, seen)...)
 		}
 	}
 	return list
 }
 
-// pathsOfKey lead from a row that a foreign key refers to, to the orders of the rows that refer to it: if the
-// row went, their key would be cut, or they would go with it.
-func (p Policy) pathsOfKey(table string, key ForeignKey) [][]Link {
-	if key.References != table {
-		return nil
-	}
+// pathsOfKey lead from a row that a foreign key refers to, to the orders of the rows that refer to it.
+func (p Policy) pathsOfKey(database Database, key ForeignKey, seen []string) [][]Link {
 	link := Link{Column: key.Keys[0], Table: key.Table, Key: key.Columns[0]}
 	for i := range key.Keys[1:] {
 		link.And = append(link.And, store.Pair{Column: key.Keys[i+1], Key: key.Columns[i+1]})
@@ -165,16 +176,55 @@ func (p Policy) pathsOfKey(table string, key ForeignKey) [][]Link {
 	if key.Table == p.Orders.Name {
 		return [][]Link{{link}}
 	}
+	var rests [][]Link
+	if key.Table == key.References {
+		for _, way := range p.ways(key.Table) {
+			rests = append(rests, p.paths(way)...)
+		}
+	} else {
+		rests = p.holds(database, key.Table, seen)
+	}
 	var list [][]Link
-	for _, way := range p.ways(key.Table) {
-		for _, rest := range p.paths(way) {
-			through := slices.ContainsFunc(rest, func(l Link) bool { return l.Table == table })
-			if !through || key.Table == table {
-				list = append(list, append([]Link{link}, rest...))
-			}
+	for _, rest := range rests {
+		if !leadsBack(link, rest[0], key.References) {
+			list = append(list, append([]Link{link}, rest...))
 		}
 	}
 	return list
+}
+
+// leadsBack tells whether a step goes by the key that another has come by: the rows after it are those before.
+func leadsBack(link, next Link, table string) bool {
+	return next.Table == table && next.Column == link.Key && next.Key == link.Column && len(link.And) == 0
+}
+
+// holders are the foreign keys by which rows may refer to rows of a table although no order has them: those of an
+// open cart, or of what goes by a clock of its own.
+func (p Policy) holders(database Database, table string) []store.Holder {
+	var list []store.Holder
+	for _, key := range database.ForeignKeys {
+		if key.References != table || key.Table == p.Orders.Name {
+			continue
+		}
+		holder := store.Holder{Table: key.Table}
+		for i := range key.Keys {
+			holder.Pairs = append(holder.Pairs, store.Pair{Column: key.Columns[i], Key: key.Keys[i]})
+		}
+		if p.names(key.Table) || !slices.Contains(p.Elsewhere, key.Table) {
+			holder.Paths = p.holds(database, key.Table, nil)
+		}
+		if !slices.ContainsFunc(p.ways(key.Table), func(way Table) bool { return p.belongs(way, key) }) {
+			list = append(list, holder)
+		}
+	}
+	return list
+}
+
+// belongs tells whether a way finds all rows that have a key through the row that it refers to: whoever has that one
+// has them.
+func (p Policy) belongs(way Table, key ForeignKey) bool {
+	return way.Match != nil && way.When == "" && len(way.Match.And) == 0 && p.parent(way) == key.References &&
+		len(key.Columns) == 1 && way.Match.Column == key.Columns[0] && way.Match.OrderColumn == key.Keys[0]
 }
 
 // isUnique tells whether a row has one order at most by a path.
