@@ -1,9 +1,11 @@
 package jobs
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -141,6 +143,23 @@ func TestCancelledJobLeavesAFailedReceipt(t *testing.T) {
 func maintain(t *testing.T, db store.DB, orders *store.Orders) error {
 	w := &maintainWorker{db: db, orders: orders, logger: slog.New(slog.DiscardHandler)}
 	return w.Work(t.Context(), &river.Job[MaintainArgs]{JobRow: &rivertype.JobRow{}})
+}
+
+// A job that somebody deletes is told of within a minute, once an hour.
+func TestLostDeliveriesAreAlarmed(t *testing.T) {
+	t.Parallel()
+	tx := storetest.Tx(t)
+	require.NoError(t, store.SyncDestinations(t.Context(), tx, []store.Destination{{Name: "crm", Kind: "webhook", Enabled: true, EventNames: destination.Names}}, true))
+	insertEvent(t, tx, "order_paid:E1")
+	_, err := tx.Exec(t.Context(), `delete from kvit.river_job where kind = 'deliver_event'`)
+	require.NoError(t, err)
+	var log bytes.Buffer
+	w := &maintainWorker{db: tx, logger: slog.New(slog.NewTextHandler(&log, nil))}
+	for range 2 {
+		require.NoError(t, w.Work(t.Context(), &river.Job[MaintainArgs]{JobRow: &rivertype.JobRow{}}))
+	}
+	require.Equal(t, 1, strings.Count(log.String(), "DELIVERIES ARE LOST"), log.String())
+	require.Contains(t, log.String(), "destination=crm deliveries=1")
 }
 
 const erpShop = `
