@@ -216,7 +216,7 @@ func TestRandomShops(t *testing.T) {
 		{Name: "crm", Kind: "webhook", Enabled: true, EventNames: []string{"order_placed", "search"}},
 	}, false))
 	w := s.wreck()
-	for i := range 25 {
+	for i := range 15 {
 		random := rand.New(rand.NewPCG(seed, uint64(i)))
 		r := &randomShop{shop: s, wreck: w, random: random, tables: randomTables(random), loose: map[string]bool{}}
 		ok := t.Run(strconv.Itoa(i), func(t *testing.T) {
