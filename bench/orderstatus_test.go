@@ -32,6 +32,7 @@ func BenchmarkOrderStatus(b *testing.B) {
 	byColumns.EraseUnimportedAfter = 6 * month
 	own := byColumns
 	own.ImportedAt, own.ERPNumber, own.ErasedAt = "", "", ""
+	statusTimes(b, f.conn, own) // what is read from the disk for the first time does not count
 	for b.Loop() {
 		for name, o := range map[string]store.Orders{"own_marks": own, "columns": byColumns} {
 			took := statusTimes(b, f.conn, o)

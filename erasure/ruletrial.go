@@ -26,39 +26,38 @@ func (e *Eraser) TrialOf(ctx context.Context, rule policy.TableRule) (Trial, err
 	if err := store.LimitWaiting(ctx, tx); err != nil {
 		return Trial{}, err
 	}
-	_, err = e.eraseSomeRows(ctx, tx, rule, 1, nil)
-	return judgeRule(rule, err)
+	return judgeRule(rule, e.eraseSomeRows(ctx, tx, rule, 1, nil))
 }
 
 // eraseSomeRows erases up to limit rows of a rule, due or not, and looks whether they are gone. before is told of the
 // rows while they are there; it may be nil.
-func (e *Eraser) eraseSomeRows(ctx context.Context, tx pgx.Tx, rule policy.TableRule, limit int, before func(store.TableRule, store.RowBatch) error) (int, error) {
+func (e *Eraser) eraseSomeRows(ctx context.Context, tx pgx.Tx, rule policy.TableRule, limit int, before func(store.TableRule, store.RowBatch) error) error {
 	statement, err := e.readRule(ctx, tx, rule)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	found, err := store.LockDueRows(ctx, tx, statement, store.DueRows{Now: whatever, Limit: limit})
 	if err != nil || found.Len() == 0 {
-		return 0, err
+		return err
 	}
 	if before != nil {
 		if err := before(statement, found); err != nil {
-			return 0, err
+			return err
 		}
 	}
 	if _, err := store.EraseRows(ctx, tx, statement, found); err != nil {
-		return 0, err
+		return err
 	}
 	left, err := store.RowsLeft(ctx, tx, statement, found)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	for _, table := range rule.TableNames() {
 		if left[table] > 0 {
-			return 0, &store.RemainsError{Table: table, Rows: left[table]}
+			return &store.RemainsError{Table: table, Rows: left[table]}
 		}
 	}
-	return found.Len(), store.CheckConstraints(ctx, tx)
+	return store.CheckConstraints(ctx, tx)
 }
 
 // judgeRule is what the database says of a rule. An error that is not about its statements stays one.

@@ -96,19 +96,19 @@ func (r *eraseRun) tellResidue(found ResidueReport) {
 }
 
 // knowErasures reads what the policy erases where no order was erased, so that rows of living orders are known.
-func (e *eraseRun) knowErasures(ctx context.Context) error {
-	if e.look.erasures != nil || e.Orders == nil {
+func (r *eraseRun) knowErasures(ctx context.Context) error {
+	if r.look.erasures != nil || r.Orders == nil {
 		return nil
 	}
-	p := e.policy()
-	database, err := ReadDatabase(ctx, e.DB, p.TableNames())
+	p := r.policy()
+	database, err := ReadDatabase(ctx, r.DB, p.TableNames())
 	if err != nil {
 		return err
 	}
-	if e.shop, err = e.Orders.Resolved(ctx, e.DB); err != nil {
+	if r.shop, err = r.Orders.Resolved(ctx, r.DB); err != nil {
 		return err
 	}
-	e.look.erasures = e.statements(p, database)
+	r.look.erasures = r.statements(p, database)
 	return nil
 }
 

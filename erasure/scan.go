@@ -80,11 +80,10 @@ func (t *trial) eraseRows(ctx context.Context, l *look, limit int) error {
 	for _, rule := range t.Tables {
 		var rows look
 		err := inside(ctx, t.tx, func(tx pgx.Tx) error {
-			_, err := t.eraseSomeRows(ctx, tx, rule, limit, func(statement store.TableRule, found store.RowBatch) (err error) {
+			return t.eraseSomeRows(ctx, tx, rule, limit, func(statement store.TableRule, found store.RowBatch) (err error) {
 				rows, err = rowsLook(ctx, tx, tablePrefix+rule.Name, statement, found)
 				return err
 			})
-			return err
 		})
 		switch {
 		case err == nil:
