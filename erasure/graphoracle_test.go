@@ -266,7 +266,7 @@ func (x *graphTrial) reach(s graphState) graphReach {
 			if k.Target == "orders" || r.all[k.Target][to] == nil {
 				return
 			}
-			for order := range r.all[t.Name][id] {
+			for order := range r.giving(t.Name, id, k) {
 				changed = changed || !r.all[k.Target][to][order]
 				r.all[k.Target][to][order] = true
 			}
@@ -278,6 +278,19 @@ func (x *graphTrial) reach(s graphState) graphReach {
 		}
 	})
 	return r
+}
+
+// giving are the orders that a row with a key has, for the row that the key leads to. Within a table that is a single
+// step, from rows that orders have by its ways: else the head of a thread would stay with the last of its answers' answers.
+func (r graphReach) giving(table string, id int, k graphKey) map[int]bool {
+	if k.Target != table {
+		return r.all[table][id]
+	}
+	orders := map[int]bool{}
+	for _, some := range r.ways[table][id] {
+		maps.Copy(orders, some)
+	}
+	return orders
 }
 
 // eachKey calls do for each foreign key of a row.

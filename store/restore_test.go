@@ -31,7 +31,7 @@ func TestRestoreOfDataAlone(t *testing.T) {
 	from, to := storetest.DB(t), storetest.DB(t)
 	mustExec(t, from, filled)
 	// What migrations write is there already.
-	mustExec(t, to, `truncate kvit.migration, kvit.river_migration, kvit.order_lookout`)
+	mustExec(t, to, `truncate kvit.migration, kvit.river_migration, kvit.order_lookout, kvit.delivery_lookout, kvit.requirement`)
 	file := filepath.Join(t.TempDir(), "kvit.dump")
 	program(t, "pg_dump", "--data-only", "--schema=kvit", "--format=custom", "--file="+file, "--dbname="+from.Config().ConnString())
 	program(t, "pg_restore", "--data-only", "--exit-on-error", "--dbname="+to.Config().ConnString(), file)
