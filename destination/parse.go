@@ -47,7 +47,9 @@ func (r Reading) Read(name string, raw []byte) (Payload, *Error) {
 	if !gjson.ValidBytes(raw) {
 		return Payload{}, Reject("payload: must be JSON")
 	}
-	root, ok := objectIn(gjson.Parse(unsafe.String(&raw[0], len(raw)))) // a copy would be most of the memory that reading takes
+	// A copy would be most of the memory that reading takes.
+	text := unsafe.String(&raw[0], len(raw)) //nolint:gosec // raw is not empty, and is not changed any more
+	root, ok := objectIn(gjson.Parse(text))
 	if !ok {
 		return Payload{}, Reject("payload: must be an object")
 	}
@@ -130,7 +132,7 @@ func (d *decoder) within(s step, o *object, value gjson.Result, into reflect.Val
 // omit is the one place that decides what follows where a value cannot be read: the member is left out, and
 // noted, once for all lines of a list.
 func (d *decoder) omit(s step, why string) {
-	way := append(d.way, s)
+	way := slices.Concat(d.way, []step{s})
 	member := memberOf(way)
 	if slices.ContainsFunc(d.payload.Omitted, func(o Omission) bool { return o.Member == member }) {
 		return
@@ -140,7 +142,7 @@ func (d *decoder) omit(s step, why string) {
 
 // forgive drops what was noted of an earlier writing of a member, and of what that held.
 func (d *decoder) forgive(member string) {
-	here := place(append(d.way, step{member: member}))
+	here := place(slices.Concat(d.way, []step{{member: member}}))
 	d.payload.Omitted = slices.DeleteFunc(d.payload.Omitted, func(o Omission) bool {
 		rest, within := strings.CutPrefix(o.Place, here)
 		return within && (rest == "" || rest[0] == '.' || rest[0] == '[')
