@@ -28,11 +28,11 @@ type member struct {
 // member is the one of that name; nil if there is none. Few names have the same length, so that this
 // is quicker than a map.
 func (o *object) member(name string) *member {
-	if len(name) >= len(o.byLength) {
+	if name == "" || len(name) >= len(o.byLength) {
 		return nil
 	}
 	for _, m := range o.byLength[len(name)] {
-		if m.name == name {
+		if m.name[0] == name[0] && m.name == name {
 			return m
 		}
 	}

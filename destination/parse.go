@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unsafe"
 
 	"github.com/tidwall/gjson"
 )
@@ -27,7 +28,8 @@ func ParsePayload(name string, raw []byte) (Payload, *Error) { return Reading{}.
 // put right where its meaning is certain, and else left out and noted in Payload.Omitted: it never costs the
 // event. Unknown members are passed over, so that a shop may write more than this version knows. No payload
 // (empty, JSON null, or the empty list that PHP makes of an empty object) is an empty Payload. The error is
-// Rejected, where there is nothing to read at all.
+// Rejected, where there is nothing to read at all. The texts of the Payload are parts of raw, which must not be
+// changed any more.
 func (r Reading) Read(name string, raw []byte) (Payload, *Error) {
 	if !IsName(name) {
 		return Payload{}, Reject("name: is not the name of an event")
@@ -45,7 +47,9 @@ func (r Reading) Read(name string, raw []byte) (Payload, *Error) {
 	if !gjson.ValidBytes(raw) {
 		return Payload{}, Reject("payload: must be JSON")
 	}
-	root, ok := objectIn(gjson.ParseBytes(raw))
+	// A copy would be most of the memory that reading takes.
+	text := unsafe.String(&raw[0], len(raw)) //nolint:gosec // raw is not empty, and is not changed any more
+	root, ok := objectIn(gjson.Parse(text))
 	if !ok {
 		return Payload{}, Reject("payload: must be an object")
 	}
@@ -105,8 +109,9 @@ func (d *decoder) object(o *object, value gjson.Result, into reflect.Value) {
 			return true
 		case value.Type != gjson.Null:
 			field := into.Field(m.field)
-			d.forgive(m.name)
-			field.SetZero()
+			if d.payload.Omitted != nil {
+				d.forgive(m.name)
+			}
 			if why := m.read(d, value, field); why != "" {
 				d.omit(step{member: m.name}, why)
 			}
@@ -127,7 +132,7 @@ func (d *decoder) within(s step, o *object, value gjson.Result, into reflect.Val
 // omit is the one place that decides what follows where a value cannot be read: the member is left out, and
 // noted, once for all lines of a list.
 func (d *decoder) omit(s step, why string) {
-	way := append(d.way, s)
+	way := slices.Concat(d.way, []step{s})
 	member := memberOf(way)
 	if slices.ContainsFunc(d.payload.Omitted, func(o Omission) bool { return o.Member == member }) {
 		return
@@ -137,10 +142,7 @@ func (d *decoder) omit(s step, why string) {
 
 // forgive drops what was noted of an earlier writing of a member, and of what that held.
 func (d *decoder) forgive(member string) {
-	if len(d.payload.Omitted) == 0 {
-		return
-	}
-	here := place(append(d.way, step{member: member}))
+	here := place(slices.Concat(d.way, []step{{member: member}}))
 	d.payload.Omitted = slices.DeleteFunc(d.payload.Omitted, func(o Omission) bool {
 		rest, within := strings.CutPrefix(o.Place, here)
 		return within && (rest == "" || rest[0] == '.' || rest[0] == '[')

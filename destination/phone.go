@@ -1,6 +1,7 @@
 package destination
 
 import (
+	"errors"
 	"regexp"
 	"strings"
 
@@ -38,7 +39,7 @@ func e164(text, country string) (number, why string) {
 		parsed, err = phonenumbers.Parse("+"+rest, "")
 	}
 	switch {
-	case err == phonenumbers.ErrInvalidCountryCode && country == "":
+	case errors.Is(err, phonenumbers.ErrInvalidCountryCode) && country == "":
 		return "", "no phone number with its country's code, and no country"
 	case err != nil || !phonenumbers.IsPossibleNumber(parsed):
 		return "", "no phone number"

@@ -25,6 +25,12 @@ func scalar(value gjson.Result) (text string, ok bool) {
 	return "", false
 }
 
+// isClean tells whether a string has no escapes, and no blanks around it.
+func isClean(value gjson.Result) bool {
+	text := value.Str
+	return text == "" || len(text) == len(value.Raw)-2 && isPlain(text[0]) && isPlain(text[len(text)-1])
+}
+
 // cleaned is a string without blanks around it. Where escapes say that there may be some, NUL, which Postgres
 // and most providers refuse, and halves of surrogate pairs, which a text cut in the middle of a character leaves,
 // are dropped.

@@ -19,8 +19,8 @@ type form struct {
 	schema string // what the JSON Schema says of the recommended form; empty: nothing
 }
 
-// reader puts a value that is not null into a field of a struct that is empty. If the value cannot be read, or
-// not all of it, why says so in a few words.
+// reader puts a value that is not null into a field of a struct. If the value cannot be read, the field is empty, and
+// why says so in a few words; of a list it holds what can be read.
 type reader func(d *decoder, value gjson.Result, field reflect.Value) (why string)
 
 // forms are all of them but objects and lists of objects, which describe makes.
@@ -68,12 +68,16 @@ var forms = []form{
 const noText = "no text"
 
 func text(_ *decoder, value gjson.Result, field reflect.Value) (why string) {
+	if value.Type == gjson.String && isClean(value) { // as nearly all are
+		field.SetString(value.Str)
+		return ""
+	}
 	text, ok := scalar(value)
 	if !ok {
-		return noText
+		why = noText
 	}
 	field.SetString(text)
-	return ""
+	return why
 }
 
 // written reads what is a text in the recommended form as it stands, and of anything else what mend makes of
@@ -89,6 +93,7 @@ func written(good func(string) bool, mend func(string) (mended string, ok bool),
 			text, ok = mend(text)
 		}
 		if !ok {
+			field.SetZero()
 			return why
 		}
 		field.SetString(text)
@@ -100,7 +105,10 @@ func written(good func(string) bool, mend func(string) (mended string, ok bool),
 func texts(_ *decoder, value gjson.Result, field reflect.Value) (why string) {
 	list := []string(nil)
 	add := func(_, value gjson.Result) bool {
-		text, ok := scalar(value)
+		text, ok := value.Str, value.Type == gjson.String && isClean(value)
+		if !ok {
+			text, ok = scalar(value)
+		}
 		switch {
 		case ok:
 			list = append(list, text)
@@ -109,7 +117,11 @@ func texts(_ *decoder, value gjson.Result, field reflect.Value) (why string) {
 		}
 		return true
 	}
-	switch entries, ok := listIn(value); {
+	entries, ok := value, value.IsArray()
+	if !ok {
+		entries, ok = listIn(value)
+	}
+	switch {
 	case ok:
 		entries.ForEach(add)
 	case value.Type != gjson.String || value.Str != "":
@@ -131,6 +143,7 @@ func boolean(_ *decoder, value gjson.Result, field reflect.Value) (why string) {
 	case "false", "0", "no":
 		filled(field).SetBool(false)
 	default:
+		field.SetZero()
 		return "neither true nor false"
 	}
 	return ""
@@ -138,11 +151,9 @@ func boolean(_ *decoder, value gjson.Result, field reflect.Value) (why string) {
 
 // answer reads what a person has said to a question of consent: yes is the literal true alone.
 func answer(d *decoder, value gjson.Result, field reflect.Value) (why string) {
-	switch said(value) {
-	case "true", "1", "yes":
-		if value.Type != gjson.True {
-			return "yes must be written true"
-		}
+	if word := said(value); value.Type != gjson.True && (word == "true" || word == "1" || word == "yes") {
+		field.SetZero()
+		return "yes must be written true"
 	}
 	return boolean(d, value, field)
 }
@@ -167,6 +178,7 @@ func count(_ *decoder, value gjson.Result, field reflect.Value) (why string) {
 	}
 	if !ok || !isDigits(text, 15) {
 		if text, ok = mendCount(text); !ok {
+			field.SetZero()
 			return "no whole number that is not negative"
 		}
 	}
@@ -184,6 +196,7 @@ func quantity(_ *decoder, value gjson.Result, field reflect.Value) (why string) 
 		text, ok = mendQuantity(text)
 	}
 	if !ok {
+		field.SetZero()
 		return "no number above 0 with at most 9 digits before the point"
 	}
 	field.SetString(text)
@@ -198,12 +211,15 @@ func free(_ *decoder, value gjson.Result, field reflect.Value) (why string) {
 // one reads an object into a field that points to a struct; a repeated one replaces the first.
 func one(name string, o *object) reader {
 	return func(d *decoder, value gjson.Result, field reflect.Value) (why string) {
-		if isBlank(value) {
-			return ""
-		}
-		value, ok := objectIn(value)
-		if !ok {
-			return "no object"
+		if !value.IsObject() {
+			if isBlank(value) {
+				return ""
+			}
+			var ok bool
+			if value, ok = objectIn(value); !ok {
+				field.SetZero()
+				return "no object"
+			}
 		}
 		d.within(step{member: name}, o, value, filled(field))
 		return ""
@@ -213,22 +229,27 @@ func one(name string, o *object) reader {
 // items reads a list of objects. Entries that are none are left out; a single object is a list of one.
 func items(name string, o *object) reader {
 	return func(d *decoder, value gjson.Result, field reflect.Value) (why string) {
-		if isBlank(value) {
-			return ""
+		if !value.IsArray() {
+			if isBlank(value) {
+				return ""
+			}
+			var ok bool
+			if value, ok = itemsIn(value, o); !ok {
+				field.SetZero()
+				return "no list"
+			}
 		}
-		value, ok := itemsIn(value, o)
-		if !ok {
-			return "no list"
-		}
-		list, number := []Item{}, 0
+		list, number := make([]Item, 0, 2), 0
 		d.way = append(d.way, step{member: name})
 		value.ForEach(func(_, value gjson.Result) bool {
 			entry := step{entry: number}
 			number++
-			value, ok := objectIn(value)
-			if !ok {
-				d.omit(entry, "no object")
-				return true
+			if !value.IsObject() {
+				var ok bool
+				if value, ok = objectIn(value); !ok {
+					d.omit(entry, "no object")
+					return true
+				}
 			}
 			list = append(list, Item{})
 			d.within(entry, o, value, reflect.ValueOf(&list[len(list)-1]).Elem())
@@ -282,7 +303,10 @@ func isEmail(s string) bool {
 }
 
 func notInEmail(r rune) bool {
-	return r == utf8.RuneError || unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || strings.ContainsRune(`@<>()[],;:"\`, r)
+	if r < utf8.RuneSelf {
+		return r <= ' ' || r == 0x7f || strings.IndexByte(`@<>()[],;:"\`, byte(r)) >= 0
+	}
+	return r == utf8.RuneError || unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r)
 }
 
 // isPhone tells whether s is E.164: a plus, then 2 to 15 digits that do not begin with 0.
@@ -292,6 +316,9 @@ func isPhone(s string) bool {
 }
 
 func isDate(s string) bool {
+	if len(s) != len(time.DateOnly) {
+		return false
+	}
 	_, err := time.Parse(time.DateOnly, s)
 	return err == nil
 }
