@@ -28,21 +28,50 @@ as $$
         '(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}', '?', 'g')
 $$;
 
+-- A member of a document as a text, read as generously as the daemon reads payloads: objects that stand as JSON in
+-- a string, and lists of a single entry. It raises what Postgres has against the document.
+create function kvit.json_text(document json, path text[]) returns text
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    node json := document;
+    step text;
+begin
+    foreach step in array path loop
+        if json_typeof(node) = 'string' then
+            node := (node #>> '{}')::json;
+        end if;
+        node := node -> step;
+        if json_typeof(node) = 'array' and json_array_length(node) = 1 then
+            node := node -> 0;
+        end if;
+    end loop;
+    return node #>> '{}';
+end
+$$;
+
 -- A member of a payload as a text; null if there is none, or none that Postgres can read.
 create function kvit.payload_text(payload json, variadic path text[]) returns text
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    return payload #>> path;
+    return kvit.json_text(payload, path);
 exception when data_exception or statement_too_complex then
     begin
-        return kvit.mend_json(payload::text)::json #>> path;
+        return kvit.json_text(kvit.mend_json(payload::text)::json, path);
     exception when data_exception or statement_too_complex or program_limit_exceeded then
         return null;
     end;
 end
 $$;
+
+-- An e-mail address as addresses are compared: the small letters of what stands in "Jane Doe <jane@example.com>",
+-- behind "mailto:" or between blanks.
+create function kvit.email_address(value text) returns text
+language sql immutable
+return nullif(btrim(regexp_replace(lower(regexp_replace(value, '^.*<([^<>]*)>.*$', '\1')), '^\s*mailto:', ''), E' \t\n\r\f\x0b'), '');
 
 -- A text as a document; null if it is none that Postgres can hold. What it raises depends on the text alone: no
 -- JSON, a \u0000, a number or a string beyond its limits, too many brackets in one another.
@@ -121,7 +150,7 @@ begin
     if name = 'cart_updated' then
         identity := kvit.payload_text(payload, 'cart', 'id');
     else
-        identity := lower(coalesce(kvit.payload_text(payload, 'customer', 'email'), kvit.payload_text(payload, 'customer', 'id')));
+        identity := coalesce(kvit.email_address(kvit.payload_text(payload, 'customer', 'email')), lower(kvit.payload_text(payload, 'customer', 'id')));
     end if;
     return split_part(name, '_', 1) || ':' || kvit.fingerprint(identity);
 end
@@ -439,6 +468,7 @@ create trigger write_legal_hold before insert or update of order_ref on kvit.leg
     for each row execute function kvit.write_legal_hold();
 
 -- Functions are executable by everybody unless said otherwise; triggers need no such right. kvit.order_ref stays so: views use it.
-revoke execute on function kvit.fingerprint(text), kvit.mend_json(text), kvit.payload_text(json, text[]),
+revoke execute on function kvit.fingerprint(text), kvit.mend_json(text), kvit.json_text(json, text[]), kvit.payload_text(json, text[]),
+    kvit.email_address(text),
     kvit.event_stream(text, text, json), kvit.insert_tracking_event(),
     kvit.keep_lost_delivery(), kvit.keep_lost_deliveries(), kvit.write_legal_hold() from public;

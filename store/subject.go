@@ -175,10 +175,10 @@ func (s *subjectSearch) customer(table, alias, column string) string {
 func (s *subjectSearch) payload() string {
 	var either []string
 	if s.subject.Email != "" {
-		either = append(either, s.email("kvit.payload_text(e.payload, 'customer', 'email')"))
+		either = append(either, "kvit.email_address(kvit.payload_text(e.payload, 'customer', 'email')) = kvit.email_address("+s.args.add(s.subject.Email)+"::text)")
 	}
 	if s.subject.CustomerID != "" {
-		either = append(either, "kvit.payload_text(e.payload, 'customer', 'id') = "+s.args.add(s.subject.CustomerID)+"::text")
+		either = append(either, "btrim(kvit.payload_text(e.payload, 'customer', 'id')) = "+s.args.add(s.subject.CustomerID)+"::text")
 	}
 	return "e.erased_at is null and " + anyOf(either)
 }

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"testing"
 	"time"
 
@@ -238,4 +239,31 @@ func TestEventsOfAPerson(t *testing.T) {
 	require.Equal(t, "delivered", events[0]["deliveries"].([]any)[0].(map[string]any)["outcome"])
 	require.Equal(t, []any{"mail"}, events[0]["pending"])
 	require.Equal(t, "spelled@differently.example.com", events[0]["payload"].(map[string]any)["customer"].(map[string]any)["email"])
+}
+
+// What a destination reads as a person's address, a request of the person's finds, too.
+func TestEventsOfAPersonInOddForms(t *testing.T) {
+	t.Parallel()
+	tx := storetest.Tx(t)
+	for i, payload := range []string{
+		`{"customer": {"email": " Jane@example.com\n"}}`,
+		`{"customer": {"email": "mailto:jane@example.com"}}`,
+		`{"customer": {"email": "Jane Doe <jane@example.com>"}}`,
+		`{"customer": {"email": ["jane@example.com"]}}`,
+		`{"customer": [{"email": "jane@example.com"}]}`,
+		`{"customer": "{\"email\": \"jane@example.com\"}"}`,
+		`"{\"customer\": {\"email\": \"jane@example.com\"}}"`,
+		`{"customer": {"email": "jane@example.com", "first_name": "J\u0000"}}`,
+	} {
+		mustExec(t, tx, `insert into kvit.tracking_event (event_key, name, payload) values ($1, 'newsletter_optin', $2)`, fmt.Sprintf("jane:%d", i), payload)
+	}
+	mustExec(t, tx, `insert into kvit.tracking_event (event_key, name, payload) values
+		('other:1', 'newsletter_optin', '{"customer": {"email": "other.jane@example.com", "company": "jane@example.com"}}'),
+		('other:2', 'newsletter_optin', '{"customer": {"email": ["jane@example.com", "other@example.com"]}}'),
+		('other:3', 'newsletter_optin', '{"customer": "jane@example.com"}')`)
+	found := collect(t, func(do func([]byte) error) error {
+		return store.EachSubjectEvent(t.Context(), tx, store.Subject{Email: "JANE@example.com"}, nil, do)
+	})
+	require.Equal(t, []any{"jane:0", "jane:1", "jane:2", "jane:3", "jane:4", "jane:5", "jane:6", "jane:7"}, values(found, "event_key"))
+	require.Len(t, texts(t, tx, `select distinct stream from kvit.event where event_key like 'jane:%'`), 1, "they are states of one thing")
 }
