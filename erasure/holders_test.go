@@ -133,3 +133,21 @@ func TestASweepThatIsRefusedIsToldOf(t *testing.T) {
 		})
 	}
 }
+
+// Two orders of the same night have an address in different ways, and a living one keeps it: the certificates of both say
+// so. An earlier way had hidden it from the second order's.
+func TestEachCertificateTellsOfARowThatStays(t *testing.T) {
+	t.Parallel()
+	s := twoAddresses(t, "on delete set null", true)
+	s.exec(`insert into public.addresses values (1, 'Shared Road')`)
+	for _, ref := range []string{"E1", "E2"} {
+		s.order(ref, 31*day)
+	}
+	s.order("E3", day)
+	s.exec(`update public.orders set billing_id = 1 where order_number in ('E1', 'E3'); update public.orders set shipping_id = 1 where order_number = 'E2'`)
+	require.Equal(t, 2, s.run().Orders)
+	require.Len(t, s.addresses(), 1)
+	for _, ref := range []string{"E1", "E2"} {
+		require.Equal(t, int64(1), s.certificate(ref).Verification["shared"], ref)
+	}
+}

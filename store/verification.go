@@ -56,8 +56,8 @@ func (s *eraseStatement) remains() (string, error) {
 		needed = s.needed()
 	}
 	from, where := s.chosen()
-	if len(s.erasure.Earlier) > 0 {
-		where += " and not " + s.earlier()
+	if len(s.erasure.Earlier) > 0 { // counted there, if it leads to the same order
+		where += " and not " + s.otherOrder(s.erasure.Earlier, "other.{ref} = o.{ref}")
 	}
 	return s.orders.sql(`
 		select found.ref, count(*) filter (where not found.needed), count(*) filter (where found.needed)
