@@ -778,6 +778,7 @@ func (x *graphTrial) judgeTexts(before, after graphState, r graphReach, fresh ma
 			if !lost {
 				continue
 			}
+			meant := there && strings.Contains(fmt.Sprint(now.cells), t.mark(id)) // a kept column has the same value
 			elsewhere := false
 			for _, text := range texts {
 				if !strings.Contains(text.text, t.mark(id)) {
@@ -787,7 +788,7 @@ func (x *graphTrial) judgeTexts(before, after graphState, r graphReach, fresh ma
 				if text.table == x.g.base(t.Name) || x.g.Form == "partitioned" && strings.HasPrefix(text.table, "shop.orders_") {
 					continue // judged by its cells
 				}
-				isStrict := x.e.Residue.Orders > 0 && owner >= 0 && fresh[owner] && values[owner] < mostStrong && len(soleWays(r.ways[t.Name][id], owner)) > 0
+				isStrict := !meant && x.e.Residue.Orders > 0 && owner >= 0 && fresh[owner] && values[owner] < mostStrong && len(soleWays(r.ways[t.Name][id], owner)) > 0
 				found := said(text)
 				if found {
 					x.did["found in "+strings.Split(strings.TrimPrefix(text.table, "shop."), "_")[0]]++
