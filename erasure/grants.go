@@ -1,6 +1,7 @@
 package erasure
 
 import (
+	"context"
 	"slices"
 
 	"kvit/erasure/policy"
@@ -26,8 +27,28 @@ func (e *Eraser) Conditions(orders *store.Orders) []store.Condition {
 	return list
 }
 
+// Reads are the tables in which the erasure looks for whoever else has a row: those of the policy, and those that foreign
+// keys lead from. A key in a table that nobody named may be one of a living order.
+func (e *Eraser) Reads(ctx context.Context, db store.DB) ([]string, error) {
+	if e.Orders == nil {
+		return nil, nil
+	}
+	p := e.policy()
+	database, err := ReadDatabase(ctx, db, p.TableNames())
+	if err != nil {
+		return nil, err
+	}
+	var tables []string
+	for _, erasure := range p.Erasures(database) {
+		tables = append(tables, erasure.Reads()...)
+	}
+	slices.Sort(tables)
+	return slices.Compact(tables), nil
+}
+
 // Grants lists what kvit's role needs on the shop's tables for the orders, the policy and the rules for tables, by table,
-// the orders table first. read are the tables that Conditions read, as store.ReadsOf tells them.
+// the orders table first. read are others that are looked at: those that Reads tells, and
+// store.ReadsOf of Conditions.
 func (e *Eraser) Grants(orders *store.Orders, read []string) []store.Grant {
 	g := grants{}
 	if orders != nil {

@@ -293,6 +293,46 @@ func (r graphReach) giving(table string, id int, k graphKey) map[int]bool {
 	return orders
 }
 
+// heldByKeysAlone are the rows to which somebody refers who has an order by a key to him alone: the night may have cut that
+// key before, and then he has none, and holds what he refers to.
+func (x *graphTrial) heldByKeysAlone(s graphState, r graphReach) map[string]map[int]bool {
+	held := map[string]map[int]bool{}
+	for table := range s.rows {
+		held[table] = map[int]bool{}
+	}
+	x.eachKey(s, func(t *graphTable, id int, k graphKey, to int) {
+		byWay := false
+		for _, orders := range r.ways[t.Name][id] {
+			byWay = byWay || len(orders) > 0
+		}
+		if !byWay {
+			held[k.Target][to] = true
+		}
+	})
+	return held
+}
+
+// stillOwed notes by which ways a row that stays is to go later on.
+func (x *graphTrial) stillOwed(t *graphTable, id int, r graphReach, fresh, before map[int]bool) {
+	owed := maps.Clone(before)
+	if owed == nil {
+		owed = map[int]bool{}
+	}
+	for w, orders := range r.ways[t.Name][id] {
+		for order := range orders {
+			if fresh[order] {
+				owed[w] = true
+			}
+		}
+	}
+	if x.owed[t.Name] == nil {
+		x.owed[t.Name] = map[int]map[int]bool{}
+	}
+	if !t.Keyless {
+		x.owed[t.Name][id] = owed
+	}
+}
+
 // eachKey calls do for each foreign key of a row.
 func (x *graphTrial) eachKey(s graphState, do func(t *graphTable, id int, k graphKey, to int)) {
 	for _, t := range x.g.Tables {
@@ -389,7 +429,7 @@ func (x *graphTrial) judgeRows(before, after graphState, r graphReach, fresh map
 	gone := map[string]map[int]bool{} // rows that are to be deleted
 	want := map[string]map[int]graphCells{}
 	takes := x.ruled(before)
-	bars := x.barsAfter(before, r, takes)
+	bars, mayStay := x.barsAfter(before, r, takes), x.heldByKeysAlone(before, r)
 	for _, t := range x.g.Tables {
 		gone[t.Name], want[t.Name] = map[int]bool{}, map[int]graphCells{}
 		for id, old := range before.rows[t.Name] {
@@ -397,7 +437,12 @@ func (x *graphTrial) judgeRows(before, after graphState, r graphReach, fresh map
 				want[t.Name][id], gone[t.Name][id] = x.byRule(t, old.cells, takes[t.Name][id])
 				continue
 			}
+			was := maps.Clone(x.owed[t.Name][id])
 			want[t.Name][id], gone[t.Name][id] = x.byWays(t, id, old.cells, after, r, fresh, bars)
+			if _, there := after.rows[t.Name][id]; gone[t.Name][id] && there && mayStay[t.Name][id] {
+				gone[t.Name][id] = false
+				x.stillOwed(t, id, r, fresh, was)
+			}
 		}
 	}
 	for _, t := range x.g.Tables {

@@ -49,6 +49,24 @@ type Link struct {
 	When   string // SQL condition over the row that the step starts from; empty: none
 }
 
+// Reads are the tables that its statements look at, but for its own.
+func (e TableErasure) Reads() []string {
+	var tables []string
+	through := func(paths [][]Link) {
+		for _, path := range paths {
+			for _, l := range path {
+				tables = append(tables, l.Table)
+			}
+		}
+	}
+	through(append(slices.Clone(e.Guards), e.Path))
+	for _, h := range e.Holders {
+		tables = append(tables, h.Table)
+		through(h.Paths)
+	}
+	return tables
+}
+
 // Holder is a foreign key to the row. If the row went, the key of whoever refers to it would be cut, or they would go
 // with it: where no order has them, nothing says that they may.
 type Holder struct {

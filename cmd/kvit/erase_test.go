@@ -23,6 +23,7 @@ retention:
   clocks:
     cancelled: {when: "%WHEN%", erase_after: 14d}
   brake: {max_orders: 2}
+  residue: {orders: 0}                # its words would be certificates, too
   anchor: %ANCHOR%
   policy:
     - table: orders

@@ -18,8 +18,8 @@ func (a *app) policyGrantsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "grants", Short: "Write the SQL that gives kvit's role the rights that the configuration needs",
 		Long: `Writes grants on the shop's tables for what the configuration does with them, column by column, and changes nothing: whoever owns the
-tables runs them. What the conditions (awaiting_import, when) read of other tables is among them: Postgres tells what their names mean. A
-condition of which it cannot tell is named in a comment.
+tables runs them. What the conditions (awaiting_import, when) read of other tables is among them, Postgres tells what their names mean, and so
+is every table with a foreign key by which somebody else may have a row. A condition of which it cannot tell is named in a comment.
 
 The role is the one that kvit logs in as; --role names another, and then no database is needed but for what conditions read.`,
 		Example: "  kvit policy grants | psql shop\n  kvit policy grants --role kvit",
@@ -63,7 +63,7 @@ func (a *app) grants(ctx context.Context, role string) ([]string, error) {
 		return nil, err
 	}
 	return append(store.GrantStatements(role, eraser.Grants(orders, nil)),
-		"-- what conditions read of other tables is not among these, there was no database to ask: "+store.Describe(err)), nil
+		"-- what conditions read of other tables, and those with foreign keys to these, are not among them: there was no database to ask: "+store.Describe(err)), nil
 }
 
 // grantsBy asks the database what conditions read, and who kvit is unless role says it.
@@ -78,7 +78,11 @@ func grantsBy(ctx context.Context, db store.DB, eraser *erasure.Eraser, orders *
 	if err != nil {
 		return nil, err
 	}
-	statements := append(store.GrantStatements(role, eraser.Grants(orders, read.Tables)), store.ExecuteStatements(role, read.Functions)...)
+	others, err := eraser.Reads(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	statements := append(store.GrantStatements(role, eraser.Grants(orders, slices.Concat(read.Tables, others))), store.ExecuteStatements(role, read.Functions)...)
 	for _, name := range slices.Sorted(maps.Keys(read.Unknown)) {
 		statements = append(statements, fmt.Sprintf("-- %s: what it reads cannot be told (%s): ask as the owner of the tables, DATABASE_URL=… kvit policy grants --role …", name, read.Unknown[name]))
 	}

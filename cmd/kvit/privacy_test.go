@@ -237,7 +237,7 @@ func badProviders(t *testing.T) string {
 		text.WriteString(p.yaml(p.kind+"_unreachable", "http://127.0.0.1:1"))
 	}
 	fmt.Fprintf(&text, "  hook_gone: {kind: webhook, url: %q, secret: \"${CRM_SECRET}\", deduplicates: true, allow_private: true}\n", serve(t, echo(http.StatusGone)))
-	fmt.Fprintf(&text, "  hook_private: {kind: webhook, url: %q, secret: \"${CRM_SECRET}\", deduplicates: true}\n", "https://127.0.0.1:1/")
+	fmt.Fprintf(&text, "  hook_unknown: {kind: webhook, url: %q, secret: \"${CRM_SECRET}\", deduplicates: true}\n", "https://hook.invalid/")
 	return text.String()
 }
 

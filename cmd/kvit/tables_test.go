@@ -52,7 +52,7 @@ func TestTables(t *testing.T) {
 	code, _, stderr := k.call("erase")
 	require.Equal(t, 1, code)
 	require.Contains(t, stderr, "the brake stopped the erasure before the first row: 3 rows are due")
-	require.Contains(t, k.mustCall("status"), "3 orders or rows were due")
+	require.Contains(t, k.mustCall("status"), "3 orders, rows or events were due")
 
 	exec(`create table orders (cart_id int constraint orders_cart references carts); insert into orders values (2)`)
 	code, stdout, _ = k.call("erase", "--confirm")
