@@ -28,7 +28,7 @@ demo: prerequisites build
 	./kvit demo
 
 test: prerequisites
-	KVIT_TEST_POSTGRES='$(PG)' CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 10m ./...
+	KVIT_TEST_POSTGRES='$(PG)' CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 15m ./...
 
 # Only what speaks to the database, without the race detector: make test-database PG=18
 test-database: prerequisites
