@@ -3,6 +3,7 @@ package erasure
 import (
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
 	"kvit/erasure/policy"
@@ -132,6 +133,32 @@ func TestASweepThatIsRefusedIsToldOf(t *testing.T) {
 			require.Equal(t, 1, value[int](s, `select count(*) from kvit.erasure_certificate where clock = 'shared'`), "of E2 alone")
 		})
 	}
+}
+
+// Where rows that were left cannot even be looked for, the run fails and says so.
+func TestASweepThatRunsOutOfTime(t *testing.T) {
+	t.Parallel()
+	s := twoAddresses(t, "on delete set null", true)
+	s.order("E1", 31*day)
+	s.unimported("E2")
+	s.exec(`insert into public.addresses values (1, 'Shared Road')`)
+	s.exec(`update public.orders set billing_id = case order_number when 'E1' then 1 end, shipping_id = case order_number when 'E2' then 1 end`)
+	s.run()
+	require.Equal(t, 1, value[int](s, `select count(*) from kvit.erasure_left`))
+	tx, err := s.db.Begin(t.Context())
+	require.NoError(t, err)
+	defer func() { _ = tx.Rollback(t.Context()) }()
+	_, err = tx.Exec(t.Context(), `lock table kvit.erasure_left in exclusive mode`)
+	require.NoError(t, err)
+
+	config := s.db.Config()
+	config.ConnConfig.RuntimeParams["statement_timeout"] = "300ms" // less than the sweep waits for locks
+	hurried, err := pgxpool.NewWithConfig(t.Context(), config)
+	require.NoError(t, err)
+	defer hurried.Close()
+	s.DB = hurried
+	_, err = s.Run(t.Context())
+	require.ErrorContains(t, err, "erase rows that were left")
 }
 
 // Two orders of the same night have an address in different ways, and a living one keeps it: the certificates of both say

@@ -48,16 +48,24 @@ func (r *eraseRun) sweepAsFar(ctx context.Context, place int, l store.LeftRows) 
 		if err != nil && !isRefusal(ctx, err) {
 			return nil, false, err
 		}
+		if single == nil {
+			return nil, more, refusedBefore(err)
+		}
 		if err != nil && !isLocked(err) {
 			if err := r.refuseLeft(ctx, single.After, err); err != nil {
 				return nil, false, err
 			}
 		}
-		if single == nil {
-			return nil, more, nil
-		}
 	}
 	return &store.LeftRows{After: single.After, Limit: l.Limit}, more, nil
+}
+
+// refusedBefore is the error of a batch that was refused before it found a row to blame. Locks are tried again by the next run.
+func refusedBefore(err error) error {
+	if isLocked(err) {
+		return nil
+	}
+	return err
 }
 
 // refuseLeft notes that a row that was left cannot be erased.

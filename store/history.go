@@ -80,7 +80,7 @@ func missingHistory(err error) error {
 // them. An error of do ends it and is returned as it is.
 func EachPast(ctx context.Context, db DB, h History, do func(*Event) error) error {
 	rows, err := db.Query(ctx, `
-		select p.event_key, p.name, p.occurred_at, p.order_ref, p.payload::text, coalesce(p.consent::text, '{}')
+		select p.event_key, p.name, p.occurred_at, kvit.order_ref(p.order_ref), p.payload::text, coalesce(p.consent::text, '{}')
 		from kvit_events.past($1, $2) p
 		where `+unknown+`
 		order by p.occurred_at, p.event_key`, h.From, h.Until)

@@ -418,7 +418,7 @@ func (s SearchScope) held(ctx context.Context, tx pgx.Tx, table string) (argumen
 	args := arguments{s.Refs}
 	if table == "kvit.event" {
 		// An event without an order goes by a time of its own.
-		return args, `t.erased_at is null and not coalesce(t.order_ref = any ($1::text[]), false)`, nil
+		return args, `t.erased_at is null and not coalesce(t.order_ref in (select kvit.order_ref(o.ref) from unnest($1::text[]) o (ref)), false)`, nil
 	}
 	if s.Orders == nil || len(s.Erasures) == 0 {
 		return args, `$1::text[] is null`, nil

@@ -185,7 +185,7 @@ func (s *subjectSearch) payload() string {
 
 // events are the ids of the person's events: those of orders, and those that say who it was.
 func (s *subjectSearch) events(refs []string) string {
-	return `select id from kvit.event where order_ref = any (` + s.args.add(slices.Concat([]string{}, refs)) + `::text[])
+	return `select id from kvit.event where order_ref in (select kvit.order_ref(o.ref) from unnest(` + s.args.add(slices.Concat([]string{}, refs)) + `::text[]) o (ref))
 		union select e.id from kvit.event e where ` + s.payload()
 }
 

@@ -230,6 +230,7 @@ func TestEventsOfAPerson(t *testing.T) {
 		}), "event_key")
 	}
 	require.Equal(t, []any{"of-order", "by-email"}, keys(store.Subject{Email: "jane.doe@example.com"}, "E1"))
+	require.Equal(t, []any{"of-order"}, keys(store.Subject{Email: "nobody@example.com"}, "E1 "), "the shop's own reference has a blank too many")
 	require.Equal(t, []any{"by-id", "by-number"}, keys(store.Subject{CustomerID: "4711"}))
 	require.Empty(t, keys(store.Subject{Email: "nobody@example.com"}))
 

@@ -69,6 +69,9 @@ func (a *app) historyToFile(ctx context.Context, in io.Reader, o actionOptions, 
 			fmt.Fprintf(a.stderr, "\r%d of %d ", seen, events)
 		}
 	}
+	if w.now, err = store.Now(ctx, pool); err != nil {
+		return err
+	}
 	if err := writeFile(file, force, func(out io.Writer) error { return w.write(ctx, pool, past, out) }); err != nil {
 		return historyError(err)
 	}
@@ -100,6 +103,7 @@ type fileWriter struct {
 	importer destination.Importer
 	done     historyFile
 	progress func(seen int64)
+	now      time.Time // by the database's clock, as deliveries have it
 }
 
 func (w *fileWriter) write(ctx context.Context, db store.DB, past store.History, out io.Writer) error {
@@ -107,12 +111,12 @@ func (w *fileWriter) write(ctx context.Context, db store.DB, past store.History,
 	if err := lines.Write(w.importer.ImportHeader()); err != nil {
 		return fmt.Errorf("write file: %w", err)
 	}
-	now, seen := time.Now(), int64(0)
+	seen := int64(0)
 	err := store.EachPast(ctx, db, past, func(e *store.Event) error {
 		if seen++; seen%1000 == 0 {
 			w.progress(seen)
 		}
-		line, reason := w.line(e, now)
+		line, reason := w.line(e)
 		if reason != "" {
 			w.done.LeftOut[reason]++
 			return nil
@@ -125,11 +129,11 @@ func (w *fileWriter) write(ctx context.Context, db store.DB, past store.History,
 }
 
 // line is that of an event, or why it has none.
-func (w *fileWriter) line(stored *store.Event, now time.Time) (line []string, reason string) {
+func (w *fileWriter) line(stored *store.Event) (line []string, reason string) {
 	if len(w.events) > 0 && !slices.Contains(w.events, stored.Name) {
 		return nil, noLine
 	}
-	event, outcome := delivery.AdmitPast(w.lane, stored, now)
+	event, outcome := delivery.AdmitPast(w.lane, stored, w.now)
 	if outcome != "" {
 		return nil, outcome
 	}

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -62,4 +63,20 @@ func TestHistoryAsAFile(t *testing.T) {
 	code, _, stderr := k.call("history", "--destination", "spread", "--from", "2020-01-01", "--csv", file)
 	require.Equal(t, 1, code)
 	require.Contains(t, stderr, "is there already")
+}
+
+// The database's clock says how old the past is, as it does for deliveries, and references are written as kvit's are.
+func TestHistoryAsAFileByTheDatabasesClock(t *testing.T) {
+	t.Parallel()
+	k := install(t, storetest.URL(t), strings.Replace(pastYAML, "max_age: 400d", "max_age: 20d", 1))
+	storetest.ShiftClock(t, k.pool(), -30*24*time.Hour)
+	_, err := k.pool().Exec(t.Context(), `
+		create schema kvit_events;
+		create function kvit_events.past(since timestamptz, until timestamptz)
+		returns table (event_key text, name text, order_ref text, occurred_at timestamptz, payload jsonb, consent jsonb) language sql stable as $$
+			select 'order_paid:E1', 'order_paid', ' E1 ', now() - interval '9 days',
+			       '{"customer": {"email": "a@example.com"}, "order": {"ref": "E1", "total": "10.00"}}'::jsonb, '{"marketing": true}'::jsonb $$`)
+	require.NoError(t, err)
+	stdout := k.mustCall("history", "--destination", "spread", "--from", "2020-01-01", "--csv", filepath.Join(t.TempDir(), "past.csv"))
+	require.Contains(t, stdout, "1 lines written to ")
 }

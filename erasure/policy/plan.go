@@ -27,6 +27,7 @@ type (
 // kept whole are left out.
 func (p Policy) Erasures(database Database) []TableErasure {
 	var list []TableErasure
+	leading := p.leading(database)
 	for _, t := range p.inOrder(database.ForeignKeys) {
 		writes := t.writes(database)
 		if t.Name == p.Orders.Name {
@@ -38,11 +39,11 @@ func (p Policy) Erasures(database Database) []TableErasure {
 		}
 		for _, path := range p.paths(t) {
 			e := TableErasure{
-				Table: t.Name, Path: typed(database, path), Guards: p.guards(database, t.Name, path),
+				Table: t.Name, Path: typed(database, path), Guards: p.guards(leading, t.Name, path),
 				Cut: p.isCut(t), DeleteRows: t.DeleteRows, Writes: writes, Primary: primaryKey(database, t),
 			}
 			if t.DeleteRows {
-				e.Holders = p.holders(database, t.Name)
+				e.Holders = p.holders(database, leading, t.Name)
 			}
 			e.Earlier = earlier(list, e)
 			list = append(list, e)
@@ -148,6 +149,27 @@ func (p Policy) guards(database Database, table string, path []Link) [][]Link {
 	return list
 }
 
+// leading leaves out the foreign keys of tables from which nothing leads to an order. A shop may have hundreds of them, and holds
+// would follow every path through them to its end.
+func (p Policy) leading(database Database) Database {
+	leads := map[string]bool{p.Orders.Name: true}
+	for _, t := range p.Tables {
+		if len(p.paths(t)) > 0 {
+			leads[t.Name] = true
+		}
+	}
+	for before := 0; before < len(leads); {
+		before = len(leads)
+		for _, key := range database.ForeignKeys {
+			if leads[key.Table] {
+				leads[key.References] = true
+			}
+		}
+	}
+	database.ForeignKeys = slices.DeleteFunc(slices.Clone(database.ForeignKeys), func(k ForeignKey) bool { return !leads[k.Table] })
+	return database
+}
+
 // holds are all paths that lead from a row of a table to orders: its ways, and foreign keys that lead to the row
 // from those that orders have. If the row went, their key would be cut, or they would go with it.
 func (p Policy) holds(database Database, table string, seen []string) [][]Link {
@@ -200,7 +222,7 @@ func leadsBack(link, next Link, table string) bool {
 
 // holders are the foreign keys by which rows may refer to rows of a table although no order has them: those of an
 // open cart, or of what goes by a clock of its own.
-func (p Policy) holders(database Database, table string) []store.Holder {
+func (p Policy) holders(database, leading Database, table string) []store.Holder {
 	var list []store.Holder
 	for _, key := range database.ForeignKeys {
 		if key.References != table || key.Table == p.Orders.Name {
@@ -211,7 +233,7 @@ func (p Policy) holders(database Database, table string) []store.Holder {
 			holder.Pairs = append(holder.Pairs, store.Pair{Column: key.Columns[i], Key: key.Keys[i]})
 		}
 		if p.names(key.Table) || !slices.Contains(p.Elsewhere, key.Table) {
-			holder.Paths = p.holds(database, key.Table, nil)
+			holder.Paths = p.holds(leading, key.Table, nil)
 		}
 		if !slices.ContainsFunc(p.ways(key.Table), func(way Table) bool { return p.belongs(way, key) }) {
 			list = append(list, holder)

@@ -1,8 +1,10 @@
 package policy_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -447,5 +449,35 @@ func TestHash(t *testing.T) {
 			change(&p)
 			require.NotEqual(t, hash, p.Hash())
 		})
+	}
+}
+
+// Tables that refer to one another in many ways and to no order cost nothing: a plan is made for every batch.
+func TestThePlanLeavesOutTablesThatLeadToNoOrder(t *testing.T) {
+	t.Parallel()
+	const layers, width = 8, 12
+	p := rules()
+	p.Tables = append(p.Tables, policy.Table{Name: "public.customers", Match: &policy.Match{Column: "id", OrderColumn: "customer_id"}, DeleteRows: true})
+	database := policy.Database{Columns: list(database())}
+	above := []string{"public.customers"}
+	for layer := range layers {
+		var tables []string
+		for i := range width {
+			table := fmt.Sprintf("public.t_%d_%d", layer, i)
+			tables = append(tables, table)
+			for _, other := range above {
+				database.ForeignKeys = append(database.ForeignKeys, policy.ForeignKey{Table: table, Columns: []string{"ref"}, References: other, Keys: []string{"id"}})
+			}
+		}
+		above = tables
+	}
+	done := make(chan []policy.TableErasure, 1)
+	go func() { done <- p.Erasures(database) }()
+	select {
+	case erasures := <-done:
+		i := slices.IndexFunc(erasures, func(e policy.TableErasure) bool { return e.Table == "public.customers" })
+		require.Len(t, erasures[i].Holders, width)
+	case <-time.After(10 * time.Second):
+		t.Fatal("the plan takes longer than 10 s")
 	}
 }
