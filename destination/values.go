@@ -138,6 +138,7 @@ func boolean(_ *decoder, value gjson.Result, field reflect.Value) (why string) {
 	}
 	switch said(value) {
 	case "":
+		field.SetZero()
 	case "true", "1", "yes":
 		filled(field).SetBool(true)
 	case "false", "0", "no":
@@ -174,6 +175,7 @@ func said(value gjson.Result) string {
 func count(_ *decoder, value gjson.Result, field reflect.Value) (why string) {
 	text, ok := scalar(value)
 	if ok && text == "" {
+		field.SetZero()
 		return ""
 	}
 	if !ok || !isDigits(text, 15) {
@@ -213,6 +215,7 @@ func one(name string, o *object) reader {
 	return func(d *decoder, value gjson.Result, field reflect.Value) (why string) {
 		if !value.IsObject() {
 			if isBlank(value) {
+				field.SetZero()
 				return ""
 			}
 			var ok bool
@@ -231,6 +234,7 @@ func items(name string, o *object) reader {
 	return func(d *decoder, value gjson.Result, field reflect.Value) (why string) {
 		if !value.IsArray() {
 			if isBlank(value) {
+				field.SetZero()
 				return ""
 			}
 			var ok bool
