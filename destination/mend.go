@@ -41,7 +41,11 @@ var isNumber = regexp.MustCompile(`^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]
 
 // mendMoney keeps at least two decimals, so that 749.000000 is 749.00.
 func mendMoney(text string) (string, bool) {
-	amount, ok := decimal(decimalText(withoutCurrency(text)), 12, 4)
+	bare := withoutCurrency(text)
+	if bare != text && pointOfThousands.MatchString(bare) {
+		return "", false
+	}
+	amount, ok := decimal(decimalText(bare), 12, 4)
 	if !ok {
 		return "", false
 	}
@@ -84,7 +88,10 @@ func plainNumber(raw string) string {
 var (
 	commaDecimal = regexp.MustCompile(`^([+-]?(?:[0-9]+|[0-9]{1,3}(?:[ .'][0-9]{3})+)),([0-9]{1,2})$`)
 	pointDecimal = regexp.MustCompile(`^([+-]?[0-9]{1,3}(?:[ ,'][0-9]{3})+)(?:\.([0-9]{1,4}))$`)
-	spacedWhole  = regexp.MustCompile(`^[+-]?[0-9]{1,3}(?:[ '][0-9]{3})+$`)
+	// Beside a currency it was written for people, of whom half mean thousands: 1.234 kr is 1234 in Denmark.
+	pointOfThousands = regexp.MustCompile(`^[+−-]?[0-9]{1,3}\.[0-9]{3}$`)
+
+	spacedWhole = regexp.MustCompile(`^[+-]?[0-9]{1,3}(?:[ '][0-9]{3})+$`)
 )
 
 var blanksAndSigns = strings.NewReplacer("\u00a0", " ", "\u202f", " ", "\u2009", " ", "’", "'", "−", "-")

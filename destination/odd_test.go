@@ -43,6 +43,17 @@ func TestOddForms(t *testing.T) {
 	}
 }
 
+// TestNumbersFromAbroad: 00 stands for the plus also in countries that dial something else.
+func TestNumbersFromAbroad(t *testing.T) {
+	t.Parallel()
+	for _, country := range []string{"", "US", "JP", "AU", "DK"} {
+		payload, rejected := destination.Reading{Country: country}.Read("order_paid", []byte(destinationtest.Only("customer.phone", `"0045 32 12 34 56"`)))
+		require.Nil(t, rejected)
+		require.Equal(t, "+4532123456", payload.Customer.Phone, country)
+		require.Empty(t, payload.Omitted)
+	}
+}
+
 // shape is a payload as JSON, in which objects and lists that are empty are as good as none.
 func shape(t *testing.T, payload destination.Payload) string {
 	encoded, err := json.Marshal(payload)

@@ -100,23 +100,23 @@ type step struct {
 }
 
 // object reads the known members of one into the struct that o describes. Where a member is repeated, the
-// last one counts; null leaves the earlier one as it is, but for the objects at the top.
+// last one counts, as for every other reader of the same JSON, also if it is null or an empty string.
 func (d *decoder) object(o *object, value gjson.Result, into reflect.Value) {
 	value.ForEach(func(name, value gjson.Result) bool {
 		m := o.member(name.Str)
-		switch {
-		case m == nil:
+		if m == nil {
 			return true
-		case value.Type != gjson.Null:
-			field := into.Field(m.field)
-			if d.payload.Omitted != nil {
-				d.forgive(m.name)
-			}
-			if why := m.read(d, value, field); why != "" {
-				d.omit(step{member: m.name}, why)
-			}
-		case len(d.way) == 0:
-			into.Field(m.field).SetZero()
+		}
+		field := into.Field(m.field)
+		if d.payload.Omitted != nil {
+			d.forgive(m.name)
+		}
+		if value.Type == gjson.Null {
+			field.SetZero()
+			return true
+		}
+		if why := m.read(d, value, field); why != "" {
+			d.omit(step{member: m.name}, why)
 		}
 		return true
 	})

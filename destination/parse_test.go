@@ -168,6 +168,39 @@ func TestRepeatedMember(t *testing.T) {
 	}
 }
 
+// TestRepeatedMemberWithoutValue: the last one counts also if it says nothing, as null or as an empty string.
+func TestRepeatedMemberWithoutValue(t *testing.T) {
+	t.Parallel()
+	for _, payload := range []string{
+		`{"customer": {"email": "jane@example.com", "email": null}}`,
+		`{"customer": {"email": "jane@example.com", "email": ""}}`,
+		`{"customer": {"email": "jane", "email": null}}`,
+		`{"customer": {"tags": ["a"], "tags": null}}`,
+		`{"customer": {"is_new": true, "is_new": ""}}`,
+		`{"customer": {"address": {"city": "Aarhus"}, "address": null}}`,
+		`{"customer": {"address": {"city": "Aarhus"}, "address": " "}}`,
+		`{"customer": {"address": {"city": [{}]}, "address": null}}`,
+	} {
+		p, err := destination.ParsePayload("order_paid", []byte(payload))
+		require.Nil(t, err)
+		require.Equal(t, destination.Customer{}, *p.Customer, payload)
+		require.Empty(t, p.Omitted, payload)
+	}
+	for _, payload := range []string{
+		`{"customer": {"email": "jane@example.com"}, "customer": ""}`,
+		`{"cart": {"items": [{"sku": "A"}]}, "cart": null}`,
+		`{"search": {"results": 7}, "search": ""}`,
+		`{"custom": 1, "custom": null}`,
+	} {
+		p, err := destination.ParsePayload("order_paid", []byte(payload))
+		require.Nil(t, err)
+		require.Equal(t, destination.Payload{}, p, payload)
+	}
+	p, err := destination.ParsePayload("order_paid", []byte(`{"cart": {"items": [{"sku": "A"}], "items": ""}, "search": {"results": 7, "results": ""}, "optin": {"email": true, "email": null}}`))
+	require.Nil(t, err)
+	require.Equal(t, destination.Payload{Cart: &destination.Cart{}, Search: &destination.Search{}, Optin: &destination.Optin{}}, p)
+}
+
 func TestParsePayloadAndSchemaAgree(t *testing.T) {
 	t.Parallel()
 	schema := compile(t)

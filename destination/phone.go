@@ -35,8 +35,12 @@ var trunkZero = regexp.MustCompile(`^\s*(\+|00)(.*?)\(0\)`)
 func e164(text, country string) (number, why string) {
 	text = trunkZero.ReplaceAllString(strings.Map(visible, text), "$1$2")
 	parsed, err := phonenumbers.Parse(text, country)
-	if rest, abroad := strings.CutPrefix(text, "00"); err != nil && abroad {
-		parsed, err = phonenumbers.Parse("+"+rest, "")
+	// Not every country dials 00, and those that do not take it for a part of the number, which is then too long, or
+	// somebody else's.
+	if rest, abroad := strings.CutPrefix(strings.TrimSpace(text), "00"); abroad {
+		if foreign, foreignErr := phonenumbers.Parse("+"+rest, ""); foreignErr == nil && phonenumbers.IsValidNumber(foreign) || err != nil {
+			parsed, err = foreign, foreignErr
+		}
 	}
 	switch {
 	case errors.Is(err, phonenumbers.ErrInvalidCountryCode) && country == "":

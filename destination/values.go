@@ -37,7 +37,7 @@ var forms = []form{
 		`{"type": ["integer", "null"], "minimum": 0, "maximum": 999999999999999}`},
 	{"money", written(isMoney, mendMoney, "no amount with at most 12 digits before the point"),
 		"a number, which is read from its text and is exact; more decimals, which are rounded to 4; `749,00`, `1.234,50`, `1,234.50`, `1 234.50`; " +
-			"a currency beside it, which says nothing",
+			"a currency beside it, which says nothing, but `1.234 kr`, which may be 1234, is left out",
 		`{"description": "A decimal string such as \"749.00\".", "type": ["string", "null"], "pattern": "^(-?[0-9]{1,12}(\\.[0-9]{1,4})?)?$"}`},
 	{"quantity", quantity, "a text, a comma for the point; more decimals, which are rounded to 3",
 		`{"description": "A positive number with at most 3 decimals.", ` +
@@ -51,7 +51,7 @@ var forms = []form{
 		`{"description": "E.164.", "type": ["string", "null"], "pattern": "^(\\+[1-9][0-9]{1,14})?$"}`},
 	{"country", written(isCountry, mendCountry, "no country of ISO 3166-1"), "small letters, three letters, the number, `UK`, `EL`",
 		`{"description": "ISO 3166-1 alpha-2.", "type": ["string", "null"], "pattern": "^([A-Z]{2})?$"}`},
-	{"currency", written(isCurrency, mendCurrency, "no currency of ISO 4217"), "small letters, `€`",
+	{"currency", written(isCurrency, mendCurrency, "no currency of ISO 4217"), "small letters, `€`, `£`",
 		`{"description": "ISO 4217.", "type": ["string", "null"], "pattern": "^([A-Z]{3})?$"}`},
 	{"language", written(isLanguage, mendLanguage, "no language"), "`da_DK`, `DA-dk`, `da_DK.UTF-8`",
 		`{"type": ["string", "null"]}`},
@@ -138,6 +138,7 @@ func boolean(_ *decoder, value gjson.Result, field reflect.Value) (why string) {
 	}
 	switch said(value) {
 	case "":
+		field.SetZero()
 	case "true", "1", "yes":
 		filled(field).SetBool(true)
 	case "false", "0", "no":
@@ -174,6 +175,7 @@ func said(value gjson.Result) string {
 func count(_ *decoder, value gjson.Result, field reflect.Value) (why string) {
 	text, ok := scalar(value)
 	if ok && text == "" {
+		field.SetZero()
 		return ""
 	}
 	if !ok || !isDigits(text, 15) {
@@ -213,6 +215,7 @@ func one(name string, o *object) reader {
 	return func(d *decoder, value gjson.Result, field reflect.Value) (why string) {
 		if !value.IsObject() {
 			if isBlank(value) {
+				field.SetZero()
 				return ""
 			}
 			var ok bool
@@ -231,6 +234,7 @@ func items(name string, o *object) reader {
 	return func(d *decoder, value gjson.Result, field reflect.Value) (why string) {
 		if !value.IsArray() {
 			if isBlank(value) {
+				field.SetZero()
 				return ""
 			}
 			var ok bool

@@ -214,7 +214,7 @@ func TestCompose(t *testing.T) {
 	s.login = url.UserPassword("kvit", "change-me")
 	s.write(t, read(t, "deploy/compose/kvit.yaml"))
 	s.kvit(t, "migrate", "up")
-	checked := s.kvit(t, "check", "--offline") // its webhook is an example's
+	checked := s.kvit(t, "check", "--offline") // its receiver is an example, which check would connect to
 	require.Contains(t, checked, "ok")
 	require.NotContains(t, checked, "database", "kvit's role is no superuser, and owns no more than it needs")
 }

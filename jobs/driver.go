@@ -116,10 +116,11 @@ func (e clockExecutor) JobGetStuck(ctx context.Context, params *riverdriver.JobG
 	return e.Executor.JobGetStuck(ctx, &corrected)
 }
 
-// JobRescueMany rescues none that has been fetched anew meanwhile.
+// JobRescueMany rescues none that has been fetched anew meanwhile, and notes when, by the database's clock.
 func (e clockExecutor) JobRescueMany(ctx context.Context, params *riverdriver.JobRescueManyParams) (*struct{}, error) {
 	corrected := *params
 	corrected.StuckHorizon = e.watch.Correct(params.StuckHorizon)
+	corrected.FinalizedAt = e.all(params.FinalizedAt)
 	corrected.ScheduledAt = make([]time.Time, len(params.ScheduledAt))
 	for i, at := range params.ScheduledAt {
 		corrected.ScheduledAt[i] = e.watch.Correct(at)

@@ -48,6 +48,19 @@ func TestRescueGoesByTheDatabasesClock(t *testing.T) {
 	require.NoError(t, db.QueryRow(t.Context(), `select extract(epoch from scheduled_at - now()) from kvit.river_job where id = $1`, list[0].ID).Scan(&wait))
 	require.InDelta(t, 60, wait, 5)
 
+	// So is what a rescue ends: its time decides when the job is forgotten.
+	_, err = db.Exec(t.Context(), `update kvit.river_job set state = 'running' where id = $1`, list[0].ID)
+	require.NoError(t, err)
+	_, err = executor.JobRescueMany(t.Context(), &riverdriver.JobRescueManyParams{
+		ID: []int64{list[0].ID}, Error: [][]byte{[]byte(`{}`)}, FinalizedAt: []*time.Time{new(time.Now())}, ScheduledAt: []time.Time{time.Now()},
+		Schema: Schema, State: []string{string(rivertype.JobStateDiscarded)}, StuckHorizon: time.Now(),
+	})
+	require.NoError(t, err)
+	var state string
+	require.NoError(t, db.QueryRow(t.Context(), `select state::text, extract(epoch from finalized_at - now()) from kvit.river_job where id = $1`, list[0].ID).Scan(&state, &wait))
+	require.Equal(t, "discarded", state)
+	require.InDelta(t, 0, wait, 5)
+
 	_, err = executor.LeaderAttemptReelect(t.Context(), &riverdriver.LeaderReelectParams{LeaderID: "we", Schema: Schema, TTL: time.Minute})
 	require.ErrorIs(t, err, rivertype.ErrNotFound)
 }

@@ -38,9 +38,10 @@ type Options struct {
 type Watch struct {
 	o Options
 
-	mu   sync.Mutex
-	last View // zero: it has not looked yet
-	told map[string]time.Time
+	mu     sync.Mutex
+	last   View // zero: it has not looked yet
+	looked View // by the last Look: what asks in between must not hide a jump
+	told   map[string]time.Time
 }
 
 // View is what a look has seen.
@@ -136,7 +137,6 @@ func (w *Watch) Ask(ctx context.Context, db store.DB) (View, error) {
 
 // Look asks, looks at records where that is wanted, and logs what is wrong.
 func (w *Watch) Look(ctx context.Context) (View, error) {
-	previous := w.Last()
 	v, err := w.Ask(ctx, w.o.DB)
 	if err != nil {
 		return v, err
@@ -148,7 +148,8 @@ func (w *Watch) Look(ctx context.Context) (View, error) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.last = v
+	previous := w.looked
+	w.last, w.looked = v, v
 	w.tell(previous, v)
 	return v, nil
 }

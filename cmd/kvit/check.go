@@ -158,10 +158,8 @@ func checkDestinations(cfg config.Config) []finding {
 			findings = append(findings, finding{Line: d.Line, Key: key, Problem: err.Error()})
 			continue
 		}
-		for _, name := range d.Events {
-			if !wanted(adapter.Traits().Events, name) {
-				findings = append(findings, finding{Line: d.Line, Key: key + ".events", Problem: fmt.Sprintf("a %s destination cannot use %s", d.Kind, name)})
-			}
+		for _, problem := range unusable(d, adapter) {
+			findings = append(findings, finding{Line: d.Line, Key: key + ".events", Problem: problem})
 		}
 	}
 	return findings

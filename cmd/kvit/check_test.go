@@ -100,6 +100,25 @@ destinations:
 	require.NotContains(t, stdout, "destinations.off: credentials")
 }
 
+// What kvit check finds wrong with a destination keeps kvit run from starting, in the same words.
+func TestRunRefusesEventsThatCheckRefuses(t *testing.T) {
+	t.Parallel()
+	k := install(t, "postgres://nobody@127.0.0.1:1/none", `
+database: {url: "${DATABASE_URL}"}
+ops: {listen: "off"}
+destinations:
+  spread: {kind: spread, public_key: "${SPREAD_KEY}", private_key: "${CRM_SECRET}", events: [order_paid, search]}
+`)
+	const problem = "a spread destination cannot use search"
+	code, stdout, _ := k.call("check", "--offline")
+	require.Equal(t, 1, code)
+	require.Contains(t, stdout, "destinations.spread.events: "+problem)
+	code, _, stderr := k.call("run")
+	require.Equal(t, 1, code)
+	require.Contains(t, stderr, problem)
+	require.NotContains(t, stderr, "order_paid")
+}
+
 func TestSendTest(t *testing.T) {
 	t.Parallel()
 	k, fake, receiver := account(t, "", nil)

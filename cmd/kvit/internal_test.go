@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -78,4 +79,10 @@ func TestCheckTriesToListen(t *testing.T) {
 	require.Contains(t, stderr, "ops.listen")
 	_, stdout, _ = k.call("check", "--offline")
 	require.NotContains(t, stdout, "ops.listen")
+}
+
+func TestApart(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "this machine's clock is 20s ahead of the database's", apart(20*time.Second+time.Millisecond))
+	require.Equal(t, "this machine's clock is 20s behind the database's", apart(-20*time.Second))
 }

@@ -85,7 +85,7 @@ func readStatus(ctx context.Context, cfg config.Config, pool *pgxpool.Pool, now 
 	if s.Outcomes, err = store.OutcomeCounts(ctx, pool); err != nil {
 		return s, err
 	}
-	if s.LeftOut, err = store.FieldsLeftOut(ctx, pool, time.Now().AddDate(0, 0, -7)); err != nil {
+	if s.LeftOut, err = store.FieldsLeftOut(ctx, pool, now.AddDate(0, 0, -7)); err != nil {
 		return s, err
 	}
 	if s.LastErasure, err = store.LastErasureSuccess(ctx, pool); err != nil {

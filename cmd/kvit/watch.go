@@ -46,16 +46,25 @@ func clocksOf(v watch.View) clocks {
 
 // print says nothing where all is well.
 func (c clocks) print(w io.Writer) {
-	ahead := time.Duration(c.Ahead * float64(time.Second)).Round(time.Second)
+	ahead := time.Duration(c.Ahead * float64(time.Second))
 	switch {
 	case c.Problem != "":
 		fmt.Fprintf(w, "DOES NOT ERASE\t%s\n", c.Problem)
 	case ahead.Abs() > watch.WarnApart:
-		fmt.Fprintf(w, "CLOCKS APART\tthis machine's clock is %s ahead of the database's\n", ahead)
+		fmt.Fprintf(w, "CLOCKS APART\t%s\n", apart(ahead))
 	}
 	for _, f := range c.Future {
 		fmt.Fprintf(w, "IN THE FUTURE\t%s at %s: the database's clock was ahead, or is behind\n", f.What, f.At.Format(time.RFC3339))
 	}
+}
+
+// apart is which of the two clocks is ahead; neither of them need be right.
+func apart(ahead time.Duration) string {
+	where := "ahead of"
+	if ahead < 0 {
+		where = "behind"
+	}
+	return fmt.Sprintf("this machine's clock is %s %s the database's", ahead.Abs().Round(time.Second), where)
 }
 
 // checkClocks says what kvit status says.
@@ -72,7 +81,7 @@ func (a *app) checkClocks(ctx context.Context, pool *pgxpool.Pool) []finding {
 	if err := view.MayErase(); err != nil {
 		findings = append(findings, finding{Key: "database", Problem: err.Error()})
 	} else if ahead.Abs() > watch.WarnApart {
-		findings = append(findings, finding{Key: "database", Problem: fmt.Sprintf("this machine's clock is %s ahead of the database's", ahead.Round(time.Second)), Advice: true})
+		findings = append(findings, finding{Key: "database", Problem: apart(ahead), Advice: true})
 	}
 	for _, f := range view.Future {
 		findings = append(findings, finding{Key: "database", Problem: fmt.Sprintf("%s lies in its future, at %s: its clock was ahead, or is behind", f.What, f.At.Format(time.RFC3339))})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -33,6 +34,9 @@ func buildDestinations(cfg config.Config, logger *slog.Logger) (destinations, er
 		if err != nil {
 			return destinations{}, fmt.Errorf("make destination %s: %w", d.Name, err)
 		}
+		if problems := unusable(d, adapter); len(problems) > 0 {
+			return destinations{}, fmt.Errorf("make destination %s: events: %s", d.Name, strings.Join(problems, "; "))
+		}
 		built.rows = append(built.rows, store.Destination{Name: d.Name, Kind: d.Kind, Enabled: d.Enabled, EventNames: eventsOf(d, adapter)})
 		if d.Enabled {
 			lane := laneOf(d, adapter)
@@ -41,6 +45,17 @@ func buildDestinations(cfg config.Config, logger *slog.Logger) (destinations, er
 		}
 	}
 	return built, nil
+}
+
+// unusable says which of the events that are listed the adapter has no use for: kvit check and kvit run refuse them.
+func unusable(d config.Destination, adapter destination.Destination) (problems []string) {
+	events := adapter.Traits().Events
+	for _, name := range d.Events {
+		if !wanted(events, name) {
+			problems = append(problems, fmt.Sprintf("a %s destination cannot use %s", d.Kind, name))
+		}
+	}
+	return problems
 }
 
 // eventsOf are the events that a destination gets: those listed, or all that the adapter can use but

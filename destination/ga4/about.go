@@ -49,7 +49,7 @@ func givenBack(order *destination.Order) *destination.Order {
 	positive.Items = slices.Clone(order.Items)
 	amounts := []*destination.Money{&positive.Total, &positive.Tax, &positive.Shipping}
 	for i := range positive.Items {
-		amounts = append(amounts, &positive.Items[i].UnitPrice)
+		amounts = append(amounts, &positive.Items[i].UnitPrice, &positive.Items[i].Discount)
 	}
 	for _, amount := range amounts {
 		*amount = destination.Money(strings.TrimPrefix(string(*amount), "-"))

@@ -232,11 +232,12 @@ func TestConsent(t *testing.T) {
 func TestRefundWithMinuses(t *testing.T) {
 	t.Parallel()
 	p := paramsOf(t, ga4.Options{}, destinationtest.EventWith(t, "order_refunded", `{"client": {"ga_client_id": "1.2"}, "order": {"ref": "E1", "currency": "DKK",
-		"total": "-299.00", "tax": "-59.80", "shipping": "-29.00", "items": [{"sku": "A", "quantity": 1, "unit_price": "-270.00"}]}}`))
+		"total": "-299.00", "tax": "-59.80", "shipping": "-29.00", "items": [{"sku": "A", "quantity": 1, "unit_price": "-270.00", "discount": "-30.00"}]}}`))
 	require.InDelta(t, 299, p["value"], 0)
 	require.InDelta(t, 59.8, p["tax"], 0)
 	require.InDelta(t, 29, p["shipping"], 0)
 	require.InDelta(t, 270, p["items"].([]any)[0].(map[string]any)["price"], 0)
+	require.InDelta(t, 30, p["items"].([]any)[0].(map[string]any)["discount"], 0)
 }
 
 // TestMoreOfTheShop: lists, promotions, what leaves a cart, and what lines say of themselves.

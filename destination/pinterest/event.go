@@ -70,7 +70,7 @@ func newEvent(e destination.Event, called string) (event, *destination.Error) {
 func newCustomData(e destination.Event, called string) (*customData, *destination.Error) {
 	p := e.Payload
 	switch e.Name {
-	case "order_placed", "order_paid", "order_shipped", "order_cancelled", "order_refunded":
+	case "order_placed", "order_paid", "order_shipped", "order_cancelled", "order_refunded", "order_partly_refunded":
 		return ordered(e), e.UnreadSale()
 	case "cart_updated", "checkout_started", "shipping_info_given", "payment_info_given":
 		if p.Cart == nil {

@@ -220,6 +220,19 @@ func TestMapping(t *testing.T) {
 	destinationtest.NotSent(t, p, "order_paid", "order_shipped", "custom:other")
 }
 
+// TestPartlyRefunded: an operator who has it sent gets the order with it, as of any event about one.
+func TestPartlyRefunded(t *testing.T) {
+	t.Parallel()
+	p := newPinterest(t, "https://api.example.com", func(o *pinterest.Options) {
+		o.Events = map[string]string{"order_partly_refunded": "custom"}
+	})
+	item, rejected := p.Encode(destinationtest.EventWith(t, "order_partly_refunded", `{"customer": {"email": "a@example.com"}, "order": {"currency": "DKK", "total": "5"}}`))
+	require.Nil(t, rejected)
+	require.JSONEq(t, `{"currency":"DKK","value":"5","order_id":"E100042"}`, gjson.GetBytes(item.Body, "custom_data").Raw)
+	_, rejected = p.Encode(destinationtest.EventWith(t, "order_partly_refunded", `{"customer": {"email": "a@example.com"}, "order": {"currency": "DKK", "total": "much"}}`))
+	require.Equal(t, destination.Reject("order.total: no amount with at most 12 digits before the point"), rejected)
+}
+
 func TestTraits(t *testing.T) {
 	t.Parallel()
 	traits := newPinterest(t, "https://api.example.com", nil).Traits()

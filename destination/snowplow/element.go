@@ -80,6 +80,9 @@ func (e element) say(event destination.Event, called string) *destination.Error 
 	case transaction, refund, addToCart, checkoutStep, productView:
 		return e.commerce(event, called)
 	default:
+		if unread := event.UnreadSale(); unread != nil {
+			return unread
+		}
 		e.structured(event, called)
 		return nil
 	}

@@ -221,6 +221,7 @@ func TestRejections(t *testing.T) {
 		"NoCart":        {"checkout_started", `{}`, "cart: is required"},
 		"NoProduct":     {"product_viewed", `{}`, "product: is required"},
 		"NoCategory":    {"product_viewed", `{"product": {"sku": "a", "unit_price": "1", "currency": "DKK"}}`, "product: must have sku, category, unit_price and currency"},
+		"UnreadTotal":   {"order_placed", order(`"currency": "DKK", "total": "much"`), "order.total: no amount with at most 12 digits before the point"},
 		"NoPage":        {"page_viewed", `{}`, "client.page_url: is required"},
 	} {
 		t.Run(name, func(t *testing.T) {
