@@ -213,3 +213,25 @@ func TestNoMissingMemberMakesAYes(t *testing.T) {
 		}
 	}
 }
+
+// TestConsentOfABannerDecides delivers by a map what the shop has inserted, or says why not.
+func TestConsentOfABannerDecides(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.lane.Consent = consentMapOf(t, "{map: cookiebot}")
+	accepts := strings.Replace(cookiebotText, "marketing:false", "marketing:true", 1)
+	sql := func(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
+	for _, c := range []struct{ consent, receipt string }{
+		{quoted(accepts), "delivered"},
+		{`{"marketing": true, "method": "explicit"}`, "delivered"},
+		{quoted(cookiebotText), "withheld: no consent for marketing"},
+		{quoted(accepts[:len(accepts)-1]), "withheld: consent is not understood: it is not the text of Cookiebot's cookie"},
+		{`{"marketing": false, "marketing": true}`, "withheld: consent is not understood: it says something twice"},
+		{`{"consent": {"marketing": false, "marketing": true}}`, "withheld: consent is not understood: it says something twice"},
+	} {
+		id := b.event("page_viewed", map[string]string{"consent": sql(c.consent)})
+		requireDone(t, b.work(t.Context(), id))
+		require.Equal(t, c.receipt, b.receipt(id), c.consent)
+	}
+	require.Equal(t, []string{"marketing"}, b.sent[1].Consent)
+}
