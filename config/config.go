@@ -23,6 +23,7 @@ type Config struct {
 	Shop         *Shop  // nil: kvit delivers events and touches no table of the shop
 	ShopCountry  string // ISO 3166-1 alpha-2: where national phone numbers belong whose customer has no country; empty: not known
 	Delivery     Delivery
+	Consent      *Consent      // how the events' consent becomes purposes; nil: it is an object of purposes
 	Destinations []Destination // sorted by name
 	Retention    Retention
 }

@@ -84,10 +84,12 @@ func (r *reader) config(data []byte, kinds []Kind, without []string) Config {
 	cfg.Ops = readOps(top)
 	cfg.Shop, cfg.ShopCountry = readShop(top)
 	cfg.Delivery = readDelivery(top)
+	cfg.Consent = readConsent(top)
 	cfg.Destinations = readDestinations(top, kinds, cfg.Delivery)
 	cfg.Retention = readRetention(top, cfg.Shop)
 	top.Finish()
 	r.checkReceipts(cfg)
+	r.checkPurposes(cfg)
 	return cfg
 }
 

@@ -27,6 +27,7 @@ const (
 	badTable    = "is not a plain table name, as in orders or public.orders"
 	badDuration = "is not a duration with a unit, as in 30d, 72h, 15m or 90s"
 	badCron     = "is not a cron schedule of five fields, nor a descriptor as @daily or @every 1h"
+	ownMapOnly  = "is for a map of categories that stands in the file: a ready map has its own"
 	badName     = "is not a technical name (letters, digits and _.- only, at most 100)"
 	noAnchors   = "uses a YAML anchor, alias or tag, which are not supported: write the value itself"
 )
@@ -133,6 +134,23 @@ func TestMistakes(t *testing.T) {
 		"PairsKey":       {tills + "    fields:\n      a: b\n", []string{"7: destinations.sp.fields.a: is no number"}},
 		"PairsText":      {tills + "    fields: {7: a/b}\n", []string{"6: destinations.sp.fields.7: " + badName}},
 		"SectionWhole":   {tills + "    fields: {1: a, 2: b, 3: c}\n", []string{"6: destinations.sp.fields: must be at most 2"}},
+
+		"ConsentIsText":     {"consent: cookiebot\n", []string{"1: consent: must be a mapping of keys to values"}},
+		"ConsentWithoutMap": {"consent: {}\n", []string{"1: consent.map: is missing"}},
+		"ConsentUnknownMap": {"consent:\n  map: cookiebt\n", []string{"2: consent.map: must be cookie_information, cookiebot, google, onetrust or usercentrics"}},
+		"ConsentReadyForm":  {"consent:\n  map: google\n  form: object\n  yes: [ja]\n", []string{"3: consent.form: " + ownMapOnly, "4: consent.yes: " + ownMapOnly}},
+		"ConsentEmpty":      {"consent:\n  map: {}\n", []string{"2: consent.map: names no category"}},
+		"ConsentCategory":   {"consent:\n  map:\n    \"a\\nb\": marketing\n", []string{`3: consent.map."a\nb": is not the name of a category (1 to 100 characters of one line)`}},
+		"ConsentPurpose":    {"consent:\n  map: {a: a b, c: none}\n", []string{"2: consent.map.a: is not a purpose (letters, digits and _.:- only, at most 63)", "2: consent.map.c: is not a purpose"}},
+		"ConsentForm":       {"consent:\n  map: {a: marketing}\n  form: json\n", []string{"3: consent.form: must be cookie_information, cookiebot, object, onetrust or usercentrics"}},
+		"ConsentFormValues": {"consent:\n  map: {a: marketing}\n  form: onetrust\n  no: ['2']\n", []string{"4: consent.no: is for the form object: the others have values of their own"}},
+		"ConsentYesIsNo":    {"consent:\n  map: {a: marketing}\n  yes: [ja, 'false']\n  no: [ja]\n", []string{"3: consent.yes[1]: is what programs write for no", "4: consent.no: names a value that is a yes"}},
+		"ConsentNumber":     {"consent:\n  map: {a: marketing}\n  yes: [1]\n", []string{"3: consent.yes[0]: " + mustBeText}},
+		"ConsentUnknownKey": {"consent:\n  map: cookiebot\n  maps: {}\n", []string{`3: consent.maps: is not a known key: did you mean "map"?`}},
+		"ConsentOfNobody": {hook + "    consent: newsletters\nconsent: {map: google}\n", []string{
+			"7: destinations.hook.consent: no category of consent.map becomes newsletters, which this destination needs"}},
+		"ConsentOfNobodyByDefault": {tills + "consent: {map: {stats: analytics}}\n", []string{
+			"2: destinations.sp.consent: no category of consent.map becomes marketing, which this destination needs"}},
 
 		"Schedule":       {"retention:\n  schedule: daily\n", []string{"2: retention.schedule: " + badCron}},
 		"ScheduleZone":   {"retention:\n  schedule: TZ=0\n", []string{"2: retention.schedule: must not contain a time zone: write it as retention.time_zone"}},

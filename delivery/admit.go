@@ -16,7 +16,7 @@ func (l *Lane) admit(a Attempt, stored *store.Event, now time.Time) (destination
 	refuse := func(outcome, reason string) (destination.Event, *ending) {
 		return destination.Event{}, &ending{Outcome: outcome, Reason: reason, Unclear: a.unclear() && outcome == Expired}
 	}
-	consent := readConsent(stored.Consent)
+	consent := l.Consent.read(stored.Consent)
 	switch {
 	case stored.ErasedAt != nil:
 		return refuse(Erased, "its data was due before it could be delivered")

@@ -11,6 +11,9 @@ type consent struct {
 	accepted []string // purposes, as the shop names them
 	unclear  []string // purposes whose value is neither a yes nor a no
 	problem  string   // why nothing of it could be read; empty: it could
+
+	because map[string]string // reasons that are better than the usual ones, by purpose
+	refused string            // why nothing is accepted, whatever it says of a purpose; empty: no such reason
 }
 
 // notUnderstood begins the reason of a receipt. The index delivery_unread_consent, by which kvit status counts them,
@@ -23,6 +26,10 @@ func (c consent) missing(purpose string) string {
 	switch {
 	case c.problem != "":
 		return notUnderstood + ": " + c.problem
+	case c.refused != "":
+		return "no consent for " + purpose + ": " + c.refused
+	case c.because[purpose] != "":
+		return c.because[purpose]
 	case slices.Contains(c.unclear, purpose):
 		return notUnderstood + ": " + purpose + " is neither true nor false"
 	default:

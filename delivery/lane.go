@@ -31,6 +31,7 @@ type Settings struct {
 	RetryUnclear bool               // send again after an unclear answer what would be counted again
 	Batch        destination.Limits // of one request
 	Now          func() time.Time   // the database's clock, by which ages count; nil: time.Now
+	Consent      *ConsentMap        // how the events' consent becomes purposes; nil: it is an object of purposes
 	Country      string             // where national phone numbers belong whose customer has no country; empty: not known
 
 	// For tests that cannot wait; 0: the constants of these names.

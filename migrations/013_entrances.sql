@@ -205,6 +205,12 @@ begin
         accepted := '"larger than 262144 bytes"';
     else
         accepted := coalesce(kvit.parse_json(new.consent::text), to_jsonb(new.consent::text), '{}');
+        -- Of members with the same name jsonb keeps the last, so that a no before a yes would be lost. Its text then has
+        -- fewer quotation marks.
+        if length(replace(accepted::text, '"', '')) - length(accepted::text) <> length(replace(new.consent::text, '"', '')) - length(new.consent::text)
+           or strpos(new.consent::text, '\u0022') > 0 then
+            accepted := to_jsonb(new.consent::text);
+        end if;
     end if;
     new.order_ref := kvit.order_ref(new.order_ref);
     if new.event_key is null or btrim(new.event_key) = '' then

@@ -33,7 +33,8 @@ type finding struct {
 type checkReport struct {
 	OK       bool         `json:"ok"`
 	Findings []finding    `json:"findings"`
-	Proofs   []credential `json:"proofs"` // of destinations that are enabled; empty with --offline
+	Proofs   []credential `json:"proofs"`            // of destinations that are enabled; empty with --offline
+	Consent  string       `json:"consent,omitempty"` // by which map consent is read; empty: by none
 }
 
 func (a *app) checkCommand() *cobra.Command {
@@ -69,6 +70,9 @@ the destination takes, of kvit-test@example.com, marked as a test as far as the 
 
 func (a *app) report(findings []finding, proofs []credential, asJSON bool) error {
 	r := checkReport{OK: true, Findings: append([]finding{}, findings...), Proofs: append([]credential{}, proofs...)}
+	if cfg, err := a.load(); err == nil { // otherwise the findings say so
+		r.Consent = describeConsent(cfg.Consent)
+	}
 	for _, f := range findings {
 		r.OK = r.OK && f.Advice
 	}
@@ -91,12 +95,33 @@ func (r checkReport) print(w io.Writer) {
 			fmt.Fprintln(w, text)
 		}
 	}
+	if r.Consent != "" {
+		fmt.Fprintln(w, "consent: "+r.Consent)
+	}
 	for _, f := range r.Findings {
 		fmt.Fprintln(w, f.text())
 	}
 	if r.OK {
 		fmt.Fprintln(w, "ok")
 	}
+}
+
+// describeConsent says which map is active, and what each purpose needs; empty: there is none.
+func describeConsent(c *config.Consent) string {
+	if c == nil {
+		return ""
+	}
+	categories := map[string][]string{}
+	for category, purpose := range c.Purposes {
+		categories[purpose] = append(categories[purpose], category)
+	}
+	var purposes []string
+	for purpose, all := range categories {
+		slices.Sort(all)
+		purposes = append(purposes, purpose+" = "+strings.Join(all, " and "))
+	}
+	slices.Sort(purposes)
+	return fmt.Sprintf("map %s, form %s: %s", c.Map, c.Form, strings.Join(purposes, ", "))
 }
 
 func (f finding) text() string {

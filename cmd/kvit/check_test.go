@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"kvit/config"
 	"kvit/delivery"
 	"kvit/destination/spread/spreadtest"
 	"kvit/destination/webhook/webhooktest"
@@ -154,4 +156,32 @@ func TestATrialAsItIsPrinted(t *testing.T) {
 	var out bytes.Buffer
 	printTrial(&out, delivery.Trial{Destination: "ads", Event: "page_viewed", Marked: true, Code: 202, Outcome: "delivered"})
 	require.Contains(t, out.String(), "was told that it is a test")
+}
+
+// TestCheckSaysHowConsentIsRead: the map that is active is the one that deliveries and exports go by.
+func TestCheckSaysHowConsentIsRead(t *testing.T) {
+	t.Parallel()
+	k := install(t, storetest.URL(t), `
+database: {url: "${DATABASE_URL}"}
+ops: {listen: "off"}
+shop: {country: DK}
+consent: {map: google}
+destinations:
+  crm: {kind: webhook, url: "https://hooks.example.com", secret: "${CRM_SECRET}", deduplicates: true}
+`)
+	const says = "map google, form object: analytics = analytics_storage, marketing = ad_personalization and ad_storage and ad_user_data, " +
+		"necessary = security_storage, personalization = personalization_storage, preferences = functionality_storage"
+	require.Contains(t, k.mustCall("check", "--offline"), "consent: "+says+"\n")
+	var report checkReport
+	require.NoError(t, json.Unmarshal([]byte(k.mustCall("check", "--offline", "--json")), &report))
+	require.Equal(t, says, report.Consent)
+
+	cfg, err := config.Load(exampleFile, exampleEnvironment, kinds)
+	require.NoError(t, err)
+	built, err := buildDestinations(cfg, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	for _, lane := range built.lanes {
+		require.Equal(t, cfg.Consent.Purposes, lane.Consent.Purposes)
+		require.Equal(t, cfg.Consent.Yes, lane.Consent.Yes)
+	}
 }

@@ -63,7 +63,7 @@ func (a *app) historyToFile(ctx context.Context, in io.Reader, o actionOptions, 
 	if err := a.agree(ctx, in, o, events); err != nil {
 		return err
 	}
-	w := fileWriter{lane: laneOf(d, importer.(destination.Destination)), events: d.Events, importer: importer, done: historyFile{File: file, LeftOut: map[string]int64{}}}
+	w := fileWriter{lane: laneOf(cfg, d, importer.(destination.Destination)), events: d.Events, importer: importer, done: historyFile{File: file, LeftOut: map[string]int64{}}}
 	w.progress = func(seen int64) {
 		if isTerminal(a.stderr) {
 			fmt.Fprintf(a.stderr, "\r%d of %d ", seen, events)
