@@ -39,7 +39,10 @@ const (
 // alone; $KVIT_TEST_SOAK, a duration, goes on with more of them.
 func TestRandomGraphs(t *testing.T) {
 	t.Parallel()
-	seed := seedOf(t)
+	seed := uint64(1) // always the same shops, so that a change is judged by what it changes; new ones are for a soak
+	if os.Getenv("KVIT_TEST_SEED") != "" || os.Getenv("KVIT_TEST_SOAK") != "" {
+		seed = seedOf(t)
+	}
 	db := impatient(t, storetest.DB(t))
 	bin := storetest.Server(t).BinDir()
 	first, shops, soak := 0, 25, time.Duration(0)
