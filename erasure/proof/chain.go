@@ -43,7 +43,7 @@ const (
 
 // The Clocks of supplements, which add to what an order's certificate says.
 const (
-	ClockResidue = "residue" // a search for copies found something, or found it gone; ErasedAt is when it was
+	ClockResidue = "residue" // what a search for copies found, which may be nothing; ErasedAt is when it searched
 	ClockShared  = "shared"  // rows that had stayed with other orders have gone with the last of these
 	ClockPolicy  = "policy"  // the order was erased once more, since the policy has changed
 )
