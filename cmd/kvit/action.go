@@ -192,7 +192,7 @@ func maxAge(cfg config.Config, name string) (time.Duration, error) {
 		if err != nil {
 			return 0, fmt.Errorf("make destination %s: %w", name, err)
 		}
-		return laneOf(d, adapter).MaxAge, nil
+		return laneOf(cfg, d, adapter).MaxAge, nil
 	}
 	return 0, nil
 }

@@ -39,9 +39,7 @@ func buildDestinations(cfg config.Config, logger *slog.Logger) (destinations, er
 		}
 		built.rows = append(built.rows, store.Destination{Name: d.Name, Kind: d.Kind, Enabled: d.Enabled, EventNames: eventsOf(d, adapter)})
 		if d.Enabled {
-			lane := laneOf(d, adapter)
-			lane.Country = cfg.ShopCountry
-			built.lanes = append(built.lanes, lane)
+			built.lanes = append(built.lanes, laneOf(cfg, d, adapter))
 		}
 	}
 	return built, nil
@@ -70,12 +68,12 @@ func eventsOf(d config.Destination, adapter destination.Destination) []string {
 	})
 }
 
-func laneOf(d config.Destination, adapter destination.Destination) delivery.Settings {
+func laneOf(cfg config.Config, d config.Destination, adapter destination.Destination) delivery.Settings {
 	traits := adapter.Traits()
 	lane := delivery.Settings{
 		Name: d.Name, Destination: adapter, Purpose: d.Consent, Concurrency: d.Concurrency, Rate: d.Rate,
 		RetryFor: d.RetryFor, MaxAge: traits.MaxAge, Window: traits.Window, RetryUnclear: d.RetryUnclear,
-		Batch: traits.Batch,
+		Batch: traits.Batch, Country: cfg.ShopCountry,
 	}
 	if d.Consent == config.None {
 		lane.Purpose = ""
