@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"kvit/destination"
@@ -246,8 +247,9 @@ type ending struct {
 }
 
 // withNote is the reason of an ending with what the event was delivered without, or what it might have been
-// rejected for the lack of.
+// rejected for the lack of, unless the reason tells of it itself.
 func withNote(e ending, omitted destination.Omissions) string {
+	omitted = slices.DeleteFunc(slices.Clone(omitted), func(o destination.Omission) bool { return e.Reason == o.Place+": "+o.Why })
 	note := omitted.Note()
 	switch {
 	case note == "" || e.Outcome != Delivered && e.Outcome != Rejected:

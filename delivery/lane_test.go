@@ -253,6 +253,15 @@ func fieldsCounted(t *testing.T, lane *Lane) []string {
 	return fields
 }
 
+// TestNoteSaysNothingTwice: a destination that rejects an event for what could not be read has said so.
+func TestNoteSaysNothingTwice(t *testing.T) {
+	t.Parallel()
+	omitted := destination.Omissions{{Member: "customer.phone", Place: "customer.phone", Why: "no phone number"}, {Member: "order.total", Place: "order.total", Why: "no amount"}}
+	require.Equal(t, "order.total: no amount; without customer.phone: no phone number", withNote(ending{Outcome: Rejected, Reason: "order.total: no amount"}, omitted))
+	require.Equal(t, "order.total: no amount", withNote(ending{Outcome: Rejected, Reason: "order.total: no amount"}, omitted[1:]))
+	require.Len(t, omitted, 2)
+}
+
 // TestRejectedForWhatCouldNotBeRead: the receipt of an event that a provider cannot take without a member names
 // what the shop wrote there.
 func TestRejectedForWhatCouldNotBeRead(t *testing.T) {

@@ -152,7 +152,7 @@ func (x *graphTrial) night(twice bool) error {
 		return err
 	}
 	if err := x.judge(before, after, report, runErr); err != nil {
-		return fmt.Errorf("%w\nreport: %+v, %v", err, report, runErr)
+		return fmt.Errorf("%w\nreport: %+v, %w", err, report, runErr)
 	}
 	if !twice {
 		return nil
@@ -562,7 +562,7 @@ func (x *graphTrial) byWays(t *graphTable, id int, cells graphCells, after graph
 		}
 	}
 	living := len(r.living(t.Name, id, after)) > 0
-	x.note(t, id, cells, r, fresh, owed, living)
+	x.note(t, id, cells, r, owed, living)
 	if living {
 		keep()
 		return cells, false
@@ -587,7 +587,7 @@ func (x *graphTrial) byWays(t *graphTable, id int, cells graphCells, after graph
 }
 
 // note counts what was exercised.
-func (x *graphTrial) note(t *graphTable, id int, cells graphCells, r graphReach, fresh map[int]bool, owed map[int]bool, living bool) {
+func (x *graphTrial) note(t *graphTable, id int, cells graphCells, r graphReach, owed map[int]bool, living bool) {
 	if len(owed) == 0 || t.Name == "orders" {
 		return
 	}

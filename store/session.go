@@ -50,12 +50,18 @@ func (s Session) Safe() bool {
 // Sessions looks at so many connections of the pool at the same time: a pooler may have a different one behind each.
 func Sessions(ctx context.Context, pool *pgxpool.Pool, n int) ([]Session, error) {
 	var list []Session
+	var conns []*pgxpool.Conn
+	defer func() {
+		for _, conn := range conns {
+			conn.Release()
+		}
+	}()
 	for range n {
 		conn, err := pool.Acquire(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("connect: %w", err)
 		}
-		defer conn.Release()
+		conns = append(conns, conn)
 		s, err := readSession(ctx, conn.Conn())
 		if err != nil {
 			return nil, err

@@ -34,7 +34,7 @@ func (a *app) historyToFile(ctx context.Context, in io.Reader, o actionOptions, 
 		return err
 	}
 	defer pool.Close()
-	d, importer, err := importerOf(cfg, o.destination)
+	w, err := newFileWriter(cfg, o.destination, file)
 	if err != nil {
 		return err
 	}
@@ -63,7 +63,6 @@ func (a *app) historyToFile(ctx context.Context, in io.Reader, o actionOptions, 
 	if err := a.agree(ctx, in, o, events); err != nil {
 		return err
 	}
-	w := fileWriter{lane: laneOf(cfg, d, importer.(destination.Destination)), events: d.Events, importer: importer, done: historyFile{File: file, LeftOut: map[string]int64{}}}
 	w.progress = func(seen int64) {
 		if isTerminal(a.stderr) {
 			fmt.Fprintf(a.stderr, "\r%d of %d ", seen, events)
@@ -78,28 +77,31 @@ func (a *app) historyToFile(ctx context.Context, in io.Reader, o actionOptions, 
 	return a.tellFile(w.done, o.asJSON)
 }
 
-// importerOf is a destination whose provider takes a file.
-func importerOf(cfg config.Config, name string) (config.Destination, destination.Importer, error) {
+// newFileWriter writes for a destination whose provider takes a file. It fails for others.
+func newFileWriter(cfg config.Config, name, file string) (*fileWriter, error) {
 	i := slices.IndexFunc(cfg.Destinations, func(d config.Destination) bool { return d.Name == name })
 	if i < 0 {
-		return config.Destination{}, nil, fmt.Errorf("%w: --destination must name one of the configuration", errUsage)
+		return nil, fmt.Errorf("%w: --destination must name one of the configuration", errUsage)
 	}
 	d := cfg.Destinations[i]
 	adapter, err := adapterOf(d, slog.New(slog.DiscardHandler))
 	if err != nil {
-		return d, nil, fmt.Errorf("make destination %s: %w", name, err)
+		return nil, fmt.Errorf("make destination %s: %w", name, err)
 	}
 	importer, ok := adapter.(destination.Importer)
 	if !ok {
-		return d, nil, fmt.Errorf("%w: --csv: destinations of kind %s take no file: leave --csv out, and the past is sent", errUsage, d.Kind)
+		return nil, fmt.Errorf("%w: --csv: destinations of kind %s take no file: leave --csv out, and the past is sent", errUsage, d.Kind)
 	}
-	return d, importer, nil
+	return &fileWriter{
+		lane: laneOf(cfg, d, adapter), events: eventsOf(d, adapter), importer: importer,
+		done: historyFile{File: file, LeftOut: map[string]int64{}},
+	}, nil
 }
 
 // fileWriter writes the lines of events.
 type fileWriter struct {
 	lane     delivery.Settings
-	events   []string // that the destination is configured for; none: all
+	events   []string // that the destination gets
 	importer destination.Importer
 	done     historyFile
 	progress func(seen int64)
@@ -130,7 +132,7 @@ func (w *fileWriter) write(ctx context.Context, db store.DB, past store.History,
 
 // line is that of an event, or why it has none.
 func (w *fileWriter) line(stored *store.Event) (line []string, reason string) {
-	if len(w.events) > 0 && !slices.Contains(w.events, stored.Name) {
+	if !wanted(w.events, stored.Name) {
 		return nil, noLine
 	}
 	event, outcome := delivery.AdmitPast(w.lane, stored, w.now)

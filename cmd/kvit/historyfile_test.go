@@ -4,6 +4,7 @@ import (
 	"encoding/csv"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,8 +17,9 @@ import (
 const pastYAML = `
 database: {url: "${DATABASE_URL}"}
 ops: {listen: "off"}
+shop: {country: DK}
 destinations:
-  spread: {kind: spread, public_key: "${SPREAD_KEY}", private_key: "${CRM_SECRET}", max_age: 400d}
+  spread: {kind: spread, public_key: "${SPREAD_KEY}", private_key: "${CRM_SECRET}", max_age: 400d, events: {account_created: off}}
   ga4: {kind: ga4, measurement_id: G-TEST123456, api_secret: "${CRM_SECRET}"}
 `
 
@@ -29,10 +31,10 @@ func TestHistoryAsAFile(t *testing.T) {
 		create schema kvit_events;
 		create function kvit_events.past(since timestamptz, until timestamptz)
 		returns table (event_key text, name text, order_ref text, occurred_at timestamptz, payload jsonb, consent jsonb) language sql stable as $$
-			select name || ':' || ref, name, ref, now() - age, jsonb_build_object('customer', jsonb_build_object('email', mail), 'order', jsonb_build_object('total', total)), jsonb_build_object('marketing', yes)
+			select name || ':' || ref, name, ref, now() - age, jsonb_build_object('customer', jsonb_build_object('email', mail, 'id', '7', 'phone', '12 34 56 78'), 'order', jsonb_build_object('total', total)), jsonb_build_object('marketing', yes)
 			from (values ('order_placed', 'E1', interval '9 days', 'a@example.com', '10.00', true), ('order_paid', 'E1', interval '8 days', 'a@example.com', '10.00', true),
 				('order_paid', 'E2', interval '7 days', 'b@example.com', '20.00', false), ('order_paid', 'E3', interval '500 days', 'c@example.com', '30.00', true),
-				('order_paid', 'E4', interval '6 days', 'd@example.com', null, true), ('order_paid', 'E5', interval '5 days', 'e@example.com', '50.00', true)) v (name, ref, age, mail, total, yes)
+				('account_created', 'A1', interval '6 days', 'f@example.com', null, true), ('order_paid', 'E4', interval '6 days', 'd@example.com', null, true), ('order_paid', 'E5', interval '5 days', 'e@example.com', '50.00', true)) v (name, ref, age, mail, total, yes)
 			where now() - age >= since and now() - age < until $$;
 		insert into kvit.tracking_event (event_key, name, order_ref) values ('order_paid:E5', 'order_paid', 'E5')`)
 	require.NoError(t, err)
@@ -42,7 +44,7 @@ func TestHistoryAsAFile(t *testing.T) {
 	require.NoFileExists(t, file)
 
 	stdout := k.mustCall("history", "--destination", "spread", "--from", "2020-01-01", "--csv", file)
-	for _, line := range []string{"1 lines written to ", "1 events left out: expired\n", "1 events left out: rejected\n", "1 events left out: withheld\n", "1 events left out: not in such a file\n"} {
+	for _, line := range []string{"1 lines written to ", "1 events left out: expired\n", "1 events left out: rejected\n", "1 events left out: withheld\n", "2 events left out: not in such a file\n"} {
 		require.Contains(t, stdout, line)
 	}
 	require.Equal(t, 1, count(t, k.pool(), `select count(*) from kvit.event`), "nothing is stored")
@@ -55,6 +57,7 @@ func TestHistoryAsAFile(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, lines, 2)
 	require.Equal(t, []string{"Email", "a@example.com"}, []string{lines[0][0], lines[1][0]})
+	require.Equal(t, "+4512345678", lines[1][slices.Index(lines[0], "Téléphone portable")], "a national number is read as delivery reads it")
 
 	for _, wrong := range [][]string{{"--destination", "ga4"}, {"--destination", "nobody"}} {
 		code, _, stderr := k.call(append([]string{"history", "--from", "2020-01-01", "--csv", file}, wrong...)...)
