@@ -123,11 +123,15 @@ func requireNothingLeft(t *testing.T, binary string, p *paper) {
 	}
 }
 
+// unhurried is a demo whose month is longer than a busy machine keeps an event waiting: what is due before it could be
+// delivered is erased, as it must be.
+const unhurried = 2 * demo.Shortest
+
 func TestRunKeepsEveryPromise(t *testing.T) {
 	t.Parallel()
 	binary, out := build(t), newPaper()
 	sum, err := demo.Run(t.Context(), demo.Options{
-		Binary: binary, For: demo.Shortest, Seed: 130, OrdersPerSecond: 8, Out: out,
+		Binary: binary, For: unhurried, Seed: 130, OrdersPerSecond: 4, Out: out,
 	})
 	require.NoError(t, err, out.String())
 	t.Log(out.String())
@@ -157,7 +161,7 @@ func TestRunAllKeepsEveryPromise(t *testing.T) {
 	t.Parallel()
 	binary, out := build(t), newPaper()
 	sum, err := demo.Run(t.Context(), demo.Options{
-		Binary: binary, For: demo.Shortest, Seed: 130, OrdersPerSecond: 5, All: true, Out: out,
+		Binary: binary, For: unhurried, Seed: 130, OrdersPerSecond: 2.5, All: true, Out: out,
 	})
 	require.NoError(t, err, out.String())
 	t.Log(out.String())
