@@ -152,7 +152,7 @@ func (x *graphTrial) night(twice bool) error {
 		return err
 	}
 	if err := x.judge(before, after, report, runErr); err != nil {
-		return fmt.Errorf("%w\nreport: %+v, %w", err, report, runErr)
+		return fmt.Errorf("%w\nreport: %+v, the run: %v", err, report, runErr) //nolint:errorlint // often nil
 	}
 	if !twice {
 		return nil
