@@ -97,7 +97,8 @@ func fillStatus(b *testing.B, pool *pgxpool.Pool) {
 	b.Helper()
 	for _, statement := range []string{
 		`drop index kvit.river_job_args_index, kvit.river_job_metadata_index`,
-		`insert into kvit.destination (name, kind, enabled, event_names) values ('crm', 'webhook', true, '{order_paid}'), ('ga4', 'ga4', true, '{order_paid}')`,
+		`insert into kvit.destination (name, kind, enabled, event_names) values ('crm', 'webhook', true, '{order_paid}'), ('ga4', 'ga4', true, '{order_paid}')
+		 on conflict (name) do nothing`, // migrate up has written those of the configuration
 		`insert into kvit.event (event_key, name, occurred_at, order_ref, payload, consent, received_at, stream, destinations)
 		 select 'order_paid:E' || i, 'order_paid', at, 'E' || i, '{}', '{"marketing": true}', at, 'order:E' || i, '{crm,ga4}'
 		 from generate_series(1, 2000000) i cross join lateral (select now() - (2000300 - i) * interval '1 second') t (at)`,
