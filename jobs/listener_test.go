@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
 	"kvit/destination"
@@ -16,20 +15,6 @@ import (
 
 // soon is well before River looks at the tables by itself, which it does every minute.
 const soon = 30 * time.Second
-
-// stranger is a session of a role that may connect, and nothing else.
-func stranger(t *testing.T, pool *pgxpool.Pool) *pgx.Conn {
-	t.Helper()
-	_, err := pool.Exec(t.Context(), `
-		do $$ begin create role stranger nologin; exception when duplicate_object or unique_violation then null; end $$`)
-	require.NoError(t, err)
-	conn, err := pgx.ConnectConfig(t.Context(), pool.Config().ConnConfig.Copy())
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = conn.Close(context.WithoutCancel(t.Context())) })
-	_, err = conn.Exec(t.Context(), `set session authorization stranger`)
-	require.NoError(t, err)
-	return conn
-}
 
 func notify(t *testing.T, conn *pgx.Conn, topic, payload string) {
 	t.Helper()
@@ -57,7 +42,7 @@ func TestNotificationsOfStrangersAreNotBelieved(t *testing.T) {
 	require.Eventually(t, func() bool { return scan[int](t, pool, `select count(*) from kvit.river_leader`) == 1 }, waitFor, tick)
 	elected := scan[time.Time](t, pool, `select elected_at from kvit.river_leader`)
 
-	conn := stranger(t, pool)
+	conn := storetest.Stranger(t, pool)
 	job := scan[int64](t, pool, `select id from kvit.river_job where kind = 'deliver_event'`)
 	notify(t, conn, "kvit.river_control", fmt.Sprintf(`{"action": "cancel", "job_id": %d, "queue": "deliver_crm"}`, job))
 	notify(t, conn, "kvit.river_control", `{"action": "pause", "queue": "*"}`)

@@ -7,32 +7,17 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
 	"kvit/store"
 	"kvit/store/storetest"
 )
 
-// stranger is a session of a role that may connect, and nothing else.
-func stranger(t *testing.T, pool *pgxpool.Pool) *pgx.Conn {
-	t.Helper()
-	_, err := pool.Exec(t.Context(), `
-		do $$ begin create role stranger nologin; exception when duplicate_object or unique_violation then null; end $$`)
-	require.NoError(t, err)
-	conn, err := pgx.ConnectConfig(t.Context(), pool.Config().ConnConfig.Copy())
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = conn.Close(context.WithoutCancel(t.Context())) })
-	_, err = conn.Exec(t.Context(), `set session authorization stranger`)
-	require.NoError(t, err)
-	return conn
-}
-
 // A role without a grant keeps kvit neither from erasing nor from migrating, whatever it locks.
 func TestLocksOfStrangersKeepNothingFromWorking(t *testing.T) {
 	t.Parallel()
 	pool := storetest.DB(t)
-	conn := stranger(t, pool)
+	conn := storetest.Stranger(t, pool)
 	_, err := conn.Exec(t.Context(), `
 		select pg_advisory_lock(hashtext('kvit.' || name)) from unnest(array['erasure', 'erasure_run', 'order_status', 'action:crm']) l (name);
 		select pg_advisory_lock(x'6b766974'::bigint)`)
