@@ -25,6 +25,8 @@ func exampleEnvironment(name string) string {
 		"PINTEREST_TOKEN":     "pina_example",
 		"GA4_API_SECRET":      "example-api-secret",
 		"GA4_SERVICE_ACCOUNT": ga4test.Credentials("https://oauth2.example.com"),
+		"GOOGLE_ADS_SECRET":   "GOCSPX-example",
+		"GOOGLE_ADS_REFRESH":  "1//example",
 		"MICROSOFT_UET_TOKEN": "example-token",
 		"META_TOKEN":          "example-meta-token",
 		"TIKTOK_TOKEN":        "example-tiktok-token",

@@ -3,6 +3,7 @@ package main
 import (
 	"kvit/config"
 	"kvit/destination/ga4"
+	"kvit/destination/googleads"
 	"kvit/destination/klaviyo"
 	"kvit/destination/matomo"
 	"kvit/destination/meta"
@@ -19,6 +20,7 @@ import (
 var kinds = []config.Kind{
 	spread.Kind,
 	ga4.Kind,
+	googleads.Kind,
 	meta.Kind,
 	tiktok.Kind,
 	pinterest.Kind,

@@ -16,6 +16,7 @@ import (
 	"kvit/config"
 	"kvit/destination"
 	"kvit/destination/ga4/ga4test"
+	"kvit/destination/googleads/googleadstest"
 	"kvit/destination/klaviyo/klaviyotest"
 	"kvit/destination/matomo/matomotest"
 	"kvit/destination/meta/metatest"
@@ -31,7 +32,7 @@ import (
 // stand-in that takes what an installation's secret signs.
 type provider struct {
 	kind    string
-	options string // beside the address
+	options string // beside the address, which is %URL% in them
 	address string // the key of the address
 	path    string // what the address has behind the host
 	hashes  bool   // e-mail addresses are sent as hashes, or not at all
@@ -53,6 +54,11 @@ var providers = []provider{
 	{kind: "ga4", options: `measurement_id: G-ABC1234567, api_secret: "${CRM_SECRET}", user_data: true`, address: "base_url", hashes: true, fake: func() standIn {
 		s := ga4test.New(ga4test.Options{MeasurementID: "G-ABC1234567", APISecret: secret})
 		return standIn{s, func() (int, int) { return s.Counts().Events, s.Counts().Refused }}
+	}},
+	{kind: "google_ads", options: `customer_id: "1234567890", conversion_action: "987654321", oauth: {client_id: ` + googleadstest.ClientID +
+		`, client_secret: "${CRM_SECRET}", refresh_token: "${CRM_SECRET}", token_url: "%URL%/token"}`, address: "base_url", path: "/v1", hashes: true, fake: func() standIn {
+		s := googleadstest.New(googleadstest.Options{CustomerID: "1234567890", Action: "987654321", RefreshToken: secret})
+		return standIn{s, func() (int, int) { return s.Counts().Conversions, s.Counts().Refused }}
 	}},
 	{kind: "meta", options: `dataset_id: "1234567890", access_token: "${CRM_SECRET}"`, address: "base_url", hashes: true, fake: func() standIn {
 		s := metatest.New("1234567890", secret, nil)
@@ -99,7 +105,7 @@ var providers = []provider{
 
 // yaml is the destination in a configuration.
 func (p provider) yaml(name, url string) string {
-	options := p.options
+	options := strings.ReplaceAll(p.options, "%URL%", url)
 	if options != "" {
 		options += ", "
 	}
@@ -123,7 +129,7 @@ func TestProvidersAreAll(t *testing.T) {
 	t.Parallel()
 	_, err := config.Parse("kvit.yaml", []byte("destinations: {one: {kind: none-of-them}}"), func(string) string { return "" }, kinds)
 	require.EqualError(t, err, "kvit.yaml:1: database.url: is missing: write it here or set $DATABASE_URL\n"+
-		"kvit.yaml:1: destinations.one.kind: must be spread, ga4, meta, tiktok, pinterest, matomo, klaviyo, microsoft_uet, snowplow or webhook")
+		"kvit.yaml:1: destinations.one.kind: must be spread, ga4, google_ads, meta, tiktok, pinterest, matomo, klaviyo, microsoft_uet, snowplow or webhook")
 	var named []string
 	for _, k := range kinds {
 		named = append(named, k.Name)
