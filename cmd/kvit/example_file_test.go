@@ -30,6 +30,8 @@ func exampleEnvironment(name string) string {
 		"MICROSOFT_UET_TOKEN": "example-token",
 		"META_TOKEN":          "example-meta-token",
 		"TIKTOK_TOKEN":        "example-tiktok-token",
+		"TRUSTPILOT_KEY":      "example-api-key",
+		"TRUSTPILOT_SECRET":   "example-api-secret",
 		"RETENTION_HASH_KEY":  "0123456789abcdef0123456789abcdef",
 		"CRM_SECRET":          secret,
 		"CRM_PREVIOUS_SECRET": "whsec_YW5vdGhlci1leGFtcGxlLXNpZ25pbmcta2V5LTAwMQ==",

@@ -12,6 +12,7 @@ import (
 	"kvit/destination/snowplow"
 	"kvit/destination/spread"
 	"kvit/destination/tiktok"
+	"kvit/destination/trustpilot"
 	"kvit/destination/webhook"
 )
 
@@ -26,6 +27,7 @@ var kinds = []config.Kind{
 	pinterest.Kind,
 	matomo.Kind,
 	klaviyo.Kind,
+	trustpilot.Kind,
 	microsoftuet.Kind,
 	snowplow.Kind,
 	webhook.Kind,

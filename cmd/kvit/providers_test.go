@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -25,6 +26,7 @@ import (
 	"kvit/destination/snowplow/snowplowtest"
 	"kvit/destination/spread/spreadtest"
 	"kvit/destination/tiktok/tiktoktest"
+	"kvit/destination/trustpilot/trustpilottest"
 	"kvit/destination/webhook/webhooktest"
 )
 
@@ -35,6 +37,7 @@ type provider struct {
 	options string // beside the address, which is %URL% in them
 	address string // the key of the address
 	path    string // what the address has behind the host
+	event   string // what it gets of an order; empty: order_paid
 	hashes  bool   // e-mail addresses are sent as hashes, or not at all
 	fake    func() standIn
 }
@@ -86,6 +89,11 @@ var providers = []provider{
 			return c.Events + c.Subscribed + c.Unsubscribed, c.Refused
 		}}
 	}},
+	{kind: "trustpilot", options: "business_unit_id: " + trustpilottest.BusinessUnitID + ", business_user_id: " + trustpilottest.BusinessUserID + ", template_id: " + trustpilottest.TemplateID +
+		`, api_key: "${SPREAD_KEY}", api_secret: "${CRM_SECRET}", products: true, token_url: "%URL%/token"`, address: "base_url", path: "/v1", event: "order_shipped", fake: func() standIn {
+		s := trustpilottest.New("public", secret)
+		return standIn{s, func() (int, int) { return s.Counts().Invitations, s.Counts().Refused }}
+	}},
 	{kind: "microsoft_uet", options: `tag_id: "187000000", token: "${CRM_SECRET}"`, address: "base_url", path: "/v1", hashes: true, fake: func() standIn {
 		s := microsoftuettest.New("187000000", secret, nil)
 		return standIn{s, func() (int, int) { return s.Counts().Events, s.Counts().Refused + s.Counts().Failed }}
@@ -112,6 +120,9 @@ func (p provider) yaml(name, url string) string {
 	return fmt.Sprintf("  %s: {kind: %s, %s%s: %q}\n", name, p.kind, options, p.address, url+p.path)
 }
 
+// told is the event of an order that the provider gets.
+func (p provider) told() string { return cmp.Or(p.event, "order_paid") }
+
 // configured is the destination, and its adapter, at an address.
 func (p provider) configured(t *testing.T, url string) (config.Destination, destination.Destination) {
 	t.Helper()
@@ -129,7 +140,7 @@ func TestProvidersAreAll(t *testing.T) {
 	t.Parallel()
 	_, err := config.Parse("kvit.yaml", []byte("destinations: {one: {kind: none-of-them}}"), func(string) string { return "" }, kinds)
 	require.EqualError(t, err, "kvit.yaml:1: database.url: is missing: write it here or set $DATABASE_URL\n"+
-		"kvit.yaml:1: destinations.one.kind: must be spread, ga4, google_ads, meta, tiktok, pinterest, matomo, klaviyo, microsoft_uet, snowplow or webhook")
+		"kvit.yaml:1: destinations.one.kind: must be spread, ga4, google_ads, meta, tiktok, pinterest, matomo, klaviyo, trustpilot, microsoft_uet, snowplow or webhook")
 	var named []string
 	for _, k := range kinds {
 		named = append(named, k.Name)
