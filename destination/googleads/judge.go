@@ -39,7 +39,7 @@ func judgeTaken(answer destination.Answer, validated bool) *destination.Error {
 }
 
 // settingsAtFault are the reasons that speak of the account and not of an event
-// (https://developers.google.com/data-manager/api/reference/rest/v1/ErrorReason).
+// (https://github.com/googleapis/google-cloud-python, packages/google-ads-datamanager, types/error.py).
 var settingsAtFault = map[string]string{
 	"INVALID_DESTINATION":                                            "Google knows no such account and conversion action: check customer_id and conversion_action",
 	"DESTINATION_ACCOUNT_TYPE_MISMATCH":                              "customer_id is not an account of Google Ads",

@@ -124,7 +124,7 @@ func accountToken(key string) (options destination.TokenOptions, local bool, err
 	}, local, nil
 }
 
-// userToken asks as https://developers.google.com/identity/protocols/oauth2/web-server#offline says.
+// userToken asks as RFC 6749, section 6, says.
 func userToken(o OAuth) (options destination.TokenOptions, local bool, err error) {
 	address := cmp.Or(o.TokenURL, DefaultTokenURL)
 	if local, err = destination.CheckAddress(address); err != nil {

@@ -79,7 +79,8 @@ func normalEmail(email string) string {
 	return local + "@" + domain
 }
 
-// normalName is in small letters without punctuation, as the reference of AddressInfo has it.
+// normalName is in small letters without punctuation, as the description of AddressInfo has it
+// (https://github.com/googleapis/google-api-go-client/blob/main/datamanager/v1/datamanager-api.json).
 func normalName(name string) string {
 	return strings.TrimSpace(strings.Map(func(r rune) rune {
 		if unicode.IsPunct(r) || unicode.IsControl(r) {
