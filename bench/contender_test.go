@@ -205,7 +205,7 @@ func runRiver(way, url, address string) error {
 	if err != nil {
 		return err
 	}
-	if err := client.Start(ctx); err != nil {
+	if err := client.Start(context.Background()); err != nil {
 		return err
 	}
 	<-ctx.Done()
