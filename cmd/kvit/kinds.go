@@ -8,6 +8,7 @@ import (
 	"kvit/destination/meta"
 	"kvit/destination/microsoftuet"
 	"kvit/destination/pinterest"
+	"kvit/destination/snap"
 	"kvit/destination/snowplow"
 	"kvit/destination/spread"
 	"kvit/destination/tiktok"
@@ -25,6 +26,7 @@ var kinds = []config.Kind{
 	matomo.Kind,
 	klaviyo.Kind,
 	microsoftuet.Kind,
+	snap.Kind,
 	snowplow.Kind,
 	webhook.Kind,
 }

@@ -20,6 +20,7 @@ var matchKeysOf = map[string]struct {
 	"tiktok":    {"tiktok", "user", []string{"city", "state", "country"}},
 	"pinterest": {"pinterest", "user_data", nil},
 	"ga4":       {"ga4", "user_data", []string{"city", "region", "postal_code", "country"}},
+	"snap":      {"snap", "user_data", []string{"client_ip_address", "sc_click_id"}},
 	"uet":       {"microsoft_uet", "userData", []string{"externalId"}},
 }
 

@@ -21,6 +21,7 @@ import (
 	"kvit/destination/meta/metatest"
 	"kvit/destination/microsoftuet/microsoftuettest"
 	"kvit/destination/pinterest/pinteresttest"
+	"kvit/destination/snap/snaptest"
 	"kvit/destination/snowplow/snowplowtest"
 	"kvit/destination/spread/spreadtest"
 	"kvit/destination/tiktok/tiktoktest"
@@ -84,6 +85,10 @@ var providers = []provider{
 		s := microsoftuettest.New("187000000", secret, nil)
 		return standIn{s, func() (int, int) { return s.Counts().Events, s.Counts().Refused + s.Counts().Failed }}
 	}},
+	{kind: "snap", options: `pixel_id: 1ec32188-754e-4be2-8e55-c949a984a39f, access_token: "${CRM_SECRET}"`, address: "base_url", path: "/v3", hashes: true, fake: func() standIn {
+		s := snaptest.New("1ec32188-754e-4be2-8e55-c949a984a39f", secret, nil)
+		return standIn{s, func() (int, int) { return s.Counts().Events, s.Counts().Refused }}
+	}},
 	{kind: "snowplow", address: "base_url", hashes: true, fake: func() standIn {
 		s := snowplowtest.New(snowplowtest.Options{})
 		return standIn{s, func() (int, int) { return s.Counts().Events, s.Counts().Refused + s.Counts().Failed }}
@@ -123,7 +128,7 @@ func TestProvidersAreAll(t *testing.T) {
 	t.Parallel()
 	_, err := config.Parse("kvit.yaml", []byte("destinations: {one: {kind: none-of-them}}"), func(string) string { return "" }, kinds)
 	require.EqualError(t, err, "kvit.yaml:1: database.url: is missing: write it here or set $DATABASE_URL\n"+
-		"kvit.yaml:1: destinations.one.kind: must be spread, ga4, meta, tiktok, pinterest, matomo, klaviyo, microsoft_uet, snowplow or webhook")
+		"kvit.yaml:1: destinations.one.kind: must be spread, ga4, meta, tiktok, pinterest, matomo, klaviyo, microsoft_uet, snap, snowplow or webhook")
 	var named []string
 	for _, k := range kinds {
 		named = append(named, k.Name)

@@ -15,6 +15,7 @@ import (
 	"kvit/destination/meta/metatest"
 	"kvit/destination/microsoftuet/microsoftuettest"
 	"kvit/destination/pinterest/pinteresttest"
+	"kvit/destination/snap/snaptest"
 	"kvit/destination/snowplow/snowplowtest"
 	"kvit/destination/tiktok/tiktoktest"
 )
@@ -43,6 +44,7 @@ var termsOf = map[string]terms{
 	"matomo":        {purpose: "analytics", onceOnly: []string{"order_paid"}, states: []string{"cart_updated"}},
 	"klaviyo":       {purpose: "marketing", needsItems: true, states: []string{"newsletter_optout", "sms_optout"}, onceOnly: metrics},
 	"microsoft_uet": {purpose: "marketing", needsItems: true},
+	"snap":          {purpose: "marketing", needsItems: true},
 	"snowplow":      {purpose: "analytics"},
 }
 
@@ -77,7 +79,7 @@ const providerEveryNth = 25
 func startProviders(ctx context.Context) ([]*provider, error) {
 	var started []*provider
 	for _, invent := range []func(secret string) *provider{
-		inventGA4, inventMeta, inventTikTok, inventPinterest, inventMatomo, inventKlaviyo, inventMicrosoftUET, inventSnowplow,
+		inventGA4, inventMeta, inventTikTok, inventPinterest, inventMatomo, inventKlaviyo, inventMicrosoftUET, inventSnap, inventSnowplow,
 	} {
 		secret := rand.Text()
 		p := invent(secret)
@@ -187,6 +189,18 @@ func inventMicrosoftUET(secret string) *provider {
 		server: s, split: batch("data"), count: func() tally {
 			c := s.Counts()
 			return tally{once: c.Events, repeats: c.Repeats, refused: c.Refused + c.Failed, refusals: s.Refusals()}
+		},
+	}
+}
+
+func inventSnap(secret string) *provider {
+	const id = "00000000-0000-4000-8000-000000000000"
+	s := snaptest.New(id, secret, time.Now)
+	return &provider{
+		Kind: "snap", Settings: []string{"pixel_id: " + id, "access_token: ${SNAP_SECRET}"}, Path: "/v3",
+		server: s, split: batch("data"), count: func() tally {
+			c := s.Counts()
+			return tally{once: c.Events, repeats: c.Repeats, refused: c.Refused, refusals: s.Refusals()}
 		},
 	}
 }
