@@ -8,6 +8,7 @@ import (
 	"kvit/destination/meta"
 	"kvit/destination/microsoftuet"
 	"kvit/destination/pinterest"
+	"kvit/destination/reddit"
 	"kvit/destination/snap"
 	"kvit/destination/snowplow"
 	"kvit/destination/spread"
@@ -27,6 +28,7 @@ var kinds = []config.Kind{
 	klaviyo.Kind,
 	microsoftuet.Kind,
 	snap.Kind,
+	reddit.Kind,
 	snowplow.Kind,
 	webhook.Kind,
 }

@@ -21,6 +21,7 @@ var matchKeysOf = map[string]struct {
 	"pinterest": {"pinterest", "user_data", nil},
 	"ga4":       {"ga4", "user_data", []string{"city", "region", "postal_code", "country"}},
 	"snap":      {"snap", "user_data", []string{"client_ip_address", "sc_click_id"}},
+	"reddit":    {"reddit", "user", []string{"user_agent"}},
 	"uet":       {"microsoft_uet", "userData", []string{"externalId"}},
 }
 

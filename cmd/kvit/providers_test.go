@@ -21,6 +21,7 @@ import (
 	"kvit/destination/meta/metatest"
 	"kvit/destination/microsoftuet/microsoftuettest"
 	"kvit/destination/pinterest/pinteresttest"
+	"kvit/destination/reddit/reddittest"
 	"kvit/destination/snap/snaptest"
 	"kvit/destination/snowplow/snowplowtest"
 	"kvit/destination/spread/spreadtest"
@@ -89,6 +90,10 @@ var providers = []provider{
 		s := snaptest.New("1ec32188-754e-4be2-8e55-c949a984a39f", secret, nil)
 		return standIn{s, func() (int, int) { return s.Counts().Events, s.Counts().Refused }}
 	}},
+	{kind: "reddit", options: `pixel_id: a2_example, token: "${CRM_SECRET}"`, address: "base_url", path: "/api/v3", hashes: true, fake: func() standIn {
+		s := reddittest.New("a2_example", secret, nil)
+		return standIn{s, func() (int, int) { return s.Counts().Events, s.Counts().Refused }}
+	}},
 	{kind: "snowplow", address: "base_url", hashes: true, fake: func() standIn {
 		s := snowplowtest.New(snowplowtest.Options{})
 		return standIn{s, func() (int, int) { return s.Counts().Events, s.Counts().Refused + s.Counts().Failed }}
@@ -128,7 +133,7 @@ func TestProvidersAreAll(t *testing.T) {
 	t.Parallel()
 	_, err := config.Parse("kvit.yaml", []byte("destinations: {one: {kind: none-of-them}}"), func(string) string { return "" }, kinds)
 	require.EqualError(t, err, "kvit.yaml:1: database.url: is missing: write it here or set $DATABASE_URL\n"+
-		"kvit.yaml:1: destinations.one.kind: must be spread, ga4, meta, tiktok, pinterest, matomo, klaviyo, microsoft_uet, snap, snowplow or webhook")
+		"kvit.yaml:1: destinations.one.kind: must be spread, ga4, meta, tiktok, pinterest, matomo, klaviyo, microsoft_uet, snap, reddit, snowplow or webhook")
 	var named []string
 	for _, k := range kinds {
 		named = append(named, k.Name)

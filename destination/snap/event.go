@@ -3,7 +3,6 @@ package snap
 import (
 	"cmp"
 	"encoding/json"
-	"strings"
 
 	"kvit/destination"
 )
@@ -58,7 +57,7 @@ func (s *Snap) event(e destination.Event, called string) (event, *destination.Er
 // page is the address that Snap requires of an event on the web.
 func (s *Snap) page(client *destination.Browser) (string, *destination.Error) {
 	if client != nil {
-		if address := destination.PageAddress(client.PageURL); isPage(address) {
+		if address := destination.WebAddress(client.PageURL); address != "" {
 			return address, nil
 		}
 	}
@@ -66,10 +65,6 @@ func (s *Snap) page(client *destination.Browser) (string, *destination.Error) {
 		return "", destination.Reject("client.page_url: is required as an address on the web, unless page_url is configured")
 	}
 	return s.pageURL, nil
-}
-
-func isPage(address string) bool {
-	return strings.HasPrefix(address, "https://") || strings.HasPrefix(address, "http://")
 }
 
 // newCustomData is nil if there is nothing to say.

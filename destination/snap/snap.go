@@ -91,7 +91,7 @@ func New(options Options) (*Snap, error) {
 		return nil, errors.New("pixel_id: must be letters, digits and -, at most 64")
 	case !destination.IsVisibleASCII(options.AccessToken.Reveal()):
 		return nil, errors.New("access_token: is required, in visible ASCII characters")
-	case options.PageURL != "" && !isPage(destination.PageAddress(options.PageURL)):
+	case options.PageURL != "" && destination.WebAddress(options.PageURL) == "":
 		return nil, errors.New("page_url: must begin with https:// or http://")
 	}
 	events, err := defaults.Within(EventNames, "Snap", options.Events)

@@ -157,7 +157,7 @@ func TestRunKeepsEveryPromise(t *testing.T) {
 }
 
 // more are the providers that only the whole demo has.
-const more = 9
+const more = 10
 
 // All at once: each provider has what kvit says that it has, and nothing twice.
 func TestRunAllKeepsEveryPromise(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 	"kvit/destination/meta/metatest"
 	"kvit/destination/microsoftuet/microsoftuettest"
 	"kvit/destination/pinterest/pinteresttest"
+	"kvit/destination/reddit/reddittest"
 	"kvit/destination/snap/snaptest"
 	"kvit/destination/snowplow/snowplowtest"
 	"kvit/destination/tiktok/tiktoktest"
@@ -45,6 +46,7 @@ var termsOf = map[string]terms{
 	"klaviyo":       {purpose: "marketing", needsItems: true, states: []string{"newsletter_optout", "sms_optout"}, onceOnly: metrics},
 	"microsoft_uet": {purpose: "marketing", needsItems: true},
 	"snap":          {purpose: "marketing", needsItems: true},
+	"reddit":        {purpose: "marketing", needsItems: true},
 	"snowplow":      {purpose: "analytics"},
 }
 
@@ -79,7 +81,8 @@ const providerEveryNth = 25
 func startProviders(ctx context.Context) ([]*provider, error) {
 	var started []*provider
 	for _, invent := range []func(secret string) *provider{
-		inventGA4, inventMeta, inventTikTok, inventPinterest, inventMatomo, inventKlaviyo, inventMicrosoftUET, inventSnap, inventSnowplow,
+		inventGA4, inventMeta, inventTikTok, inventPinterest, inventMatomo, inventKlaviyo, inventMicrosoftUET, inventSnap, inventReddit,
+		inventSnowplow,
 	} {
 		secret := rand.Text()
 		p := invent(secret)
@@ -199,6 +202,18 @@ func inventSnap(secret string) *provider {
 	return &provider{
 		Kind: "snap", Settings: []string{"pixel_id: " + id, "access_token: ${SNAP_SECRET}"}, Path: "/v3",
 		server: s, split: batch("data"), count: func() tally {
+			c := s.Counts()
+			return tally{once: c.Events, repeats: c.Repeats, refused: c.Refused, refusals: s.Refusals()}
+		},
+	}
+}
+
+func inventReddit(secret string) *provider {
+	const id = "a2_example"
+	s := reddittest.New(id, secret, time.Now)
+	return &provider{
+		Kind: "reddit", Settings: []string{"pixel_id: " + id, "token: ${REDDIT_SECRET}"}, Path: "/api/v3",
+		server: s, split: batch("data.events"), count: func() tally {
 			c := s.Counts()
 			return tally{once: c.Events, repeats: c.Repeats, refused: c.Refused, refusals: s.Refusals()}
 		},
