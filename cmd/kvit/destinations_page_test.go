@@ -20,7 +20,7 @@ const destinationPages = "../../docs/destinations"
 // called is what a provider is called in the page of destinations.
 var called = map[string]string{
 	"spread": "SPREAD", "ga4": "Google Analytics 4", "meta": "Meta", "tiktok": "TikTok", "pinterest": "Pinterest", "matomo": "Matomo",
-	"klaviyo": "Klaviyo", "microsoft_uet": "Microsoft Advertising", "snap": "Snap", "reddit": "Reddit", "snowplow": "Snowplow", "webhook": "Standard Webhooks",
+	"klaviyo": "Klaviyo", "microsoft_uet": "Microsoft Advertising", "snap": "Snap", "reddit": "Reddit", "linkedin": "LinkedIn", "snowplow": "Snowplow", "webhook": "Standard Webhooks",
 }
 
 // TestPageOfDestinations: its tables say what the adapters say of themselves.

@@ -27,6 +27,7 @@ func exampleEnvironment(name string) string {
 		"GA4_SERVICE_ACCOUNT": ga4test.Credentials("https://oauth2.example.com"),
 		"MICROSOFT_UET_TOKEN": "example-token",
 		"META_TOKEN":          "example-meta-token",
+		"LINKEDIN_TOKEN":      "example-linkedin-token",
 		"REDDIT_TOKEN":        "example-reddit-token",
 		"SNAP_TOKEN":          "example-snap-token",
 		"TIKTOK_TOKEN":        "example-tiktok-token",

@@ -4,6 +4,7 @@ import (
 	"kvit/config"
 	"kvit/destination/ga4"
 	"kvit/destination/klaviyo"
+	"kvit/destination/linkedin"
 	"kvit/destination/matomo"
 	"kvit/destination/meta"
 	"kvit/destination/microsoftuet"
@@ -29,6 +30,7 @@ var kinds = []config.Kind{
 	microsoftuet.Kind,
 	snap.Kind,
 	reddit.Kind,
+	linkedin.Kind,
 	snowplow.Kind,
 	webhook.Kind,
 }

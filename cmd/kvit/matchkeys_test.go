@@ -22,6 +22,7 @@ var matchKeysOf = map[string]struct {
 	"ga4":       {"ga4", "user_data", []string{"city", "region", "postal_code", "country"}},
 	"snap":      {"snap", "user_data", []string{"client_ip_address", "sc_click_id"}},
 	"reddit":    {"reddit", "user", []string{"user_agent"}},
+	"linkedin":  {"linkedin", "user.userIds", []string{"LINKEDIN_FIRST_PARTY_ADS_TRACKING_UUID"}},
 	"uet":       {"microsoft_uet", "userData", []string{"externalId"}},
 }
 
@@ -42,6 +43,9 @@ func TestMatchKeys(t *testing.T) {
 			got := user.Get(key.Key)
 			if !got.Exists() {
 				got = user.Get("address.0." + key.Key) // Google's
+			}
+			if !got.Exists() {
+				got = user.Get(`#(idType=="` + key.Key + `").idValue`) // LinkedIn's
 			}
 			if got.IsArray() {
 				got = got.Get("0")

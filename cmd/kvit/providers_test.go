@@ -17,6 +17,7 @@ import (
 	"kvit/destination"
 	"kvit/destination/ga4/ga4test"
 	"kvit/destination/klaviyo/klaviyotest"
+	"kvit/destination/linkedin/linkedintest"
 	"kvit/destination/matomo/matomotest"
 	"kvit/destination/meta/metatest"
 	"kvit/destination/microsoftuet/microsoftuettest"
@@ -94,6 +95,10 @@ var providers = []provider{
 		s := reddittest.New("a2_example", secret, nil)
 		return standIn{s, func() (int, int) { return s.Counts().Events, s.Counts().Refused }}
 	}},
+	{kind: "linkedin", options: `account_id: "512345678", token: "${CRM_SECRET}", rules: {order_paid: "104012"}`, address: "base_url", path: "/rest", hashes: true, fake: func() standIn {
+		s := linkedintest.New(linkedintest.Options{AccountID: "512345678", Token: secret, Rules: map[string]linkedintest.Rule{"104012": {Method: "CONVERSIONS_API"}}})
+		return standIn{s, func() (int, int) { return s.Counts().Events, s.Counts().Refused }}
+	}},
 	{kind: "snowplow", address: "base_url", hashes: true, fake: func() standIn {
 		s := snowplowtest.New(snowplowtest.Options{})
 		return standIn{s, func() (int, int) { return s.Counts().Events, s.Counts().Refused + s.Counts().Failed }}
@@ -133,7 +138,7 @@ func TestProvidersAreAll(t *testing.T) {
 	t.Parallel()
 	_, err := config.Parse("kvit.yaml", []byte("destinations: {one: {kind: none-of-them}}"), func(string) string { return "" }, kinds)
 	require.EqualError(t, err, "kvit.yaml:1: database.url: is missing: write it here or set $DATABASE_URL\n"+
-		"kvit.yaml:1: destinations.one.kind: must be spread, ga4, meta, tiktok, pinterest, matomo, klaviyo, microsoft_uet, snap, reddit, snowplow or webhook")
+		"kvit.yaml:1: destinations.one.kind: must be spread, ga4, meta, tiktok, pinterest, matomo, klaviyo, microsoft_uet, snap, reddit, linkedin, snowplow or webhook")
 	var named []string
 	for _, k := range kinds {
 		named = append(named, k.Name)

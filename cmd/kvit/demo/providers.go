@@ -11,6 +11,7 @@ import (
 
 	"kvit/destination/ga4/ga4test"
 	"kvit/destination/klaviyo/klaviyotest"
+	"kvit/destination/linkedin/linkedintest"
 	"kvit/destination/matomo/matomotest"
 	"kvit/destination/meta/metatest"
 	"kvit/destination/microsoftuet/microsoftuettest"
@@ -47,6 +48,7 @@ var termsOf = map[string]terms{
 	"microsoft_uet": {purpose: "marketing", needsItems: true},
 	"snap":          {purpose: "marketing", needsItems: true},
 	"reddit":        {purpose: "marketing", needsItems: true},
+	"linkedin":      {purpose: "marketing", onceOnly: []string{}},
 	"snowplow":      {purpose: "analytics"},
 }
 
@@ -82,7 +84,7 @@ func startProviders(ctx context.Context) ([]*provider, error) {
 	var started []*provider
 	for _, invent := range []func(secret string) *provider{
 		inventGA4, inventMeta, inventTikTok, inventPinterest, inventMatomo, inventKlaviyo, inventMicrosoftUET, inventSnap, inventReddit,
-		inventSnowplow,
+		inventLinkedIn, inventSnowplow,
 	} {
 		secret := rand.Text()
 		p := invent(secret)
@@ -216,6 +218,25 @@ func inventReddit(secret string) *provider {
 		server: s, split: batch("data.events"), count: func() tally {
 			c := s.Counts()
 			return tally{once: c.Events, repeats: c.Repeats, refused: c.Refused, refusals: s.Refusals()}
+		},
+	}
+}
+
+// inventLinkedIn has a rule for some of the events alone, as a shop would.
+func inventLinkedIn(secret string) *provider {
+	const account, sale, cart, view = "512345678", "104012", "104013", "104014"
+	takes := linkedintest.Rule{Method: "CONVERSIONS_API"}
+	s := linkedintest.New(linkedintest.Options{
+		AccountID: account, Token: secret, Rules: map[string]linkedintest.Rule{sale: takes, cart: takes, view: takes}, Now: time.Now,
+	})
+	return &provider{
+		Kind: "linkedin", Path: "/rest", Settings: []string{
+			fmt.Sprintf("account_id: %q", account), "token: ${LINKEDIN_SECRET}",
+			fmt.Sprintf("rules: {order_paid: %q, cart_updated: %q, product_viewed: %q}", sale, cart, view),
+		},
+		server: s, split: batch("elements"), count: func() tally {
+			c := s.Counts()
+			return tally{again: c.Events + c.Twice, refused: c.Refused, refusals: s.Refusals()}
 		},
 	}
 }
