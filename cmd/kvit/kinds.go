@@ -3,6 +3,7 @@ package main
 import (
 	"kvit/config"
 	"kvit/destination/ga4"
+	"kvit/destination/googleads"
 	"kvit/destination/klaviyo"
 	"kvit/destination/linkedin"
 	"kvit/destination/matomo"
@@ -14,6 +15,7 @@ import (
 	"kvit/destination/snowplow"
 	"kvit/destination/spread"
 	"kvit/destination/tiktok"
+	"kvit/destination/trustpilot"
 	"kvit/destination/webhook"
 )
 
@@ -22,11 +24,13 @@ import (
 var kinds = []config.Kind{
 	spread.Kind,
 	ga4.Kind,
+	googleads.Kind,
 	meta.Kind,
 	tiktok.Kind,
 	pinterest.Kind,
 	matomo.Kind,
 	klaviyo.Kind,
+	trustpilot.Kind,
 	microsoftuet.Kind,
 	snap.Kind,
 	reddit.Kind,
