@@ -1,0 +1,495 @@
+package generic
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"kvit/config"
+	"kvit/destination"
+)
+
+// Kind is a provider without an adapter, as kvit.yaml names it.
+var Kind = config.Kind{Name: "http", Concurrency: 4, Consent: "marketing", Read: destination.Reader(readOptions)}
+
+// Make makes the destination. Events are those for which there is a request.
+func (o Options) Make(common destination.Common) (destination.Destination, error) {
+	private := o.HTTP.AllowPrivate
+	o.HTTP = common.HTTP
+	o.HTTP.AllowPrivate = private
+	h, err := New(o)
+	if err != nil {
+		return nil, err
+	}
+	if h.tokens != nil {
+		return Proving{h}, nil
+	}
+	return h, nil
+}
+
+const deduplicatesProblem = "must be stated: what the provider knows a repeat by, such as order.ref or event.uuid. kvit delivers at least once. " +
+	"If the provider counts every request, write \"none\": then an event whose answer was lost is not sent again"
+
+// reader reads requests, with what they have in common.
+type reader struct {
+	allowPrivate bool
+	parameter    string // of the query, which is the authentication's
+	common       request
+	hasURL       bool
+	hasRepeats   bool // deduplicates stands beside the requests
+}
+
+func readOptions(s *config.Section) Options {
+	var o Options
+	o.HTTP.AllowPrivate = s.Boolean("allow_private", false)
+	o.Auth = readAuth(s.Section("auth"), o.HTTP.AllowPrivate)
+	o.answers = readAnswers(s.Section("answers"))
+	r := &reader{allowPrivate: o.HTTP.AllowPrivate}
+	if o.Auth.Query != nil {
+		r.parameter = o.Auth.Query.Name
+	}
+	r.hasURL, r.hasRepeats = s.Has("url"), s.Has("deduplicates")
+	r.shared(s, &r.common)
+	s.Require("requests")
+	requests := s.Section("requests")
+	o.requests = map[string]*request{}
+	for _, name := range requests.Names() {
+		if !destination.IsName(name) {
+			requests.Problem(name, unknownEvent(name))
+			continue
+		}
+		o.requests[name] = r.request(requests.Section(name))
+	}
+	if requests.Present() && requests.Len() == 0 && !requests.Faulty("") && !s.Faulty("requests") {
+		requests.ProblemHere("is empty: write the request of at least one event")
+	}
+	return o
+}
+
+func unknownEvent(name string) string {
+	problem := "is not the name of an event, nor custom:<name>, nor custom:*"
+	if near, ok := config.Nearest(name, destination.Names); ok {
+		problem += "; did you mean " + near + "?"
+	}
+	return problem
+}
+
+// shared reads what may stand beside the requests as well as in one.
+func (r *reader) shared(s *config.Section, into *request) {
+	if n, ok := s.Node("url"); ok {
+		r.address(n, into)
+	}
+	if n, ok := s.Node("when"); ok {
+		into.when = append(into.when, conditions(n)...)
+	}
+	if n, ok := s.Node("headers"); ok {
+		into.headers = append(into.headers, r.headers(n, into)...)
+	}
+	if n, ok := s.Node("query"); ok {
+		into.query = append(into.query, r.fields(n, into, r.queryName)...)
+	}
+	into.deduplicates = readDeduplicates(s, into.deduplicates)
+}
+
+func (r *reader) request(s *config.Section) *request {
+	made := r.common
+	made.uses = slices.Clone(made.uses)
+	made.when, made.headers, made.query = slices.Clone(made.when), slices.Clone(made.headers), slices.Clone(made.query)
+	r.shared(s, &made)
+	made.overwrites = s.Boolean("overwrites", false)
+	if n, ok := s.Node("json"); ok {
+		made.json = readJSON(n, nothing, &made)
+	}
+	if n, ok := s.Node("form"); ok {
+		made.form, made.hasForm = r.fields(n, &made, nil), true
+	}
+	r.method(s, &made)
+	r.complete(s, &made)
+	s.Finish()
+	return &made
+}
+
+func (r *reader) method(s *config.Section, made *request) {
+	hasBody := s.Has("json") || s.Has("form")
+	usual := http.MethodGet
+	if hasBody {
+		usual = http.MethodPost
+	}
+	made.method = s.Choice("method", usual, http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete)
+	switch {
+	case s.Has("json") && s.Has("form"):
+		s.Problem("form", "cannot stand beside json: a request has one body")
+	case hasBody && made.method == http.MethodGet && !s.Faulty("method"):
+		s.Problem("method", "must not be GET: the request has a body")
+	}
+}
+
+// complete looks for what a request cannot be without.
+func (r *reader) complete(s *config.Section, made *request) {
+	if !s.Has("url") && !r.hasURL {
+		s.Problem("url", "is missing, here and beside the requests")
+	}
+	stated := s.Has("deduplicates") || r.hasRepeats
+	if !stated {
+		s.Problem("deduplicates", deduplicatesProblem)
+	}
+	if d := made.deduplicates; d != nil && !made.says(d.path) {
+		s.Problem("deduplicates", "names "+d.path+", which the request does not send")
+	}
+}
+
+// readDeduplicates keeps what stood beside the requests where a request says nothing.
+func readDeduplicates(s *config.Section, before *member) *member {
+	if !s.Has("deduplicates") {
+		return before
+	}
+	var found *member
+	s.Text("deduplicates", "", func(text string) string {
+		if text == config.None {
+			return ""
+		}
+		m, problem := findMember(text, nothing)
+		if problem == "" && m.isList {
+			problem = "is a list"
+		}
+		found = &m
+		return problem
+	})
+	if s.Faulty("deduplicates") {
+		return before
+	}
+	return found
+}
+
+func (r *reader) address(n config.Node, into *request) {
+	if n.Shape != config.TextShape {
+		n.Problem("must be text")
+		return
+	}
+	if err := checkAddress(n.Text, r.allowPrivate); err != nil {
+		n.Problem(err.Error())
+		return
+	}
+	origin, path := splitAddress(n.Text)
+	t, ok := readTemplate(n, path, nothing, into)
+	if !ok {
+		return
+	}
+	into.address = address{origin: origin, path: t}
+	switch {
+	case t.isList():
+		n.Problem("has a list in the path: add join(',')")
+	case !into.address.isUsable():
+		n.Problem("is not an absolute https URL")
+	}
+}
+
+func conditions(n config.Node) (all []condition) {
+	list := []config.Node{n}
+	if n.Shape == config.ListShape {
+		list = n.Members
+	}
+	for _, entry := range list {
+		if entry.Shape != config.TextShape {
+			entry.Problem("must be text, such as client.awc")
+			continue
+		}
+		c, problem := parseCondition(entry.Text)
+		if problem != "" {
+			entry.Problem(problem)
+			continue
+		}
+		all = append(all, c)
+	}
+	return all
+}
+
+// readTemplate takes what comes from the environment as it is.
+func readTemplate(n config.Node, source string, within over, into *request) (template, bool) {
+	if n.Foreign {
+		return template{parts: []part{{literal: source}}}, true
+	}
+	t, problem := parseTemplate(source, within)
+	if problem != "" {
+		n.Problem(problem)
+		return template{}, false
+	}
+	into.uses = append(into.uses, t.uses...)
+	return t, true
+}
+
+var headerName = config.Matches("[A-Za-z0-9!#$%&'*+.^_|~-]+", "is not the name of a header")
+
+// reserved are headers that are made of the rest of the request.
+var reserved = []string{"Host", "Content-Length", "Transfer-Encoding", "Connection", "Authorization", "Accept-Encoding", "Trailer", "Te", "Upgrade", "Expect"}
+
+func (r *reader) headers(n config.Node, into *request) []field {
+	return r.fields(n, into, func(name string) string {
+		if problem := headerName(name); problem != "" {
+			return problem
+		}
+		if slices.Contains(reserved, http.CanonicalHeaderKey(name)) {
+			return "is set by kvit: credentials belong under auth"
+		}
+		return ""
+	})
+}
+
+func (r *reader) queryName(name string) string {
+	if r.parameter != "" && name == r.parameter {
+		return "is the parameter of auth.query"
+	}
+	return ""
+}
+
+// fields reads the parameters of a query or a form, or headers.
+func (r *reader) fields(n config.Node, into *request, nameProblem config.Check) (all []field) {
+	if n.Shape != config.MappingShape {
+		n.Problem("must be a mapping of names to values")
+		return nil
+	}
+	for _, m := range n.Members {
+		if nameProblem != nil {
+			if problem := nameProblem(m.Name); problem != "" {
+				m.Problem(problem)
+				continue
+			}
+		}
+		if f, ok := readField(m, into); ok {
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+func readField(n config.Node, into *request) (field, bool) {
+	f := field{name: template{parts: []part{{literal: n.Name}}}}
+	switch n.Shape {
+	case config.MappingShape:
+		return readEachField(n, into)
+	case config.LiteralShape:
+		f.value = template{parts: []part{{literal: n.Text}}}
+		return f, true
+	case config.ListShape:
+		n.Problem("must be text, or a mapping with each and value")
+		return field{}, false
+	}
+	t, ok := readTemplate(n, n.Text, nothing, into)
+	if ok && t.isList() {
+		n.Problem("is a list: add join(','), or write a mapping with each and value")
+		return field{}, false
+	}
+	f.value = t
+	return f, ok
+}
+
+// each is what a mapping with the key each says.
+type each struct {
+	list  list
+	value config.Node
+	join  *string
+}
+
+func readEach(n config.Node) (e each, ok bool) {
+	path, has := n.Member("each")
+	if !has || path.Shape != config.TextShape {
+		n.Problem("must be text, or a mapping with each and value")
+		return each{}, false
+	}
+	if !n.Only("each", "value", "join") {
+		return each{}, false
+	}
+	l, problem := findList(path.Text)
+	if problem != "" {
+		path.Problem(problem)
+		return each{}, false
+	}
+	e.list = l
+	if e.value, has = n.Member("value"); !has {
+		n.Problem("needs a value: what is made of each entry")
+		return each{}, false
+	}
+	join, joined := n.Member("join")
+	if joined && join.Shape != config.TextShape {
+		join.Problem("must be text")
+		return each{}, false
+	}
+	if joined {
+		e.join = &join.Text
+	}
+	return e, true
+}
+
+func readEachField(n config.Node, into *request) (field, bool) {
+	e, ok := readEach(n)
+	if !ok {
+		return field{}, false
+	}
+	if e.value.Shape != config.TextShape {
+		e.value.Problem("must be text")
+		return field{}, false
+	}
+	value, ok := readTemplate(e.value, e.value.Text, e.list.within, into)
+	if !ok {
+		return field{}, false
+	}
+	if value.isList() {
+		e.value.Problem("is a list: add join(',')")
+		return field{}, false
+	}
+	within := e.list.within
+	if e.join != nil {
+		within = nothing // the name stands for all entries
+	}
+	name, problem := parseTemplate(n.Name, within)
+	if problem != "" {
+		n.Problem("its name " + problem)
+		return field{}, false
+	}
+	return field{name: name, value: value, each: &e.list, join: e.join}, true
+}
+
+// readJSON reads a body, or a part of it; nil if something is wrong with it.
+func readJSON(n config.Node, within over, into *request) node {
+	switch n.Shape {
+	case config.LiteralShape:
+		return literalNode(n.Text)
+	case config.ListShape:
+		var entries listNode
+		for _, m := range n.Members {
+			entries = append(entries, readJSON(m, within, into))
+		}
+		return entries
+	case config.MappingShape:
+		if _, repeats := n.Member("each"); repeats {
+			return readEachJSON(n, within, into)
+		}
+		var members objectNode
+		for _, m := range n.Members {
+			members = append(members, namedNode{quoted(m.Name), readJSON(m, within, into)})
+		}
+		return members
+	}
+	t, ok := readTemplate(n, n.Text, within, into)
+	if !ok {
+		return nil
+	}
+	return textNode{t}
+}
+
+func readEachJSON(n config.Node, within over, into *request) node {
+	if within != nothing {
+		n.Problem("must not stand within another each")
+		return nil
+	}
+	e, ok := readEach(n)
+	if !ok {
+		return nil
+	}
+	if e.join == nil {
+		return eachNode{e.list, readJSON(e.value, e.list.within, into)}
+	}
+	if e.value.Shape != config.TextShape {
+		e.value.Problem("must be text, since join makes a text of the entries")
+		return nil
+	}
+	t, ok := readTemplate(e.value, e.value.Text, e.list.within, into)
+	if !ok {
+		return nil
+	}
+	return joinNode{e.list, t, *e.join}
+}
+
+// readAuth reads one of the ways to say who sends.
+func readAuth(s *config.Section, allowPrivate bool) (a Auth) {
+	if !s.Present() {
+		return Auth{}
+	}
+	ways := s.Names()
+	if len(ways) != 1 && !s.Faulty("") {
+		s.ProblemHere("must have one of basic, bearer, header, query and oauth2")
+		return Auth{}
+	}
+	switch {
+	case s.Has("basic"):
+		b := s.Section("basic")
+		a.Basic = &Basic{User: b.RequiredText("user", noColon), Password: b.RequiredSecret("password"), SignedHeader: b.Text("signed_header", "", headerName)}
+		b.Finish()
+	case s.Has("header"):
+		h := s.Section("header")
+		a.Header = &Key{Name: h.RequiredText("name", headerName), Value: h.RequiredSecret("value", config.VisibleASCII)}
+		h.Finish()
+	case s.Has("query"):
+		q := s.Section("query")
+		a.Query = &Key{Name: q.RequiredText("name", config.OneLine), Value: q.RequiredSecret("value")}
+		q.Finish()
+	case s.Has("oauth2"):
+		a.OAuth2 = readOAuth2(s.Section("oauth2"), allowPrivate)
+	default:
+		a.Bearer = s.Secret("bearer", config.VisibleASCII)
+	}
+	s.Finish()
+	return a
+}
+
+func noColon(text string) string {
+	if strings.Contains(text, ":") {
+		return "must not contain a colon"
+	}
+	return config.OneLine(text)
+}
+
+func readOAuth2(s *config.Section, allowPrivate bool) *OAuth2 {
+	plain := func(string) bool { return allowPrivate }
+	o := &OAuth2{
+		TokenURL: s.RequiredText("token_url", config.HTTPURL(plain, "http only with allow_private: true"), func(text string) string {
+			if u, err := url.Parse(text); err != nil || allowPrivate || !destination.RefusesHost(u.Hostname()) {
+				return ""
+			}
+			return "leads to a private or local address, which needs allow_private: true"
+		}),
+		ClientID:     s.RequiredText("client_id", config.OneLine),
+		ClientSecret: s.RequiredSecret("client_secret"),
+		Scope:        s.Text("scope", "", config.OneLine),
+		Audience:     s.Text("audience", "", config.OneLine),
+		InBody:       s.Choice("credentials_in", "header", "header", "body") == "body",
+	}
+	s.Finish()
+	return o
+}
+
+func readAnswers(s *config.Section) answers {
+	a := answers{statuses: map[int]meaning{}, other: retry}
+	status := config.Matches(`[1-5]([0-9][0-9]|xx)`, "is not a status such as 409 or 4xx")
+	for code, said := range s.Section("statuses").Pairs(status, isMeaning) {
+		a.statuses[statusOf(code)] = meaning(said)
+	}
+	a.member = s.Text("member", "", config.OneLine)
+	anything := func(string) string { return "" }
+	values := s.Section("values")
+	a.values = map[string]meaning{}
+	for value, said := range values.Pairs(anything, isMeaning) {
+		a.values[value] = meaning(said)
+	}
+	a.other = meaning(s.Text("other", string(retry), isMeaning))
+	if a.member == "" && (s.Has("values") || s.Has("other")) && !s.Faulty("member") {
+		s.Problem("member", "is missing: which member of the answer has these values")
+	}
+	if a.member != "" && !s.Has("values") {
+		s.Problem("values", "is missing: what the values of the member mean")
+	}
+	if s.Present() {
+		s.Finish()
+	}
+	return a
+}
+
+// statusOf is the status itself, or the first digit for all of a class.
+func statusOf(code string) int {
+	n := int(code[0] - '0')
+	if code[1:] == "xx" {
+		return n
+	}
+	return n*100 + int(code[1]-'0')*10 + int(code[2]-'0')
+}

@@ -1,0 +1,156 @@
+// Package generic sends events to providers that have no adapter of their own: kind http. The configuration says,
+// for each event, which request is made of it, as templates over the event whose values are escaped for where
+// they stand. docs/destinations/http.md is what operators read.
+package generic
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"kvit/destination"
+)
+
+// Options are the settings of an HTTP, as the configuration has them.
+type Options struct {
+	Auth Auth
+	HTTP destination.ClientOptions
+
+	requests map[string]*request // by the event's name
+	answers  answers
+}
+
+// HTTP is a destination whose requests the operator has written. Safe for concurrent use.
+type HTTP struct {
+	auth     Auth
+	requests map[string]*request
+	answers  answers
+	client   *destination.Client
+	tokens   *tokens // nil: the provider wants none
+	traits   destination.Traits
+}
+
+// Proving is an HTTP whose credentials can be proved: its provider gives access tokens.
+type Proving struct{ *HTTP }
+
+// New returns the destination.
+func New(options Options) (*HTTP, error) {
+	if len(options.requests) == 0 {
+		return nil, errors.New("requests: leaves no event to send")
+	}
+	settings := options.HTTP
+	settings.IgnoreAnswer = options.answers.member == ""
+	h := &HTTP{
+		auth: options.Auth, requests: options.requests, answers: options.answers,
+		client: destination.NewClient(settings), traits: traits(options.requests),
+	}
+	if options.Auth.OAuth2 != nil {
+		h.tokens = &tokens{OAuth2: *options.Auth.OAuth2, client: destination.NewClient(options.HTTP), now: time.Now}
+	}
+	return h, nil
+}
+
+// traits gives the events for which there is a request.
+func traits(requests map[string]*request) (t destination.Traits) {
+	names := destination.Mapping{}
+	for name := range requests {
+		names[name] = name
+	}
+	for _, event := range names.Events() {
+		t.Events = append(t.Events, event)
+		if requests[event].overwrites {
+			t.States = append(t.States, event)
+		}
+		if requests[event].deduplicates == nil {
+			t.CountedAgain = append(t.CountedAgain, event)
+		}
+	}
+	return t
+}
+
+// Traits gives the events for which there is a request. How long a repeat is recognised is not known.
+func (h *HTTP) Traits() destination.Traits { return h.traits }
+
+// Send makes the request of an event. An access token that is not accepted any more is replaced once.
+func (h *HTTP) Send(ctx context.Context, event destination.Event) (int, error) {
+	r := h.requestFor(event.Name)
+	if r == nil {
+		return 0, destination.Reject("name: is not an event that this destination sends")
+	}
+	code, kept, failed := h.attempt(ctx, r, event)
+	if kept && failed != nil && failed.Kind == destination.Unauthorized { // the token has ended before its time
+		code, _, failed = h.attempt(ctx, r, event)
+	}
+	if failed != nil {
+		return code, failed
+	}
+	return code, nil
+}
+
+// attempt makes one request. kept tells that it had an access token from before.
+func (h *HTTP) attempt(ctx context.Context, r *request, event destination.Event) (code int, kept bool, failed *destination.Error) {
+	req, failed := r.build(ctx, event, h.auth.parameters())
+	if failed != nil {
+		return 0, false, failed
+	}
+	token, kept, failed := h.token(ctx)
+	if failed != nil {
+		return failed.Code, false, failed
+	}
+	h.auth.sign(req, token, time.Now())
+	answer, failed := h.client.Do(req)
+	if failed != nil {
+		return 0, kept, failed
+	}
+	failed = h.answers.judge(answer, r.isPlain())
+	if failed != nil && failed.Kind == destination.Unauthorized && h.tokens != nil {
+		h.tokens.forget(token)
+	}
+	return answer.Status, kept, failed
+}
+
+// token is the access token of OAuth2, or why there is none; empty where none is wanted.
+func (h *HTTP) token(ctx context.Context) (token string, kept bool, failed *destination.Error) {
+	if h.tokens == nil {
+		return "", false, nil
+	}
+	return h.tokens.get(ctx)
+}
+
+func (h *HTTP) requestFor(event string) *request {
+	if r, ok := h.requests[event]; ok {
+		return r
+	}
+	if strings.HasPrefix(event, destination.CustomPrefix) {
+		return h.requests[destination.AnyCustom]
+	}
+	return nil
+}
+
+// Reach connects to each host that events go to and sends nothing.
+func (h *HTTP) Reach(ctx context.Context) error {
+	origins := map[string]bool{}
+	for _, r := range h.requests {
+		origins[r.address.origin] = true
+	}
+	for _, origin := range slices.Sorted(maps.Keys(origins)) {
+		if err := h.client.Reach(ctx, origin); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Prove asks for an access token, and connects to where the events go.
+func (p Proving) Prove(ctx context.Context) (string, error) {
+	if _, _, failed := p.tokens.get(ctx); failed != nil {
+		return "", failed
+	}
+	if err := p.Reach(ctx); err != nil {
+		return "", err
+	}
+	return "the client's credentials give an access token; not proved that the provider takes events with it", nil
+}

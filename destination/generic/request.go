@@ -1,0 +1,94 @@
+package generic
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+
+	"kvit/destination"
+)
+
+// request is how an event of one name is sent.
+type request struct {
+	method       string
+	address      address
+	when         []condition
+	headers      []field
+	query        []field
+	json         node // nil: the body is form, or there is none
+	form         []field
+	hasForm      bool
+	overwrites   bool // a later one of the same order or person overwrites what this one said
+	deduplicates *member
+	uses         []string // paths of the members that it names anywhere
+}
+
+// says tells whether a member is somewhere in the request.
+func (r *request) says(path string) bool { return slices.Contains(r.uses, path) }
+
+// isPlain tells whether the address is the same for all events.
+func (r *request) isPlain() bool { return r.address.path.isFixed() }
+
+// reject says why an event is not sent at all.
+func (r *request) reject(s scope) *destination.Error {
+	for _, c := range r.when {
+		if rejected := c.reject(s); rejected != nil {
+			return rejected
+		}
+	}
+	if d := r.deduplicates; d != nil && !d.get(s).known {
+		return destination.Reject("%s: is missing, by which the provider knows a repeat", d.path)
+	}
+	if r.says("order.total") || r.says("order.currency") {
+		return s.event.UnreadSale()
+	}
+	return nil
+}
+
+// build makes the request of an event; more are parameters that authentication adds to the query.
+func (r *request) build(ctx context.Context, event destination.Event, more []pair) (*http.Request, *destination.Error) {
+	s := scope{event: &event}
+	if rejected := r.reject(s); rejected != nil {
+		return nil, rejected
+	}
+	address, problem := r.address.of(s)
+	if problem != "" {
+		return nil, destination.Reject("event: %s", problem)
+	}
+	if query := encode(append(allPairs(r.query, s), more...), true); query != "" {
+		address += "?" + query
+	}
+	content, kind := r.content(s)
+	req, err := http.NewRequestWithContext(ctx, r.method, address, bytes.NewReader(content))
+	if err != nil {
+		return nil, &destination.Error{Kind: destination.Misconfigured, Reason: "the address cannot be used"}
+	}
+	if kind != "" {
+		req.Header.Set("Content-Type", kind)
+	}
+	for _, h := range allPairs(r.headers, s) {
+		if value, ok := headerValue(h.value); ok {
+			req.Header.Set(h.name, value)
+		}
+	}
+	return req, nil
+}
+
+func (r *request) content(s scope) (content []byte, kind string) {
+	switch {
+	case r.json != nil:
+		return body(r.json, s), "application/json"
+	case r.hasForm:
+		return []byte(encode(allPairs(r.form, s), false)), "application/x-www-form-urlencoded"
+	}
+	return nil, ""
+}
+
+// headerValue is false for a value with control characters, which could end the header.
+func headerValue(text string) (string, bool) {
+	text = strings.TrimSpace(text)
+	bad := func(r rune) bool { return r < ' ' || r == 0x7f }
+	return text, text != "" && strings.IndexFunc(text, bad) < 0
+}
