@@ -43,7 +43,7 @@ With --all there are ten destinations, one of each kind, all with invented failu
 	cmd.Flags().DurationVar(&o.For, "for", 90*time.Second, fmt.Sprintf("how long, from %s to %s", demo.Shortest, demo.Longest))
 	cmd.Flags().Uint64Var(&o.Seed, "seed", 1, "what the visitors do: the same seed makes the same visitors")
 	cmd.Flags().Float64Var(&o.OrdersPerSecond, "orders-per-second", 2, "orders placed, up to 200")
-	cmd.Flags().BoolVar(&o.All, "all", false, "all ten kinds of destinations, and events for all of them")
+	cmd.Flags().BoolVar(&o.All, "all", false, "all eleven kinds of destinations, and events for all of them")
 	return cmd
 }
 

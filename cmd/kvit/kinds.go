@@ -3,6 +3,7 @@ package main
 import (
 	"kvit/config"
 	"kvit/destination/ga4"
+	"kvit/destination/generic"
 	"kvit/destination/klaviyo"
 	"kvit/destination/matomo"
 	"kvit/destination/meta"
@@ -27,4 +28,5 @@ var kinds = []config.Kind{
 	microsoftuet.Kind,
 	snowplow.Kind,
 	webhook.Kind,
+	generic.Kind,
 }

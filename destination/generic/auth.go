@@ -9,61 +9,73 @@ import (
 	"time"
 
 	"kvit/config"
+	"kvit/destination"
 )
 
-// Auth is how a request says who sends it. At most one of its fields is set.
-type Auth struct {
-	Basic  *Basic
-	Bearer config.Secret
-	Header *Key
-	Query  *Key
-	OAuth2 *OAuth2
+// auth is how a request says who sends it. One of its fields is set.
+type auth struct {
+	basic  *basic
+	bearer config.Secret
+	header *key
+	query  *key
+	oauth2 *tokens
 }
 
-// Basic is a name and a password (RFC 7617).
-type Basic struct {
-	User     string
-	Password config.Secret
-	// SignedHeader is a header with the time of the request. If it is set, Password is a key, and what is sent as
+// basic is a name and a password (RFC 7617).
+type basic struct {
+	user     string
+	password config.Secret
+	// signedHeader is a header with the time of the request. If it is set, password is a key, and what is sent as
 	// the password is the base64 of the hexadecimal HMAC-SHA256 of that time.
-	SignedHeader string
+	signedHeader string
 }
 
-// Key is an API key in a header or a parameter of the query.
-type Key struct {
-	Name  string
-	Value config.Secret
+// key is an API key in a header or a parameter of the query.
+type key struct {
+	name  string
+	value config.Secret
 }
 
 // parameters are those that authentication adds to the query.
-func (a Auth) parameters() []pair {
-	if a.Query == nil {
+func (a *auth) parameters() []pair {
+	if a == nil || a.query == nil {
 		return nil
 	}
-	return []pair{{a.Query.Name, a.Query.Value.Reveal()}}
+	return []pair{{a.query.name, a.query.value.Reveal()}}
 }
 
-// sign sets the headers; token gives the access token of OAuth2.
-func (a Auth) sign(req *http.Request, token string, now time.Time) {
+// sign sets the headers. token is the access token that was used, if there is one, and kept tells that it is from
+// before; without one that is needed, the error says why.
+func (a *auth) sign(req *http.Request, now time.Time) (token string, kept bool, failed *destination.Error) {
 	switch {
-	case a.Basic != nil:
-		req.SetBasicAuth(a.Basic.User, a.Basic.password(req, now))
-	case a.Bearer.IsSet():
-		req.Header.Set("Authorization", "Bearer "+a.Bearer.Reveal())
-	case a.Header != nil:
-		req.Header.Set(a.Header.Name, a.Header.Value.Reveal())
-	case a.OAuth2 != nil:
+	case a == nil:
+	case a.basic != nil:
+		req.SetBasicAuth(a.basic.user, a.basic.passwordAt(req, now))
+	case a.bearer.IsSet():
+		req.Header.Set("Authorization", "Bearer "+a.bearer.Reveal())
+	case a.header != nil:
+		req.Header.Set(a.header.name, a.header.value.Reveal())
+	case a.oauth2 != nil:
+		token, kept, failed = a.oauth2.get(req.Context())
 		req.Header.Set("Authorization", "Bearer "+token)
 	}
+	return token, kept, failed
 }
 
-func (b *Basic) password(req *http.Request, now time.Time) string {
-	if b.SignedHeader == "" {
-		return b.Password.Reveal()
+// refused drops an access token that the provider does not accept.
+func (a *auth) refused(token string) {
+	if token != "" {
+		a.oauth2.forget(token)
+	}
+}
+
+func (b *basic) passwordAt(req *http.Request, now time.Time) string {
+	if b.signedHeader == "" {
+		return b.password.Reveal()
 	}
 	at := now.UTC().Format(http.TimeFormat)
-	req.Header.Set(b.SignedHeader, at)
-	mac := hmac.New(sha256.New, []byte(b.Password.Reveal()))
+	req.Header.Set(b.signedHeader, at)
+	mac := hmac.New(sha256.New, []byte(b.password.Reveal()))
 	mac.Write([]byte(at))
 	return base64.StdEncoding.EncodeToString([]byte(hex.EncodeToString(mac.Sum(nil))))
 }

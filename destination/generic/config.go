@@ -22,7 +22,7 @@ func (o Options) Make(common destination.Common) (destination.Destination, error
 	if err != nil {
 		return nil, err
 	}
-	if h.tokens != nil {
+	if len(h.tokens()) > 0 {
 		return Proving{h}, nil
 	}
 	return h, nil
@@ -34,7 +34,6 @@ const deduplicatesProblem = "must be stated: what the provider knows a repeat by
 // reader reads requests, with what they have in common.
 type reader struct {
 	allowPrivate bool
-	parameter    string // of the query, which is the authentication's
 	common       request
 	hasURL       bool
 	hasRepeats   bool // deduplicates stands beside the requests
@@ -43,12 +42,8 @@ type reader struct {
 func readOptions(s *config.Section) Options {
 	var o Options
 	o.HTTP.AllowPrivate = s.Boolean("allow_private", false)
-	o.Auth = readAuth(s.Section("auth"), o.HTTP.AllowPrivate)
 	o.answers = readAnswers(s.Section("answers"))
 	r := &reader{allowPrivate: o.HTTP.AllowPrivate}
-	if o.Auth.Query != nil {
-		r.parameter = o.Auth.Query.Name
-	}
 	r.hasURL, r.hasRepeats = s.Has("url"), s.Has("deduplicates")
 	r.shared(s, &r.common)
 	s.Require("requests")
@@ -87,7 +82,10 @@ func (r *reader) shared(s *config.Section, into *request) {
 		into.headers = append(into.headers, r.headers(n, into)...)
 	}
 	if n, ok := s.Node("query"); ok {
-		into.query = append(into.query, r.fields(n, into, r.queryName)...)
+		into.query = append(into.query, r.fields(n, into, nil)...)
+	}
+	if s.Has("auth") {
+		into.auth = readAuth(s.Section("auth"), r.allowPrivate)
 	}
 	into.deduplicates = readDeduplicates(s, into.deduplicates)
 }
@@ -130,8 +128,10 @@ func (r *reader) complete(s *config.Section, made *request) {
 	if !s.Has("url") && !r.hasURL {
 		s.Problem("url", "is missing, here and beside the requests")
 	}
-	stated := s.Has("deduplicates") || r.hasRepeats
-	if !stated {
+	if a := made.auth; a != nil && a.query != nil && slices.ContainsFunc(made.query, func(f field) bool { return f.isCalled(a.query.name) }) {
+		s.Problem("query", "has the parameter of auth.query")
+	}
+	if !s.Has("deduplicates") && !r.hasRepeats {
 		s.Problem("deduplicates", deduplicatesProblem)
 	}
 	if d := made.deduplicates; d != nil && !made.says(d.path) {
@@ -234,13 +234,6 @@ func (r *reader) headers(n config.Node, into *request) []field {
 		}
 		return ""
 	})
-}
-
-func (r *reader) queryName(name string) string {
-	if r.parameter != "" && name == r.parameter {
-		return "is the parameter of auth.query"
-	}
-	return ""
 }
 
 // fields reads the parameters of a query or a form, or headers.
@@ -401,36 +394,33 @@ func readEachJSON(n config.Node, within over, into *request) node {
 	return joinNode{e.list, t, *e.join}
 }
 
-// readAuth reads one of the ways to say who sends.
-func readAuth(s *config.Section, allowPrivate bool) (a Auth) {
-	if !s.Present() {
-		return Auth{}
-	}
-	ways := s.Names()
-	if len(ways) != 1 && !s.Faulty("") {
+// readAuth reads one of the ways to say who sends; nil if there is none.
+func readAuth(s *config.Section, allowPrivate bool) *auth {
+	if s.Len() != 1 {
 		s.ProblemHere("must have one of basic, bearer, header, query and oauth2")
-		return Auth{}
+		return nil
 	}
+	defer s.Finish()
 	switch {
 	case s.Has("basic"):
 		b := s.Section("basic")
-		a.Basic = &Basic{User: b.RequiredText("user", noColon), Password: b.RequiredSecret("password"), SignedHeader: b.Text("signed_header", "", headerName)}
-		b.Finish()
+		defer b.Finish()
+		return &auth{basic: &basic{
+			user: b.RequiredText("user", noColon), password: b.RequiredSecret("password"), signedHeader: b.Text("signed_header", "", headerName),
+		}}
 	case s.Has("header"):
-		h := s.Section("header")
-		a.Header = &Key{Name: h.RequiredText("name", headerName), Value: h.RequiredSecret("value", config.VisibleASCII)}
-		h.Finish()
+		return &auth{header: readKey(s.Section("header"), headerName)}
 	case s.Has("query"):
-		q := s.Section("query")
-		a.Query = &Key{Name: q.RequiredText("name", config.OneLine), Value: q.RequiredSecret("value")}
-		q.Finish()
+		return &auth{query: readKey(s.Section("query"), config.OneLine)}
 	case s.Has("oauth2"):
-		a.OAuth2 = readOAuth2(s.Section("oauth2"), allowPrivate)
-	default:
-		a.Bearer = s.Secret("bearer", config.VisibleASCII)
+		return &auth{oauth2: &tokens{oauth2: readOAuth2(s.Section("oauth2"), allowPrivate)}}
 	}
-	s.Finish()
-	return a
+	return &auth{bearer: s.Secret("bearer", config.VisibleASCII)}
+}
+
+func readKey(s *config.Section, name config.Check) *key {
+	defer s.Finish()
+	return &key{name: s.RequiredText("name", name), value: s.RequiredSecret("value", config.VisibleASCII)}
 }
 
 func noColon(text string) string {
@@ -440,23 +430,22 @@ func noColon(text string) string {
 	return config.OneLine(text)
 }
 
-func readOAuth2(s *config.Section, allowPrivate bool) *OAuth2 {
+func readOAuth2(s *config.Section, allowPrivate bool) oauth2 {
+	defer s.Finish()
 	plain := func(string) bool { return allowPrivate }
-	o := &OAuth2{
-		TokenURL: s.RequiredText("token_url", config.HTTPURL(plain, "http only with allow_private: true"), func(text string) string {
+	return oauth2{
+		tokenURL: s.RequiredText("token_url", config.HTTPURL(plain, "http only with allow_private: true"), func(text string) string {
 			if u, err := url.Parse(text); err != nil || allowPrivate || !destination.RefusesHost(u.Hostname()) {
 				return ""
 			}
 			return "leads to a private or local address, which needs allow_private: true"
 		}),
-		ClientID:     s.RequiredText("client_id", config.OneLine),
-		ClientSecret: s.RequiredSecret("client_secret"),
-		Scope:        s.Text("scope", "", config.OneLine),
-		Audience:     s.Text("audience", "", config.OneLine),
-		InBody:       s.Choice("credentials_in", "header", "header", "body") == "body",
+		clientID:     s.RequiredText("client_id", config.OneLine),
+		clientSecret: s.RequiredSecret("client_secret"),
+		scope:        s.Text("scope", "", config.OneLine),
+		audience:     s.Text("audience", "", config.OneLine),
+		inBody:       s.Choice("credentials_in", "header", "header", "body") == "body",
 	}
-	s.Finish()
-	return o
 }
 
 func readAnswers(s *config.Section) answers {

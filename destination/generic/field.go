@@ -81,3 +81,8 @@ func allPairs(fields []field, s scope) []pair {
 	}
 	return all
 }
+
+// isCalled tells whether the name is this one for every event.
+func (f field) isCalled(name string) bool {
+	return f.name.isFixed() && f.name.of(scope{}).text == name
+}

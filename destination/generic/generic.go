@@ -16,7 +16,6 @@ import (
 
 // Options are the settings of an HTTP, as the configuration has them.
 type Options struct {
-	Auth Auth
 	HTTP destination.ClientOptions
 
 	requests map[string]*request // by the event's name
@@ -25,11 +24,9 @@ type Options struct {
 
 // HTTP is a destination whose requests the operator has written. Safe for concurrent use.
 type HTTP struct {
-	auth     Auth
 	requests map[string]*request
 	answers  answers
 	client   *destination.Client
-	tokens   *tokens // nil: the provider wants none
 	traits   destination.Traits
 }
 
@@ -44,13 +41,25 @@ func New(options Options) (*HTTP, error) {
 	settings := options.HTTP
 	settings.IgnoreAnswer = options.answers.member == ""
 	h := &HTTP{
-		auth: options.Auth, requests: options.requests, answers: options.answers,
+		requests: options.requests, answers: options.answers,
 		client: destination.NewClient(settings), traits: traits(options.requests),
 	}
-	if options.Auth.OAuth2 != nil {
-		h.tokens = &tokens{OAuth2: *options.Auth.OAuth2, client: destination.NewClient(options.HTTP), now: time.Now}
+	for _, t := range h.tokens() {
+		t.client = destination.NewClient(options.HTTP)
 	}
 	return h, nil
+}
+
+// tokens are those of the requests, each once.
+func (h *HTTP) tokens() []*tokens {
+	var all []*tokens
+	for _, event := range slices.Sorted(maps.Keys(h.requests)) {
+		a := h.requests[event].auth
+		if a != nil && a.oauth2 != nil && !slices.Contains(all, a.oauth2) {
+			all = append(all, a.oauth2)
+		}
+	}
+	return all
 }
 
 // traits gives the events for which there is a request.
@@ -92,32 +101,23 @@ func (h *HTTP) Send(ctx context.Context, event destination.Event) (int, error) {
 
 // attempt makes one request. kept tells that it had an access token from before.
 func (h *HTTP) attempt(ctx context.Context, r *request, event destination.Event) (code int, kept bool, failed *destination.Error) {
-	req, failed := r.build(ctx, event, h.auth.parameters())
+	req, failed := r.build(ctx, event)
 	if failed != nil {
 		return 0, false, failed
 	}
-	token, kept, failed := h.token(ctx)
+	token, kept, failed := r.auth.sign(req, time.Now())
 	if failed != nil {
 		return failed.Code, false, failed
 	}
-	h.auth.sign(req, token, time.Now())
 	answer, failed := h.client.Do(req)
 	if failed != nil {
 		return 0, kept, failed
 	}
 	failed = h.answers.judge(answer, r.isPlain())
-	if failed != nil && failed.Kind == destination.Unauthorized && h.tokens != nil {
-		h.tokens.forget(token)
+	if failed != nil && failed.Kind == destination.Unauthorized {
+		r.auth.refused(token)
 	}
 	return answer.Status, kept, failed
-}
-
-// token is the access token of OAuth2, or why there is none; empty where none is wanted.
-func (h *HTTP) token(ctx context.Context) (token string, kept bool, failed *destination.Error) {
-	if h.tokens == nil {
-		return "", false, nil
-	}
-	return h.tokens.get(ctx)
 }
 
 func (h *HTTP) requestFor(event string) *request {
@@ -146,8 +146,10 @@ func (h *HTTP) Reach(ctx context.Context) error {
 
 // Prove asks for an access token, and connects to where the events go.
 func (p Proving) Prove(ctx context.Context) (string, error) {
-	if _, _, failed := p.tokens.get(ctx); failed != nil {
-		return "", failed
+	for _, t := range p.tokens() {
+		if _, _, failed := t.get(ctx); failed != nil {
+			return "", failed
+		}
 	}
 	if err := p.Reach(ctx); err != nil {
 		return "", err

@@ -22,6 +22,7 @@ type request struct {
 	hasForm      bool
 	overwrites   bool // a later one of the same order or person overwrites what this one said
 	deduplicates *member
+	auth         *auth    // nil: none is wanted
 	uses         []string // paths of the members that it names anywhere
 }
 
@@ -47,8 +48,8 @@ func (r *request) reject(s scope) *destination.Error {
 	return nil
 }
 
-// build makes the request of an event; more are parameters that authentication adds to the query.
-func (r *request) build(ctx context.Context, event destination.Event, more []pair) (*http.Request, *destination.Error) {
+// build makes the request of an event, but for the headers of authentication.
+func (r *request) build(ctx context.Context, event destination.Event) (*http.Request, *destination.Error) {
 	s := scope{event: &event}
 	if rejected := r.reject(s); rejected != nil {
 		return nil, rejected
@@ -57,7 +58,7 @@ func (r *request) build(ctx context.Context, event destination.Event, more []pai
 	if problem != "" {
 		return nil, destination.Reject("event: %s", problem)
 	}
-	if query := encode(append(allPairs(r.query, s), more...), true); query != "" {
+	if query := encode(append(allPairs(r.query, s), r.auth.parameters()...), true); query != "" {
 		address += "?" + query
 	}
 	content, kind := r.content(s)

@@ -15,14 +15,14 @@ import (
 	"kvit/destination"
 )
 
-// OAuth2 gets access tokens with client credentials (RFC 6749, 4.4).
-type OAuth2 struct {
-	TokenURL     string
-	ClientID     string
-	ClientSecret config.Secret
-	Scope        string // empty: none is asked for
-	Audience     string // empty: none is named
-	InBody       bool   // the credentials go into the form instead of the header
+// oauth2 gets access tokens with client credentials (RFC 6749, 4.4).
+type oauth2 struct {
+	tokenURL     string
+	clientID     string
+	clientSecret config.Secret
+	scope        string // empty: none is asked for
+	audience     string // empty: none is named
+	inBody       bool   // the credentials go into the form instead of the header
 }
 
 // tokenMargin is how long before its end a token is not used any more: the request has to arrive.
@@ -33,9 +33,8 @@ const untoldLife = 5 * time.Minute
 
 // tokens keeps an access token as long as it lives. Safe for concurrent use.
 type tokens struct {
-	OAuth2
-	client *destination.Client
-	now    func() time.Time
+	oauth2
+	client *destination.Client // set by New
 
 	asking singleflight.Group
 	mu     sync.Mutex
@@ -80,7 +79,7 @@ func cancelled() *destination.Error {
 func (t *tokens) kept() (string, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.token, t.token != "" && t.now().Before(t.until)
+	return t.token, t.token != "" && time.Now().Before(t.until)
 }
 
 // forget drops a token that the provider has not accepted.
@@ -93,7 +92,7 @@ func (t *tokens) forget(token string) {
 }
 
 func (t *tokens) ask(ctx context.Context) (string, *destination.Error) {
-	asked := t.now()
+	asked := time.Now()
 	req, err := t.request(ctx)
 	if err != nil {
 		return "", &destination.Error{Kind: destination.Misconfigured, Reason: "token_url cannot be used"}
@@ -118,24 +117,24 @@ func (t *tokens) ask(ctx context.Context) (string, *destination.Error) {
 
 func (t *tokens) request(ctx context.Context) (*http.Request, error) {
 	form := url.Values{"grant_type": {"client_credentials"}}
-	if t.Scope != "" {
-		form.Set("scope", t.Scope)
+	if t.scope != "" {
+		form.Set("scope", t.scope)
 	}
-	if t.Audience != "" {
-		form.Set("audience", t.Audience)
+	if t.audience != "" {
+		form.Set("audience", t.audience)
 	}
-	if t.InBody {
-		form.Set("client_id", t.ClientID)
-		form.Set("client_secret", t.ClientSecret.Reveal())
+	if t.inBody {
+		form.Set("client_id", t.clientID)
+		form.Set("client_secret", t.clientSecret.Reveal())
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.TokenURL, strings.NewReader(form.Encode()))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.tokenURL, strings.NewReader(form.Encode()))
 	if err != nil {
 		return nil, err
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Accept", "application/json")
-	if !t.InBody { // RFC 6749, 2.3.1: both are encoded as in a form first
-		req.SetBasicAuth(url.QueryEscape(t.ClientID), url.QueryEscape(t.ClientSecret.Reveal()))
+	if !t.inBody { // RFC 6749, 2.3.1: both are encoded as in a form first
+		req.SetBasicAuth(url.QueryEscape(t.clientID), url.QueryEscape(t.clientSecret.Reveal()))
 	}
 	return req, nil
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"kvit/destination/ga4/ga4test"
+	"kvit/destination/generic/generictest"
 	"kvit/destination/klaviyo/klaviyotest"
 	"kvit/destination/matomo/matomotest"
 	"kvit/destination/meta/metatest"
@@ -23,6 +24,7 @@ import (
 type provider struct {
 	Kind     string
 	Settings []string // its own lines in kvit.yaml
+	Address  string   // the key of its address there; empty: base_url
 	Path     string   // behind the host in its address
 
 	secret string
@@ -44,6 +46,7 @@ var termsOf = map[string]terms{
 	"klaviyo":       {purpose: "marketing", needsItems: true, states: []string{"newsletter_optout", "sms_optout"}, onceOnly: metrics},
 	"microsoft_uet": {purpose: "marketing", needsItems: true},
 	"snowplow":      {purpose: "analytics"},
+	"http":          {purpose: "marketing"},
 }
 
 // metrics are what Klaviyo is told as events, and not as a change of a consent.
@@ -77,7 +80,7 @@ const providerEveryNth = 25
 func startProviders(ctx context.Context) ([]*provider, error) {
 	var started []*provider
 	for _, invent := range []func(secret string) *provider{
-		inventGA4, inventMeta, inventTikTok, inventPinterest, inventMatomo, inventKlaviyo, inventMicrosoftUET, inventSnowplow,
+		inventGA4, inventMeta, inventTikTok, inventPinterest, inventMatomo, inventKlaviyo, inventMicrosoftUET, inventSnowplow, inventHTTP,
 	} {
 		secret := rand.Text()
 		p := invent(secret)
@@ -199,6 +202,23 @@ func inventSnowplow(string) *provider {
 		server: s, split: batch("data"), count: func() tally {
 			c := s.Counts()
 			return tally{once: c.Events, repeats: c.Repeats, refused: c.Refused + c.Failed + c.Changed, refusals: s.Refusals()}
+		},
+	}
+}
+
+// inventHTTP is a provider without an adapter.
+func inventHTTP(secret string) *provider {
+	s := generictest.New(secret, nil)
+	settings := []string{"allow_private: true", "deduplicates: event.uuid", "auth: {bearer: \"${HTTP_SECRET}\"}", "requests:"}
+	for _, name := range append(metrics[:len(metrics):len(metrics)],
+		"order_refunded", "account_updated", "newsletter_optin", "newsletter_optout", "sms_optin", "sms_optout") {
+		settings = append(settings, "  "+name+`: {json: {id: "{event.uuid}", name: "{event.name}", order: "{order.ref}", total: "{order.total | number}"}}`)
+	}
+	return &provider{
+		Kind: "http", Settings: settings, Address: "url", Path: "/events",
+		server: s, split: whole, count: func() tally {
+			c := s.Counts()
+			return tally{once: c.Events, repeats: c.Repeats, refused: c.Refused, refusals: s.Refusals()}
 		},
 	}
 }
