@@ -29,7 +29,12 @@ func parseCondition(source string) (c condition, problem string) {
 		rest = path
 	}
 	c.has, c.equals = has, strings.Trim(strings.TrimSpace(equals), `'"`)
-	m, problem := findMember(strings.Trim(strings.TrimSpace(rest), "{} "), nothing)
+	m, problem := findMember(strings.TrimSpace(rest), nothing)
+	if problem != "" && !has {
+		if whole, ok := findPresence(strings.TrimSpace(rest)); ok {
+			m, problem = whole, ""
+		}
+	}
 	if problem != "" {
 		return condition{}, shown(strings.TrimSpace(rest)) + ": " + problem
 	}

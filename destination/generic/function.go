@@ -55,6 +55,7 @@ var functions = map[string]function{
 	"lower":   plain(destination.Lower),
 	"upper":   plain(strings.ToUpper),
 	"trim":    plain(strings.TrimSpace),
+	"text":    plain(func(text string) string { return text }), // of a number or a yes, for JSON
 	"sha256":  plain(destination.SHA256Hex),
 	"md5":     plain(md5Hex),
 	"number":  numeric,

@@ -110,6 +110,18 @@ func payloadMember(path string) (member, string) {
 	}}, ""
 }
 
+// findPresence reads the path of an object or of a list of them, which has no value of its own: true if it is there.
+func findPresence(path string) (member, bool) {
+	steps, _, ok := walk(reflect.TypeFor[destination.Payload](), strings.Split(path, "."))
+	return member{path: path, get: func(s scope) value {
+		field, ok := follow(reflect.ValueOf(&s.event.Payload).Elem(), steps)
+		if !ok || field.IsZero() || field.Kind() == reflect.Slice && field.Len() == 0 {
+			return value{}
+		}
+		return booleanOf(true)
+	}}, ok
+}
+
 // walk finds the fields that lead to a member.
 func walk(t reflect.Type, names []string) (steps []int, found reflect.Type, ok bool) {
 	for _, name := range names {
