@@ -177,10 +177,7 @@ func (r *reader) address(n config.Node, into *request) {
 		return
 	}
 	into.address = address{origin: origin, path: t}
-	switch {
-	case t.isList():
-		n.Problem("has a list in the path: add join(',')")
-	case !into.address.isUsable():
+	if !into.address.isUsable() {
 		n.Problem("is not an absolute https URL")
 	}
 }
@@ -193,6 +190,10 @@ func conditions(n config.Node) (all []condition) {
 	for _, entry := range list {
 		if entry.Shape != config.TextShape {
 			entry.Problem("must be text, such as client.awc")
+			continue
+		}
+		if entry.Foreign {
+			entry.Problem("must be written here and not in the environment")
 			continue
 		}
 		c, problem := parseCondition(entry.Text)
