@@ -287,8 +287,12 @@ type each struct {
 
 func readEach(n config.Node) (e each, ok bool) {
 	path, has := n.Member("each")
-	if !has || path.Shape != config.TextShape {
+	if !has {
 		n.Problem("must be text, or a mapping with each and value")
+		return each{}, false
+	}
+	if path.Shape != config.TextShape {
+		path.Problem("must be the path of a list, such as order.items")
 		return each{}, false
 	}
 	if !n.Only("each", "value", "join") {

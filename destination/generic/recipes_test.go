@@ -3,6 +3,7 @@ package generic_test
 import (
 	"flag"
 	"net/http"
+	neturl "net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -136,5 +137,44 @@ func TestRecipesLeaveOut(t *testing.T) {
 		require.NoError(t, err)
 		event := destinationtest.EventWith(t, "order_paid", `{"order": {"ref": "E1", "total": "1.00", "currency": "DKK", "items": [{"sku": "1"}]}}`)
 		require.Equal(t, &destination.Error{Kind: destination.Rejected, Reason: reason}, destinationtest.Fail(t, made, event), recipe)
+	}
+}
+
+// TestAwinLines: what Awin's page adds for the lines of an order.
+func TestAwinLines(t *testing.T) {
+	t.Parallel()
+	content, err := os.ReadFile(filepath.Join(recipes, "awin.md"))
+	require.NoError(t, err)
+	added := regexp.MustCompile("(?s)\n```\n([p\"].*?)\n```").FindAllStringSubmatch(string(content), -1)
+	require.Len(t, added, 2)
+	sent := sentFor(t, "        query:\n          "+added[0][1]+"\n          "+added[1][1]+"\n", recipeEvent).Path
+	query, err := neturl.Parse(sent)
+	require.NoError(t, err)
+	require.Equal(t, neturl.Values{
+		"parts": {"LAMPS  NEW:598.00|DEFAULT:101.50"},
+		"bd[0]": {"AW:P|1001|E100042|SKU-9|Lamp   large|299.00|2|SKU-9|DEFAULT|Lamps: new"},
+		"bd[1]": {"AW:P|1001|E100042|SKU 10||101.50|1|SKU 10|DEFAULT|"},
+	}, query.Query())
+}
+
+// TestRecipeOptions: what the pages offer beside their configurations.
+func TestRecipeOptions(t *testing.T) {
+	t.Parallel()
+	for page, want := range map[string]neturl.Values{
+		"adtraction.md": {"xd": {"0cba00ca3da1b283a57287bcceb17e35"}, "ct": {"0"}},
+		"cj.md":         {"CUST_STATUS": {"Return"}},
+	} {
+		content, err := os.ReadFile(filepath.Join(recipes, page))
+		require.NoError(t, err)
+		_, row, found := strings.Cut(string(content), "| more parameters |")
+		require.True(t, found)
+		row, _, _ = strings.Cut(row, "\n")
+		var lines []string
+		for _, option := range regexp.MustCompile("`([A-Za-z_]+: \"[^`]+)`").FindAllStringSubmatch(row, -1) {
+			lines = append(lines, "          "+strings.ReplaceAll(option[1], `\|`, "|")+"\n")
+		}
+		sent, err := neturl.Parse(sentFor(t, "        query:\n"+strings.Join(lines, ""), recipeEvent).Path)
+		require.NoError(t, err)
+		require.Equal(t, want, sent.Query())
 	}
 }
