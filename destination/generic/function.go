@@ -176,7 +176,7 @@ func numeric(arguments []argument) (step, string) {
 // rounded is an amount with so many decimals.
 func rounded(d *apd.Decimal, places int) (string, bool) {
 	var result apd.Decimal
-	if _, err := decimals.Quantize(&result, d, -int32(places)); err != nil { //nolint:gosec // at most 8
+	if _, err := decimals.Quantize(&result, d, -int32(places)); err != nil {
 		return "", false
 	}
 	if result.IsZero() {
@@ -224,7 +224,7 @@ func minor(arguments []argument) (step, string) {
 		if !isAmount || !known {
 			return value{}
 		}
-		d.Exponent += int32(places) //nolint:gosec // at most 4
+		d.Exponent += int32(places)
 		text, ok := rounded(d, 0)
 		return value{known: ok, text: text, form: number}
 	}}, ""

@@ -131,7 +131,7 @@ func parseExpression(source string, within over) (rest string, uses []string, e 
 	e.list = m != nil && m.isList
 	for p.skip("|") {
 		name := p.name()
-		make, known := functions[name]
+		makeStep, known := functions[name]
 		if !known {
 			return "", nil, nil, unknownFunction(name)
 		}
@@ -139,7 +139,7 @@ func parseExpression(source string, within over) (rest string, uses []string, e 
 		if problem != "" {
 			return "", nil, nil, name + ": " + problem
 		}
-		made, problem := make(arguments)
+		made, problem := makeStep(arguments)
 		if problem != "" {
 			return "", nil, nil, name + " " + problem
 		}
