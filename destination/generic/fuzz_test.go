@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 
 	"kvit/config"
 	"kvit/destination"
+	"kvit/destination/destinationtest"
 	"kvit/destination/generic"
 )
 
@@ -47,6 +49,26 @@ destinations:
           b: "b={custom.b}&"
 `
 
+// asEverything sends each event with members of all kinds.
+var asEverything = func() string {
+	text := "    allow_private: true\n    deduplicates: none\n    url: ORIGIN/\n    requests:\n"
+	for _, name := range append(slices.Clone(destination.Names), destination.AnyCustom) {
+		text += "      " + name + `: {json: {total: "{order.total | minus(order.tax) | decimal | number}", minor: "{order.total | minor(order.currency)}", price: "{product.unit_price | number}",
+          lines: {each: order.items, value: {sku: "{item.sku}", q: "{item.quantity}", sum: "{item.unit_price | times(item.quantity) | number}"}},
+          cart: {each: cart.items, value: "{item.sku}:{item.quantity}", join: "|"}, new: "{customer.is_new}", optin: "{optin.email}", found: "{search.results}",
+          at: "{customer.birthday | date('unix') | default('')}", mail: "{customer.email | lower | sha256}", tags: "{customer.tags | join(',') | cut(10)}"}}` + "\n"
+	}
+	return text
+}()
+
+// configured are the options of the only destination of a configuration.
+func configured(f *testing.F, text string) generic.Options {
+	f.Helper()
+	cfg, err := config.Parse("kvit.yaml", []byte(text), func(string) string { return "postgres://nobody@127.0.0.1/none" }, []config.Kind{generic.Kind})
+	require.NoError(f, err)
+	return cfg.Destinations[0].Settings.(generic.Options)
+}
+
 // seen is what the server read of a request, by the means of its own language's library.
 type seen struct {
 	method, escaped string
@@ -70,9 +92,7 @@ func FuzzPlaces(f *testing.F) {
 		*last = seen{req.Method, req.URL.EscapedPath(), req.URL.Query(), req.Header.Clone(), string(body), last.count + 1}
 	}))
 	f.Cleanup(server.Close)
-	cfg, err := config.Parse("kvit.yaml", []byte(strings.ReplaceAll(everywhere, "ORIGIN", server.URL)), func(string) string { return "postgres://nobody@127.0.0.1/none" }, []config.Kind{generic.Kind})
-	require.NoError(f, err)
-	d, err := cfg.Destinations[0].Settings.(generic.Options).Make(destination.Common{})
+	d, err := configured(f, strings.ReplaceAll(everywhere, "ORIGIN", server.URL)).Make(destination.Common{})
 	require.NoError(f, err)
 	f.Fuzz(func(t *testing.T, a, b, tag1, tag2 string) {
 		if len(a)+len(b)+len(tag1)+len(tag2) > 1000 {
@@ -198,5 +218,17 @@ func FuzzTemplate(f *testing.F) {
 		require.NoError(t, err)
 		body := generic.BodyOf(d, event)
 		require.True(t, json.Valid(body), "%q gives %q", template, body)
+	})
+}
+
+// FuzzEvents: whatever a payload holds, an event is rejected, or its request is one that can be read.
+func FuzzEvents(f *testing.F) {
+	options := configured(f, strings.ReplaceAll("database: {url: \"${DATABASE_URL}\"}\ndestinations:\n  it:\n    kind: http\n"+asEverything, "ORIGIN", "http://127.0.0.1:1"))
+	d, err := options.Make(destination.Common{})
+	require.NoError(f, err)
+	destinationtest.FuzzEvents(f, func(t *testing.T, event destination.Event) {
+		body := generic.BodyOf(d, event)
+		require.True(t, json.Valid(body), "%q", body)
+		require.True(t, utf8.Valid(body))
 	})
 }

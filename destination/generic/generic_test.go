@@ -189,6 +189,14 @@ func TestRequest(t *testing.T) {
 	}
 }
 
+// TestNoUTF8: bytes that are no text become the sign for that, in whatever place.
+func TestNoUTF8(t *testing.T) {
+	t.Parallel()
+	got := sentFor(t, "        query: {a: \"{custom.a}\"}\n        json: {a: \"{custom.a}\"}\n", "{\"custom\": {\"a\": \"x\xff\"}}")
+	require.Equal(t, "/?a=x%EF%BF%BD", got.Path)
+	require.Equal(t, "{\"a\":\"x\uFFFD\"}", got.Body)
+}
+
 func TestMethodAndHeaders(t *testing.T) {
 	t.Parallel()
 	for request, want := range map[string][2]string{
