@@ -52,9 +52,9 @@ func (a address) of(s scope) (written, problem string) {
 	path, missing := a.path.write(s, url.PathEscape)
 	switch {
 	case missing:
-		return "", "has no value for the address: " + strings.Join(slices.Compact(a.path.uses), ", ")
+		return "", "no value for " + a.path.names()
 	case climbs(path):
-		return "", "has . or .. for the address: " + strings.Join(slices.Compact(a.path.uses), ", ")
+		return "", "would lead elsewhere by . or .. in " + a.path.names()
 	}
 	return a.origin + path, ""
 }

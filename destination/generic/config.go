@@ -56,7 +56,7 @@ func readOptions(s *config.Section) Options {
 		}
 		o.requests[name] = r.request(requests.Section(name))
 	}
-	if requests.Present() && requests.Len() == 0 && !requests.Faulty("") && !s.Faulty("requests") {
+	if requests.Present() && requests.Len() == 0 && !s.Faulty("requests") {
 		requests.ProblemHere("is empty: write the request of at least one event")
 	}
 	return o
@@ -79,20 +79,23 @@ func (r *reader) shared(s *config.Section, into *request) {
 		into.when = append(into.when, conditions(n)...)
 	}
 	if n, ok := s.Node("headers"); ok {
-		into.headers = append(into.headers, r.headers(n, into)...)
+		into.headers = append(into.headers, headers(n)...)
 	}
 	if n, ok := s.Node("query"); ok {
-		into.query = append(into.query, r.fields(n, into, nil)...)
+		own := fields(n, nil)
+		into.query = append(slices.DeleteFunc(into.query, func(f field) bool { return f.isIn(own) }), own...)
 	}
 	if s.Has("auth") {
-		into.auth = readAuth(s.Section("auth"), r.allowPrivate)
+		section := s.Section("auth")
+		if !s.Faulty("auth") {
+			into.auth = readAuth(section, r.allowPrivate)
+		}
 	}
 	into.deduplicates = readDeduplicates(s, into.deduplicates)
 }
 
 func (r *reader) request(s *config.Section) *request {
 	made := r.common
-	made.uses = slices.Clone(made.uses)
 	made.when, made.headers, made.query = slices.Clone(made.when), slices.Clone(made.headers), slices.Clone(made.query)
 	r.shared(s, &made)
 	made.overwrites = s.Boolean("overwrites", false)
@@ -100,8 +103,9 @@ func (r *reader) request(s *config.Section) *request {
 		made.json = readJSON(n, nothing, &made)
 	}
 	if n, ok := s.Node("form"); ok {
-		made.form, made.hasForm = r.fields(n, &made, nil), true
+		made.form, made.hasForm = fields(n, nil), true
 	}
+	made.note()
 	r.method(s, &made)
 	r.complete(s, &made)
 	s.Finish()
@@ -172,7 +176,7 @@ func (r *reader) address(n config.Node, into *request) {
 		return
 	}
 	origin, path := splitAddress(n.Text)
-	t, ok := readTemplate(n, path, nothing, into)
+	t, ok := readTemplate(n, path, nothing)
 	if !ok {
 		return
 	}
@@ -207,7 +211,7 @@ func conditions(n config.Node) (all []condition) {
 }
 
 // readTemplate takes what comes from the environment as it is.
-func readTemplate(n config.Node, source string, within over, into *request) (template, bool) {
+func readTemplate(n config.Node, source string, within over) (template, bool) {
 	if n.Foreign {
 		return template{parts: []part{{literal: source}}}, true
 	}
@@ -216,7 +220,6 @@ func readTemplate(n config.Node, source string, within over, into *request) (tem
 		n.Problem(problem)
 		return template{}, false
 	}
-	into.uses = append(into.uses, t.uses...)
 	return t, true
 }
 
@@ -225,8 +228,8 @@ var headerName = config.Matches("[A-Za-z0-9!#$%&'*+.^_|~-]+", "is not the name o
 // reserved are headers that are made of the rest of the request.
 var reserved = []string{"Host", "Content-Length", "Transfer-Encoding", "Connection", "Authorization", "Accept-Encoding", "Trailer", "Te", "Upgrade", "Expect"}
 
-func (r *reader) headers(n config.Node, into *request) []field {
-	return r.fields(n, into, func(name string) string {
+func headers(n config.Node) []field {
+	return fields(n, func(name string) string {
 		if problem := headerName(name); problem != "" {
 			return problem
 		}
@@ -238,7 +241,7 @@ func (r *reader) headers(n config.Node, into *request) []field {
 }
 
 // fields reads the parameters of a query or a form, or headers.
-func (r *reader) fields(n config.Node, into *request, nameProblem config.Check) (all []field) {
+func fields(n config.Node, nameProblem config.Check) (all []field) {
 	if n.Shape != config.MappingShape {
 		n.Problem("must be a mapping of names to values")
 		return nil
@@ -250,18 +253,18 @@ func (r *reader) fields(n config.Node, into *request, nameProblem config.Check) 
 				continue
 			}
 		}
-		if f, ok := readField(m, into); ok {
+		if f, ok := readField(m); ok {
 			all = append(all, f)
 		}
 	}
 	return all
 }
 
-func readField(n config.Node, into *request) (field, bool) {
+func readField(n config.Node) (field, bool) {
 	f := field{name: template{parts: []part{{literal: n.Name}}}}
 	switch n.Shape {
 	case config.MappingShape:
-		return readEachField(n, into)
+		return readEachField(n)
 	case config.LiteralShape:
 		f.value = template{parts: []part{{literal: n.Text}}}
 		return f, true
@@ -269,7 +272,7 @@ func readField(n config.Node, into *request) (field, bool) {
 		n.Problem("must be text, or a mapping with each and value")
 		return field{}, false
 	}
-	t, ok := readTemplate(n, n.Text, nothing, into)
+	t, ok := readTemplate(n, n.Text, nothing)
 	if ok && t.isList() {
 		n.Problem("is a list: add join(','), or write a mapping with each and value")
 		return field{}, false
@@ -319,7 +322,7 @@ func readEach(n config.Node) (e each, ok bool) {
 	return e, true
 }
 
-func readEachField(n config.Node, into *request) (field, bool) {
+func readEachField(n config.Node) (field, bool) {
 	e, ok := readEach(n)
 	if !ok {
 		return field{}, false
@@ -328,7 +331,7 @@ func readEachField(n config.Node, into *request) (field, bool) {
 		e.value.Problem("must be text")
 		return field{}, false
 	}
-	value, ok := readTemplate(e.value, e.value.Text, e.list.within, into)
+	value, ok := readTemplate(e.value, e.value.Text, e.list.within)
 	if !ok {
 		return field{}, false
 	}
@@ -369,10 +372,11 @@ func readJSON(n config.Node, within over, into *request) node {
 		}
 		return members
 	}
-	t, ok := readTemplate(n, n.Text, within, into)
+	t, ok := readTemplate(n, n.Text, within)
 	if !ok {
 		return nil
 	}
+	into.jsonUses = append(into.jsonUses, t.uses...)
 	return textNode{t}
 }
 
@@ -392,10 +396,11 @@ func readEachJSON(n config.Node, within over, into *request) node {
 		e.value.Problem("must be text, since join makes a text of the entries")
 		return nil
 	}
-	t, ok := readTemplate(e.value, e.value.Text, e.list.within, into)
+	t, ok := readTemplate(e.value, e.value.Text, e.list.within)
 	if !ok {
 		return nil
 	}
+	into.jsonUses = append(into.jsonUses, t.uses...)
 	return joinNode{e.list, t, *e.join}
 }
 

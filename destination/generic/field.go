@@ -2,6 +2,7 @@ package generic
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -85,4 +86,9 @@ func allPairs(fields []field, s scope) []pair {
 // isCalled tells whether the name is this one for every event.
 func (f field) isCalled(name string) bool {
 	return f.name.isFixed() && f.name.of(scope{}).text == name
+}
+
+// isIn tells whether one of the fields is called the same for every event.
+func (f field) isIn(others []field) bool {
+	return slices.ContainsFunc(others, func(other field) bool { return f.name.isFixed() && other.isCalled(f.name.of(scope{}).text) })
 }

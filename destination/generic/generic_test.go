@@ -249,6 +249,32 @@ func TestFunctions(t *testing.T) {
 	}
 }
 
+// TestCommon: what stands beside the requests holds for each, unless it says otherwise.
+func TestCommon(t *testing.T) {
+	t.Parallel()
+	url, last := destinationtest.Recording(t, 200, "")
+	d := at(t, `
+    allow_private: true
+    url: ORIGIN/common
+    deduplicates: event.key
+    when: custom.yes
+    headers: {X-A: common, X-B: common}
+    query: {a: common, b: common, key: "{event.key}"}
+    requests:
+      search: {}
+      page_viewed: {url: ORIGIN/own, when: custom.also, headers: {x-b: own}, query: {b: own, c: own}}
+`, url)
+	destinationtest.Deliver(t, d, destinationtest.EventWith(t, "search", `{"custom": {"yes": true}}`))
+	require.Equal(t, "/common?a=common&b=common&key=search%3AE100042", last().Path)
+	destinationtest.Deliver(t, d, destinationtest.EventWith(t, "page_viewed", `{"custom": {"yes": true, "also": 1}}`))
+	require.Equal(t, "/own?a=common&key=page_viewed%3AE100042&b=own&c=own", last().Path)
+	require.Equal(t, []string{"common", "own"}, []string{last().Header.Get("X-A"), last().Header.Get("X-B")})
+	require.Len(t, last().Header["X-B"], 1)
+	for _, payload := range []string{`{"custom": {"yes": true}}`, `{"custom": {"also": 1}}`} {
+		destinationtest.Fail(t, d, destinationtest.EventWith(t, "page_viewed", payload))
+	}
+}
+
 func TestRejected(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ request, payload, reason string }{
@@ -259,9 +285,9 @@ func TestRejected(t *testing.T) {
 		"WhenConsent":  {"        when: consent.profiling\n", `{}`, "consent.profiling: is missing, and the destination's when asks for it"},
 		"WhenItems":    {"        when: order.items\n", `{"order": {"items": []}}`, "order.items: is missing, and the destination's when asks for it"},
 		"WhenObject":   {"        when: customer.address\n", `{"customer": {}}`, "customer.address: is missing, and the destination's when asks for it"},
-		"Path":         {"        url: ORIGIN/{customer.email}\n", `{}`, "event: has no value for the address: customer.email"},
-		"Climbs":       {"        url: ORIGIN/a/{custom.x}/b\n", `{"custom": {"x": ".."}}`, "event: has . or .. for the address: custom.x"},
-		"Stays":        {"        url: ORIGIN/a/{custom.x}{custom.y}/b\n", `{"custom": {"x": ".", "y": "."}}`, "event: has . or .. for the address: custom.x, custom.y"},
+		"Path":         {"        url: ORIGIN/{customer.email}\n", `{}`, "url: no value for customer.email"},
+		"Climbs":       {"        url: ORIGIN/a/{custom.x}/b\n", `{"custom": {"x": ".."}}`, "url: would lead elsewhere by . or .. in custom.x"},
+		"Stays":        {"        url: ORIGIN/a/{custom.x}{custom.y}/b\n", `{"custom": {"x": ".", "y": "."}}`, "url: would lead elsewhere by . or .. in custom.x or custom.y"},
 		"Deduplicates": {"        deduplicates: order.number\n        query: {a: \"{order.number}\"}\n", `{}`, "order.number: is missing, by which the provider knows a repeat"},
 		"UnreadTotal":  {"        query: {a: \"{order.total}\"}\n", `{"order": {"total": "kr 12,345.6.7"}}`, "order.total: no amount with at most 12 digits before the point"},
 	} {

@@ -23,7 +23,16 @@ type request struct {
 	overwrites   bool // a later one of the same order or person overwrites what this one said
 	deduplicates *member
 	auth         *auth    // nil: none is wanted
-	uses         []string // paths of the members that it names anywhere
+	jsonUses     []string // paths of the members that json names
+	uses         []string // of those that the whole request names; see note
+}
+
+// note notes what the request names, once it is complete.
+func (r *request) note() {
+	r.uses = slices.Concat(r.jsonUses, r.address.path.uses)
+	for _, f := range slices.Concat(r.headers, r.query, r.form) {
+		r.uses = append(append(r.uses, f.name.uses...), f.value.uses...)
+	}
 }
 
 // says tells whether a member is somewhere in the request.
@@ -56,7 +65,7 @@ func (r *request) build(ctx context.Context, event destination.Event) (*http.Req
 	}
 	address, problem := r.address.of(s)
 	if problem != "" {
-		return nil, destination.Reject("event: %s", problem)
+		return nil, destination.Reject("url: %s", problem)
 	}
 	if query := encode(append(allPairs(r.query, s), r.auth.parameters()...), true); query != "" {
 		address += "?" + query

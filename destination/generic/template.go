@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"kvit/config"
 )
 
 // expression is what stands between braces: a member of the event, and functions that it goes through.
@@ -86,6 +88,9 @@ func (t template) isList() bool {
 func (t template) isFixed() bool {
 	return !slices.ContainsFunc(t.parts, func(p part) bool { return p.expr != nil })
 }
+
+// names are the members that the template names, for a reason.
+func (t template) names() string { return config.JoinOr(slices.Compact(slices.Clone(t.uses))) }
 
 // of gives the value: of an expression alone its own, else a text.
 func (t template) of(s scope) value {
