@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"kvit/config"
-	"kvit/destination"
 )
 
 // auth is how a request says who sends it. One of its fields is set.
@@ -18,7 +17,7 @@ type auth struct {
 	bearer config.Secret
 	header *key
 	query  *key
-	oauth2 *tokens
+	oauth2 *oauth2
 }
 
 // basic is a name and a password (RFC 7617).
@@ -44,9 +43,8 @@ func (a *auth) parameters() []pair {
 	return []pair{{a.query.name, a.query.value.Reveal()}}
 }
 
-// sign sets the headers. token is the access token that was used, if there is one, and kept tells that it is from
-// before; without one that is needed, the error says why.
-func (a *auth) sign(req *http.Request, now time.Time) (token string, kept bool, failed *destination.Error) {
+// sign sets the headers; token is the access token of oauth2.
+func (a *auth) sign(req *http.Request, token string, now time.Time) {
 	switch {
 	case a == nil:
 	case a.basic != nil:
@@ -56,16 +54,7 @@ func (a *auth) sign(req *http.Request, now time.Time) (token string, kept bool, 
 	case a.header != nil:
 		req.Header.Set(a.header.name, a.header.value.Reveal())
 	case a.oauth2 != nil:
-		token, kept, failed = a.oauth2.get(req.Context())
 		req.Header.Set("Authorization", "Bearer "+token)
-	}
-	return token, kept, failed
-}
-
-// refused drops an access token that the provider does not accept.
-func (a *auth) refused(token string) {
-	if token != "" {
-		a.oauth2.forget(token)
 	}
 }
 

@@ -27,6 +27,7 @@ type HTTP struct {
 	requests map[string]*request
 	answers  answers
 	client   *destination.Client
+	tokens   map[*oauth2]*tokens
 	traits   destination.Traits
 }
 
@@ -44,19 +45,16 @@ func New(options Options) (*HTTP, error) {
 		requests: options.requests, answers: options.answers,
 		client: destination.NewClient(settings), traits: traits(options.requests),
 	}
-	for _, t := range h.tokens() {
-		t.client = destination.NewClient(options.HTTP)
-	}
+	h.tokens = tokensOf(options)
 	return h, nil
 }
 
-// tokens are those of the requests, each once.
-func (h *HTTP) tokens() []*tokens {
-	var all []*tokens
-	for _, event := range slices.Sorted(maps.Keys(h.requests)) {
-		a := h.requests[event].auth
-		if a != nil && a.oauth2 != nil && !slices.Contains(all, a.oauth2) {
-			all = append(all, a.oauth2)
+// tokensOf makes what gives the access tokens of the requests.
+func tokensOf(options Options) map[*oauth2]*tokens {
+	all := map[*oauth2]*tokens{}
+	for _, r := range options.requests {
+		if a := r.auth; a != nil && a.oauth2 != nil && all[a.oauth2] == nil {
+			all[a.oauth2] = &tokens{oauth2: a.oauth2, client: destination.NewClient(options.HTTP)}
 		}
 	}
 	return all
@@ -105,19 +103,36 @@ func (h *HTTP) attempt(ctx context.Context, r *request, event destination.Event)
 	if failed != nil {
 		return 0, false, failed
 	}
-	token, kept, failed := r.auth.sign(req, time.Now())
+	token, kept, failed := h.token(ctx, r.auth)
 	if failed != nil {
 		return failed.Code, false, failed
 	}
+	r.auth.sign(req, token, time.Now())
 	answer, failed := h.client.Do(req)
 	if failed != nil {
 		return 0, kept, failed
 	}
 	failed = h.answers.judge(answer, r.isPlain())
 	if failed != nil && failed.Kind == destination.Unauthorized {
-		r.auth.refused(token)
+		h.refused(r.auth, token)
 	}
 	return answer.Status, kept, failed
+}
+
+// token is the access token of a request, or why there is none; empty where none is wanted. kept tells that it is
+// from before.
+func (h *HTTP) token(ctx context.Context, a *auth) (token string, kept bool, failed *destination.Error) {
+	if a == nil || a.oauth2 == nil {
+		return "", false, nil
+	}
+	return h.tokens[a.oauth2].get(ctx)
+}
+
+// refused drops an access token that the provider does not accept.
+func (h *HTTP) refused(a *auth, token string) {
+	if token != "" {
+		h.tokens[a.oauth2].forget(token)
+	}
 }
 
 func (h *HTTP) requestFor(event string) *request {
@@ -146,7 +161,7 @@ func (h *HTTP) Reach(ctx context.Context) error {
 
 // Prove asks for an access token, and connects to where the events go.
 func (p Proving) Prove(ctx context.Context) (string, error) {
-	for _, t := range p.tokens() {
+	for _, t := range p.tokens {
 		if _, _, failed := t.get(ctx); failed != nil {
 			return "", failed
 		}

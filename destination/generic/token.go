@@ -33,8 +33,8 @@ const untoldLife = 5 * time.Minute
 
 // tokens keeps an access token as long as it lives. Safe for concurrent use.
 type tokens struct {
-	oauth2
-	client *destination.Client // set by New
+	*oauth2
+	client *destination.Client
 
 	asking singleflight.Group
 	mu     sync.Mutex
