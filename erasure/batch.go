@@ -3,6 +3,7 @@ package erasure
 import (
 	"context"
 	"maps"
+	"reflect"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
@@ -127,6 +128,7 @@ func (r *eraseRun) eraseOrders(ctx context.Context, tx pgx.Tx, due store.Due) ([
 	if err != nil {
 		return nil, done, err
 	}
+	r.size.begins()
 	orders, err := store.LockDueOrders(ctx, tx, r.shop, due)
 	if err != nil || len(orders) == 0 {
 		return nil, done, err
@@ -149,8 +151,10 @@ func (r *eraseRun) eraseOrders(ctx context.Context, tx pgx.Tx, due store.Due) ([
 	if plan.waiting {
 		return orders, done, store.SaveErasureProgress(ctx, tx, changed(progress, total), r.now)
 	}
-	if err := store.DropErasureProgress(ctx, tx, refsOf(orders)); err != nil {
-		return orders, done, err
+	if len(progress) > 0 {
+		if err := store.DropErasureProgress(ctx, tx, refsOf(orders)); err != nil {
+			return orders, done, err
+		}
 	}
 	return orders, done, r.certify(ctx, tx, due.Clock, orders, total, done.shared)
 }
@@ -177,24 +181,45 @@ func (r *eraseRun) fit(ctx context.Context, tx pgx.Tx) (erasePlan, error) {
 	if err != nil {
 		return erasePlan{}, err
 	}
-	r.misfit = p.Check(database)
-	blocked, all := p.Blocked(database, r.misfit)
-	r.report.Blocked = append([]policy.Blocked{}, blocked...)
-	if all {
+	f := r.fitted
+	if f == nil || !reflect.DeepEqual(f.database, database) {
+		f = r.fitTo(p, database)
+		r.fitted = f
+	}
+	r.misfit = slices.Clone(f.misfit)
+	r.report.Blocked = append([]policy.Blocked{}, f.blocked...)
+	if f.all {
 		return erasePlan{}, &policy.MisfitError{Problems: r.misfit}
 	}
 	if r.shop, err = r.Orders.Resolved(ctx, tx); err != nil {
 		return erasePlan{}, err
 	}
-	plan := erasePlan{waiting: len(blocked) > 0}
+	return erasePlan{erasures: slices.Clone(f.erasures), waiting: len(f.blocked) > 0}, nil
+}
+
+// fitting is how the policy fits a database. Each batch reads anew what the database is; as long as that is the same,
+// so is what follows from it.
+type fitting struct {
+	database policy.Database
+	misfit   []policy.Problem
+	blocked  []policy.Blocked
+	all      bool // tables are blocked
+	erasures []store.TableErasure
+}
+
+func (r *eraseRun) fitTo(p policy.Policy, database policy.Database) *fitting {
+	f := &fitting{database: database, misfit: p.Check(database)}
+	if f.blocked, f.all = p.Blocked(database, f.misfit); f.all {
+		return f
+	}
 	for _, e := range r.statements(p, database) {
-		isBlocked := slices.ContainsFunc(blocked, func(b policy.Blocked) bool { return b.Table == e.Table })
-		if isBlocked || plan.waiting && e.Table == r.Orders.Table {
+		isBlocked := slices.ContainsFunc(f.blocked, func(b policy.Blocked) bool { return b.Table == e.Table })
+		if isBlocked || len(f.blocked) > 0 && e.Table == r.Orders.Table {
 			continue
 		}
-		plan.erasures = append(plan.erasures, e)
+		f.erasures = append(f.erasures, e)
 	}
-	return plan, nil
+	return f
 }
 
 // keyTypes are those of numbers that the shop gives, or of references. Anything else, such as an e-mail

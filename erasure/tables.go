@@ -131,6 +131,7 @@ func (d dueRows) erase(ctx context.Context, tx pgx.Tx, w wanted[store.RowBatch])
 	if err != nil {
 		return found, nil, err
 	}
+	d.size.begins()
 	found, err = store.LockDueRows(ctx, tx, rule, store.DueRows{Now: d.now, After: w.after, Only: w.only, Limit: w.limit})
 	if err != nil || found.Len() == 0 {
 		return found, nil, err

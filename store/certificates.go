@@ -2,8 +2,10 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -46,12 +48,30 @@ func AppendCertificates(ctx context.Context, tx pgx.Tx, list []Certificate) erro
 		pgx.CopyFromSlice(len(list), func(i int) ([]any, error) {
 			c := list[i]
 			return []any{c.Number, c.OrderRef, c.ErasedAt, nullIfEmpty(c.Clock), c.ERPImportedAt, c.ERPOrderNumber,
-				c.PolicyHash, c.RowCounts, c.Verification, c.Searched, c.Found, c.Unsearched, c.PreviousHash, c.Hash}, nil
+				c.PolicyHash, countsJSON(c.RowCounts), countsJSON(c.Verification), c.Searched, c.Found, c.Unsearched, c.PreviousHash, c.Hash}, nil
 		}))
 	if err != nil {
 		return fmt.Errorf("append certificates: %w", err)
 	}
 	return nil
+}
+
+// countsJSON is a map of counts as a document; nil: null. Through reflection it costs a fifth of what kvit itself does for
+// an erasure.
+func countsJSON(counts map[string]int64) []byte {
+	if counts == nil {
+		return nil
+	}
+	text := []byte{'{'}
+	for key, n := range counts {
+		if len(text) > 1 {
+			text = append(text, ',')
+		}
+		name, _ := json.Marshal(key) // a string always encodes
+		text = append(append(text, name...), ':')
+		text = strconv.AppendInt(text, n, 10)
+	}
+	return append(text, '}')
 }
 
 func nullIfEmpty(text string) *string {

@@ -34,6 +34,9 @@ func EraseOrderEvents(ctx context.Context, tx pgx.Tx, refs []string, now time.Ti
 
 // settleErased writes the receipts of deliveries that will not take place any more.
 func settleErased(ctx context.Context, tx pgx.Tx, eventIDs []int64) error {
+	if len(eventIDs) == 0 {
+		return nil
+	}
 	// What is lost will not be sent any more, either.
 	_, err := tx.Exec(ctx, `
 		update kvit.delivery set outcome = 'erased' where event_id = any ($1) and outcome = 'lost'`, eventIDs)
