@@ -216,10 +216,12 @@ func (d dueRows) eraseRows(ctx context.Context, tx pgx.Tx, rule store.TableRule,
 			return nil, &store.RemainsError{Table: table, Rows: left[table]}
 		}
 	}
-	return counts, d.seal(ctx, tx, []proof.Certificate{{
-		OrderRef: tablePrefix + d.rule.Name, Clock: d.rule.Name, PolicyHash: d.rule.Hash(), RowCounts: counts,
-		Verification: map[string]int64{proof.Left: 0},
-	}})
+	return counts, d.seal(ctx, tx, 1, func(int) proof.Certificate {
+		return proof.Certificate{
+			OrderRef: tablePrefix + d.rule.Name, Clock: d.rule.Name, PolicyHash: d.rule.Hash(), RowCounts: counts,
+			Verification: map[string]int64{proof.Left: 0},
+		}
+	})
 }
 
 func (d dueRows) erased(rows int, counts, columns map[string]int64) {

@@ -42,11 +42,16 @@ func LastCertificate(ctx context.Context, db DB) (number int64, hash string, err
 
 // AppendCertificates writes sealed certificates.
 func AppendCertificates(ctx context.Context, tx pgx.Tx, list []Certificate) error {
+	return AppendSealed(ctx, tx, len(list), func(i int) Certificate { return list[i] })
+}
+
+// AppendSealed writes n certificates. Each is asked for when its turn comes, while the server stores those before it.
+func AppendSealed(ctx context.Context, tx pgx.Tx, n int, seal func(i int) Certificate) error {
 	_, err := tx.CopyFrom(ctx, pgx.Identifier{"kvit", "erasure_certificate"},
 		[]string{"number", "order_ref", "erased_at", "clock", "erp_imported_at", "erp_order_number",
 			"policy_hash", "row_counts", "verification", "searched", "found", "unsearched", "previous_hash", "hash"},
-		pgx.CopyFromSlice(len(list), func(i int) ([]any, error) {
-			c := list[i]
+		pgx.CopyFromSlice(n, func(i int) ([]any, error) {
+			c := seal(i)
 			return []any{c.Number, c.OrderRef, c.ErasedAt, nullIfEmpty(c.Clock), c.ERPImportedAt, c.ERPOrderNumber,
 				c.PolicyHash, countsJSON(c.RowCounts), countsJSON(c.Verification), c.Searched, c.Found, c.Unsearched, c.PreviousHash, c.Hash}, nil
 		}))
