@@ -3,6 +3,7 @@ package main
 import (
 	"kvit/config"
 	"kvit/destination/ga4"
+	"kvit/destination/googleads"
 	"kvit/destination/klaviyo"
 	"kvit/destination/matomo"
 	"kvit/destination/meta"
@@ -11,6 +12,7 @@ import (
 	"kvit/destination/snowplow"
 	"kvit/destination/spread"
 	"kvit/destination/tiktok"
+	"kvit/destination/trustpilot"
 	"kvit/destination/webhook"
 )
 
@@ -19,11 +21,13 @@ import (
 var kinds = []config.Kind{
 	spread.Kind,
 	ga4.Kind,
+	googleads.Kind,
 	meta.Kind,
 	tiktok.Kind,
 	pinterest.Kind,
 	matomo.Kind,
 	klaviyo.Kind,
+	trustpilot.Kind,
 	microsoftuet.Kind,
 	snowplow.Kind,
 	webhook.Kind,

@@ -2,6 +2,7 @@ package main
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -20,6 +21,7 @@ var matchKeysOf = map[string]struct {
 	"tiktok":    {"tiktok", "user", []string{"city", "state", "country"}},
 	"pinterest": {"pinterest", "user_data", nil},
 	"ga4":       {"ga4", "user_data", []string{"city", "region", "postal_code", "country"}},
+	"ads":       {"google_ads", "userData.userIdentifiers", []string{"regionCode", "postalCode"}},
 	"uet":       {"microsoft_uet", "userData", []string{"externalId"}},
 }
 
@@ -39,7 +41,10 @@ func TestMatchKeys(t *testing.T) {
 			user := gjson.Get(body, form.within)
 			got := user.Get(key.Key)
 			if !got.Exists() {
-				got = user.Get("address.0." + key.Key) // Google's
+				got = user.Get("address.0." + key.Key) // Google Analytics'
+			}
+			if user.IsArray() { // Google Ads', of identifiers with a member each
+				got = gjson.Parse(strings.TrimSuffix(user.Get("#."+key.Key).Raw, "[]") + strings.TrimSuffix(user.Get("#.address."+key.Key).Raw, "[]"))
 			}
 			if got.IsArray() {
 				got = got.Get("0")

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"kvit/destination/ga4/ga4test"
+	"kvit/destination/googleads/googleadstest"
 	"kvit/destination/klaviyo/klaviyotest"
 	"kvit/destination/matomo/matomotest"
 	"kvit/destination/meta/metatest"
@@ -17,12 +18,13 @@ import (
 	"kvit/destination/pinterest/pinteresttest"
 	"kvit/destination/snowplow/snowplowtest"
 	"kvit/destination/tiktok/tiktoktest"
+	"kvit/destination/trustpilot/trustpilottest"
 )
 
 // provider is one that only the whole demo has. Its destination is called as its kind is.
 type provider struct {
 	Kind     string
-	Settings []string // its own lines in kvit.yaml
+	Settings []string // its own lines in kvit.yaml; %URL% in them is the address without Path
 	Path     string   // behind the host in its address
 
 	secret string
@@ -37,6 +39,8 @@ var termsOf = map[string]terms{
 	"spread":        {purpose: "marketing"},
 	"webhook":       {purpose: "analytics"},
 	"ga4":           {purpose: "analytics", needsItems: true, onceOnly: []string{"order_paid"}},
+	"google_ads":    {purpose: "marketing", onceOnly: []string{}, states: []string{"order_paid", "order_cancelled"}},
+	"trustpilot":    {purpose: "marketing", onceOnly: []string{}},
 	"meta":          {purpose: "marketing", needsItems: true},
 	"tiktok":        {purpose: "marketing", needsItems: true},
 	"pinterest":     {purpose: "marketing", needsItems: true},
@@ -78,6 +82,7 @@ func startProviders(ctx context.Context) ([]*provider, error) {
 	var started []*provider
 	for _, invent := range []func(secret string) *provider{
 		inventGA4, inventMeta, inventTikTok, inventPinterest, inventMatomo, inventKlaviyo, inventMicrosoftUET, inventSnowplow,
+		inventGoogleAds, inventTrustpilot,
 	} {
 		secret := rand.Text()
 		p := invent(secret)
@@ -87,6 +92,9 @@ func startProviders(ctx context.Context) ([]*provider, error) {
 		var err error
 		if p.http, err = listenAs(ctx, t); err != nil {
 			return nil, errors.Join(err, (&receivers{more: started}).stop())
+		}
+		for i, line := range p.Settings {
+			p.Settings[i] = strings.ReplaceAll(line, "%URL%", p.http.url)
 		}
 		started = append(started, p)
 	}
@@ -199,6 +207,35 @@ func inventSnowplow(string) *provider {
 		server: s, split: batch("data"), count: func() tally {
 			c := s.Counts()
 			return tally{once: c.Events, repeats: c.Repeats, refused: c.Refused + c.Failed + c.Changed, refusals: s.Refusals()}
+		},
+	}
+}
+
+func inventGoogleAds(secret string) *provider {
+	const customer, action = "1234567890", "987654321"
+	s := googleadstest.New(googleadstest.Options{CustomerID: customer, Action: action, RefreshToken: secret, Now: time.Now})
+	return &provider{
+		Kind: "google_ads", Path: "/v1", Settings: []string{
+			fmt.Sprintf("customer_id: %q", customer), fmt.Sprintf("conversion_action: %q", action),
+			"oauth: {client_id: " + googleadstest.ClientID + ", client_secret: \"${GOOGLE_ADS_SECRET}\", refresh_token: \"${GOOGLE_ADS_SECRET}\", token_url: %URL%/token}",
+		},
+		server: s, split: batch("events"), count: func() tally {
+			c := s.Counts()
+			return tally{states: c.Conversions + c.Adjusted + c.Repeats, repeats: c.Repeats, refused: c.Refused, refusals: s.Refusals()}
+		},
+	}
+}
+
+func inventTrustpilot(secret string) *provider {
+	s := trustpilottest.New(secret, secret)
+	return &provider{
+		Kind: "trustpilot", Path: "/v1", Settings: []string{
+			"business_unit_id: " + trustpilottest.BusinessUnitID, "business_user_id: " + trustpilottest.BusinessUserID, "template_id: " + trustpilottest.TemplateID,
+			"api_key: ${TRUSTPILOT_SECRET}", "api_secret: ${TRUSTPILOT_SECRET}", "token_url: %URL%/token",
+		},
+		server: s, split: whole, count: func() tally {
+			c := s.Counts()
+			return tally{again: c.Invitations, refused: c.Refused, refusals: s.Refusals()}
 		},
 	}
 }
