@@ -5,10 +5,13 @@ import (
 	"kvit/destination/ga4"
 	"kvit/destination/googleads"
 	"kvit/destination/klaviyo"
+	"kvit/destination/linkedin"
 	"kvit/destination/matomo"
 	"kvit/destination/meta"
 	"kvit/destination/microsoftuet"
 	"kvit/destination/pinterest"
+	"kvit/destination/reddit"
+	"kvit/destination/snap"
 	"kvit/destination/snowplow"
 	"kvit/destination/spread"
 	"kvit/destination/tiktok"
@@ -29,6 +32,9 @@ var kinds = []config.Kind{
 	klaviyo.Kind,
 	trustpilot.Kind,
 	microsoftuet.Kind,
+	snap.Kind,
+	reddit.Kind,
+	linkedin.Kind,
 	snowplow.Kind,
 	webhook.Kind,
 }

@@ -21,6 +21,9 @@ var matchKeysOf = map[string]struct {
 	"tiktok":    {"tiktok", "user", []string{"city", "state", "country"}},
 	"pinterest": {"pinterest", "user_data", nil},
 	"ga4":       {"ga4", "user_data", []string{"city", "region", "postal_code", "country"}},
+	"snap":      {"snap", "user_data", []string{"client_ip_address", "sc_click_id"}},
+	"reddit":    {"reddit", "user", []string{"user_agent"}},
+	"linkedin":  {"linkedin", "user.userIds", []string{"LINKEDIN_FIRST_PARTY_ADS_TRACKING_UUID"}},
 	"ads":       {"google_ads", "userData.userIdentifiers", []string{"regionCode", "postalCode"}},
 	"uet":       {"microsoft_uet", "userData", []string{"externalId"}},
 }
@@ -45,6 +48,9 @@ func TestMatchKeys(t *testing.T) {
 			}
 			if user.IsArray() { // Google Ads', of identifiers with a member each
 				got = gjson.Parse(strings.TrimSuffix(user.Get("#."+key.Key).Raw, "[]") + strings.TrimSuffix(user.Get("#.address."+key.Key).Raw, "[]"))
+			}
+			if !got.Exists() {
+				got = user.Get(`#(idType=="` + key.Key + `").idValue`) // LinkedIn's
 			}
 			if got.IsArray() {
 				got = got.Get("0")

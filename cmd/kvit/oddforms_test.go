@@ -21,6 +21,7 @@ var cannotDoWithout = map[string][]string{
 	"spread":     {"customer.email"},
 	"ga4":        {"client.ga_client_id"},
 	"meta":       {"client.page_url", "client.user_agent"},
+	"snap":       {"client.page_url"},
 	"snowplow":   {"order.payment_method", "order.items"},
 	"trustpilot": {"customer.email"},
 }

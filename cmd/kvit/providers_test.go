@@ -19,10 +19,13 @@ import (
 	"kvit/destination/ga4/ga4test"
 	"kvit/destination/googleads/googleadstest"
 	"kvit/destination/klaviyo/klaviyotest"
+	"kvit/destination/linkedin/linkedintest"
 	"kvit/destination/matomo/matomotest"
 	"kvit/destination/meta/metatest"
 	"kvit/destination/microsoftuet/microsoftuettest"
 	"kvit/destination/pinterest/pinteresttest"
+	"kvit/destination/reddit/reddittest"
+	"kvit/destination/snap/snaptest"
 	"kvit/destination/snowplow/snowplowtest"
 	"kvit/destination/spread/spreadtest"
 	"kvit/destination/tiktok/tiktoktest"
@@ -98,6 +101,18 @@ var providers = []provider{
 		s := microsoftuettest.New("187000000", secret, nil)
 		return standIn{s, func() (int, int) { return s.Counts().Events, s.Counts().Refused + s.Counts().Failed }}
 	}},
+	{kind: "snap", options: `pixel_id: 1ec32188-754e-4be2-8e55-c949a984a39f, access_token: "${CRM_SECRET}"`, address: "base_url", path: "/v3", hashes: true, fake: func() standIn {
+		s := snaptest.New("1ec32188-754e-4be2-8e55-c949a984a39f", secret, nil)
+		return standIn{s, func() (int, int) { return s.Counts().Events, s.Counts().Refused }}
+	}},
+	{kind: "reddit", options: `pixel_id: a2_example, token: "${CRM_SECRET}"`, address: "base_url", path: "/api/v3", hashes: true, fake: func() standIn {
+		s := reddittest.New("a2_example", secret, nil)
+		return standIn{s, func() (int, int) { return s.Counts().Events, s.Counts().Refused }}
+	}},
+	{kind: "linkedin", options: `account_id: "512345678", token: "${CRM_SECRET}", rules: {order_paid: "104012"}`, address: "base_url", path: "/rest", hashes: true, fake: func() standIn {
+		s := linkedintest.New(linkedintest.Options{AccountID: "512345678", Token: secret, Rules: map[string]linkedintest.Rule{"104012": {Method: "CONVERSIONS_API"}}})
+		return standIn{s, func() (int, int) { return s.Counts().Events, s.Counts().Refused }}
+	}},
 	{kind: "snowplow", address: "base_url", hashes: true, fake: func() standIn {
 		s := snowplowtest.New(snowplowtest.Options{})
 		return standIn{s, func() (int, int) { return s.Counts().Events, s.Counts().Refused + s.Counts().Failed }}
@@ -140,7 +155,7 @@ func TestProvidersAreAll(t *testing.T) {
 	t.Parallel()
 	_, err := config.Parse("kvit.yaml", []byte("destinations: {one: {kind: none-of-them}}"), func(string) string { return "" }, kinds)
 	require.EqualError(t, err, "kvit.yaml:1: database.url: is missing: write it here or set $DATABASE_URL\n"+
-		"kvit.yaml:1: destinations.one.kind: must be spread, ga4, google_ads, meta, tiktok, pinterest, matomo, klaviyo, trustpilot, microsoft_uet, snowplow or webhook")
+		"kvit.yaml:1: destinations.one.kind: must be spread, ga4, google_ads, meta, tiktok, pinterest, matomo, klaviyo, trustpilot, microsoft_uet, snap, reddit, linkedin, snowplow or webhook")
 	var named []string
 	for _, k := range kinds {
 		named = append(named, k.Name)

@@ -45,12 +45,25 @@ func New(options Options) (*GoogleAds, error) {
 }
 
 // Traits gives the events of the mapping. Google goes by the order's reference: what comes again under it changes the
-// conversion and adds none, so that the states of an order are sent in order.
+// conversion and adds none, so that the states of an order are sent in order. A cancellation of an order that was never
+// sold would be a conversion of its own; where kvit sends no sales, the site's tag does.
 func (g *GoogleAds) Traits() destination.Traits {
-	return destination.Traits{
-		Events: g.events.Events(), States: g.events.Called(purchase, restate, retract), MaxAge: maxAge, Batch: limits,
+	traits := destination.Traits{Events: g.events.Events(), MaxAge: maxAge, Batch: limits}
+	sells := len(g.events.Called(purchase)) > 0
+	for _, name := range traits.Events {
+		if !strings.HasPrefix(name, "order_") || name == partlyRefunded {
+			continue
+		}
+		traits.States = append(traits.States, name)
+		if called, _ := g.events.Of(name); sells && (called == retract || called == restate) {
+			traits.Adjusts = append(traits.Adjusts, name)
+		}
 	}
+	return traits
 }
+
+// partlyRefunded is no state to kvit: nothing waits for it, and it waits for nothing.
+const partlyRefunded = "order_partly_refunded"
 
 // Send posts one event.
 func (g *GoogleAds) Send(ctx context.Context, event destination.Event) (int, error) {

@@ -212,7 +212,10 @@ func TestAdjustments(t *testing.T) {
 	destinationtest.Deliver(t, g, destinationtest.EventWith(t, "order_cancelled", order))
 	require.Equal(t, "0", worth())
 	require.Equal(t, googleadstest.Counts{Requests: 5, Tokens: 1, Conversions: 1, Adjusted: 2, Repeats: 2}, server.Counts())
-	require.Equal(t, []string{"order_paid", "order_cancelled", "order_refunded", "order_partly_refunded"}, g.Traits().States)
+	require.Equal(t, []string{"order_paid", "order_cancelled", "order_refunded"}, g.Traits().States)
+	require.Equal(t, []string{"order_cancelled", "order_refunded"}, g.Traits().Adjusts)
+	tagged := offline(t, func(o *googleads.Options) { o.Events = map[string]string{"order_paid": ""} })
+	require.Empty(t, tagged.Traits().Adjusts, "sales that the site's tag reports are changed, too")
 }
 
 // TestMoreActions: an event may be a conversion of its own, which goes in a request of its own.
@@ -231,7 +234,8 @@ func TestMoreActions(t *testing.T) {
 	shipped, ok := server.Conversion("555", "order_shipped:E100042")
 	require.True(t, ok)
 	require.Equal(t, "749.00", string(shipped.Value))
-	require.NotContains(t, g.Traits().States, "order_shipped")
+	require.Contains(t, g.Traits().States, "order_shipped", "or a sale that comes later would be superseded by it")
+	require.NotContains(t, g.Traits().Adjusts, "order_shipped")
 }
 
 func TestOptions(t *testing.T) {
@@ -302,9 +306,11 @@ func TestTokensThatFail(t *testing.T) {
 		kind   destination.Kind
 		reason string
 	}{
-		"Revoked": {http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, `{"error":"invalid_grant"}`, 400) }),
+		"Revoked": {http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, `{"error":"invalid_grant"}`, http.StatusBadRequest)
+		}),
 			destination.Unauthorized, "no access token: the provider did not accept the credentials (HTTP 400)"},
-		"Down": {http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }),
+		"Down": {http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }),
 			destination.Unreachable, "no access token: the provider had an error of its own (HTTP 503)"},
 		"Reset": {http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }),
 			destination.Unreachable, "no access token: connection lost before the answer"},

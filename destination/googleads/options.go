@@ -18,7 +18,7 @@ const (
 	// DefaultBaseURL is where the API is.
 	DefaultBaseURL = "https://datamanager.googleapis.com/v1"
 	// DefaultTokenURL is where Google gives access tokens.
-	DefaultTokenURL = "https://oauth2.googleapis.com/token"
+	DefaultTokenURL = "https://oauth2.googleapis.com/token" //nolint:gosec // an address
 
 	scope = "https://www.googleapis.com/auth/datamanager"
 )
@@ -33,10 +33,10 @@ const (
 
 // defaults is what is done by the shop's events. A sale counts once, when it is paid.
 var defaults = destination.Mapping{
-	"order_paid":            purchase,
-	"order_cancelled":       retract,
-	"order_refunded":        retract,
-	"order_partly_refunded": restate,
+	"order_paid":      purchase,
+	"order_cancelled": retract,
+	"order_refunded":  retract,
+	partlyRefunded:    restate,
 }
 
 // Options are the settings of a GoogleAds. What is empty takes the default, where one is named.

@@ -19,7 +19,7 @@ const (
 	// DefaultBaseURL is where the API is.
 	DefaultBaseURL = "https://invitations-api.trustpilot.com/v1"
 	// DefaultTokenURL is where Trustpilot gives access tokens.
-	DefaultTokenURL = "https://api.trustpilot.com/v1/oauth/oauth-business-users-for-applications/accesstoken"
+	DefaultTokenURL = "https://api.trustpilot.com/v1/oauth/oauth-business-users-for-applications/accesstoken" //nolint:gosec // an address
 	// DefaultDelay is the one that Trustpilot recommends (https://support.trustpilot.com/hc/en-us/articles/214995348).
 	DefaultDelay = 7 * 24 * time.Hour
 	// DefaultLocale is for customers whose language is unknown, or not one of the locales.

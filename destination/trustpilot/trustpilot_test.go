@@ -96,7 +96,7 @@ func invite(t *testing.T, event destination.Event, change func(*trustpilot.Optio
 	require.Equal(t, http.StatusAccepted, destinationtest.Deliver(t, p, event))
 	require.Equal(t, "/v1/private/business-units/"+trustpilottest.BusinessUnitID+"/email-invitations", last().Path)
 	require.Equal(t, trustpilottest.BusinessUserID, last().Header.Get("X-Business-User-Id"))
-	return string(last().Body)
+	return last().Body
 }
 
 func TestInvitation(t *testing.T) {

@@ -168,7 +168,7 @@ func TestRunAllKeepsEveryPromise(t *testing.T) {
 
 	require.Len(t, sum.Promises, 9+len(sum.Figures.More))
 	require.Zero(t, sum.Lost)
-	require.Len(t, sum.Figures.More, 10)
+	require.Len(t, sum.Figures.More, 13)
 	stopped := map[string]bool{}
 	for _, d := range sum.Figures.More {
 		require.Positive(t, d.Delivered, d.Name)
@@ -185,7 +185,7 @@ func TestRunAllKeepsEveryPromise(t *testing.T) {
 	}
 	require.Contains(t, stopped, "ga4")
 	require.Contains(t, stopped, "matomo")
-	require.Subset(t, map[string]bool{"ga4": true, "matomo": true, "klaviyo": true, "trustpilot": true}, stopped, "the others know repeats")
+	require.Subset(t, map[string]bool{"ga4": true, "matomo": true, "klaviyo": true, "trustpilot": true, "linkedin": true}, stopped, "the others know repeats")
 	require.Contains(t, out.String(), "0 lost, 0 counted twice, 0 due orders not erased")
 	requireNothingLeft(t, binary, out)
 }

@@ -12,10 +12,13 @@ import (
 	"kvit/destination/ga4/ga4test"
 	"kvit/destination/googleads/googleadstest"
 	"kvit/destination/klaviyo/klaviyotest"
+	"kvit/destination/linkedin/linkedintest"
 	"kvit/destination/matomo/matomotest"
 	"kvit/destination/meta/metatest"
 	"kvit/destination/microsoftuet/microsoftuettest"
 	"kvit/destination/pinterest/pinteresttest"
+	"kvit/destination/reddit/reddittest"
+	"kvit/destination/snap/snaptest"
 	"kvit/destination/snowplow/snowplowtest"
 	"kvit/destination/tiktok/tiktoktest"
 	"kvit/destination/trustpilot/trustpilottest"
@@ -47,6 +50,9 @@ var termsOf = map[string]terms{
 	"matomo":        {purpose: "analytics", onceOnly: []string{"order_paid"}, states: []string{"cart_updated"}},
 	"klaviyo":       {purpose: "marketing", needsItems: true, states: []string{"newsletter_optout", "sms_optout"}, onceOnly: metrics},
 	"microsoft_uet": {purpose: "marketing", needsItems: true},
+	"snap":          {purpose: "marketing", needsItems: true},
+	"reddit":        {purpose: "marketing", needsItems: true},
+	"linkedin":      {purpose: "marketing", onceOnly: []string{}},
 	"snowplow":      {purpose: "analytics"},
 }
 
@@ -81,8 +87,8 @@ const providerEveryNth = 25
 func startProviders(ctx context.Context) ([]*provider, error) {
 	var started []*provider
 	for _, invent := range []func(secret string) *provider{
-		inventGA4, inventMeta, inventTikTok, inventPinterest, inventMatomo, inventKlaviyo, inventMicrosoftUET, inventSnowplow,
-		inventGoogleAds, inventTrustpilot,
+		inventGA4, inventMeta, inventTikTok, inventPinterest, inventMatomo, inventKlaviyo, inventMicrosoftUET, inventSnap, inventReddit,
+		inventLinkedIn, inventSnowplow, inventGoogleAds, inventTrustpilot,
 	} {
 		secret := rand.Text()
 		p := invent(secret)
@@ -195,6 +201,49 @@ func inventMicrosoftUET(secret string) *provider {
 		server: s, split: batch("data"), count: func() tally {
 			c := s.Counts()
 			return tally{once: c.Events, repeats: c.Repeats, refused: c.Refused + c.Failed, refusals: s.Refusals()}
+		},
+	}
+}
+
+func inventSnap(secret string) *provider {
+	const id = "00000000-0000-4000-8000-000000000000"
+	s := snaptest.New(id, secret, time.Now)
+	return &provider{
+		Kind: "snap", Settings: []string{"pixel_id: " + id, "access_token: ${SNAP_SECRET}"}, Path: "/v3",
+		server: s, split: batch("data"), count: func() tally {
+			c := s.Counts()
+			return tally{once: c.Events, repeats: c.Repeats, refused: c.Refused, refusals: s.Refusals()}
+		},
+	}
+}
+
+func inventReddit(secret string) *provider {
+	const id = "a2_example"
+	s := reddittest.New(id, secret, time.Now)
+	return &provider{
+		Kind: "reddit", Settings: []string{"pixel_id: " + id, "token: ${REDDIT_SECRET}"}, Path: "/api/v3",
+		server: s, split: batch("data.events"), count: func() tally {
+			c := s.Counts()
+			return tally{once: c.Events, repeats: c.Repeats, refused: c.Refused, refusals: s.Refusals()}
+		},
+	}
+}
+
+// inventLinkedIn has a rule for some of the events alone, as a shop would.
+func inventLinkedIn(secret string) *provider {
+	const account, sale, cart, view = "512345678", "104012", "104013", "104014"
+	takes := linkedintest.Rule{Method: "CONVERSIONS_API"}
+	s := linkedintest.New(linkedintest.Options{
+		AccountID: account, Token: secret, Rules: map[string]linkedintest.Rule{sale: takes, cart: takes, view: takes}, Now: time.Now,
+	})
+	return &provider{
+		Kind: "linkedin", Path: "/rest", Settings: []string{
+			fmt.Sprintf("account_id: %q", account), "token: ${LINKEDIN_SECRET}",
+			fmt.Sprintf("rules: {order_paid: %q, cart_updated: %q, product_viewed: %q}", sale, cart, view),
+		},
+		server: s, split: batch("elements"), count: func() tally {
+			c := s.Counts()
+			return tally{again: c.Events + c.Twice, refused: c.Refused, refusals: s.Refusals()}
 		},
 	}
 }
