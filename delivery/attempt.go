@@ -22,6 +22,7 @@ const (
 // Attempt is one try to deliver one event to one destination, with what earlier ones have left.
 type Attempt struct {
 	EventID  int64
+	JobID    int64     // the row of kvit.river_job that goes with the receipt; 0: none
 	Number   int       // from 1; what never got as far as the provider is not counted
 	First    time.Time // the first attempt
 	Unclear  time.Time // when the provider may first have counted the event; zero: it cannot have
@@ -39,6 +40,8 @@ type Verdict struct {
 	Kind VerdictKind
 	Wait time.Duration // PutBack: until it is looked at again
 	Err  error         // GivenUp and TryAgain: why, in kvit's own wording and without personal data
+
+	JobGone bool // Done: the job's row went with the receipt
 }
 
 // VerdictKind tells what follows from an attempt.

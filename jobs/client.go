@@ -33,6 +33,7 @@ type Options struct {
 	Pool    *pgxpool.Pool
 	Lanes   []delivery.Settings // enabled destinations; jobs of others wait
 	Timeout time.Duration       // of one delivery attempt
+	Keep    time.Duration       // how long the jobs of deliveries that have ended stay; 0: they go with the receipt
 	Notify  bool                // false: poll, LISTEN is not available
 	Orders  *store.Orders       // nil: the shop's orders are not configured
 	Eraser  *erasure.Eraser
@@ -51,14 +52,14 @@ func NewClient(o Options) (*river.Client[pgx.Tx], error) {
 		o.Watch = watch.New(watch.Options{DB: o.Pool, Logger: o.Logger})
 	}
 	pauser := &pauser{pool: o.Pool, logger: o.Logger}
-	deliver := &deliverWorker{lanes: map[string]*delivery.Lane{}, timeout: o.Timeout, logger: o.Logger}
+	deliver := &deliverWorker{lanes: map[string]*delivery.Lane{}, timeout: o.Timeout, gone: newGone(), logger: o.Logger}
 	queues := map[string]river.QueueConfig{
 		erpQueue:         {MaxWorkers: markMax, FetchCooldown: 20 * time.Millisecond},
 		maintenanceQueue: {MaxWorkers: 2},
 	}
 	var intakes []*intake
 	for _, l := range o.Lanes {
-		l.Now = o.Watch.Now
+		l.Now, l.KeepJobs = o.Watch.Now, o.Keep > 0
 		lane := delivery.NewLane(l, o.Pool, o.Timeout, o.Metrics, o.Logger)
 		lane.OnGone(pauser.disable)
 		intake := newIntake(lane, o.Pool, o.Logger)
@@ -72,7 +73,7 @@ func NewClient(o Options) (*river.Client[pgx.Tx], error) {
 	river.AddWorker(workers, &maintainWorker{db: o.Pool, orders: o.Orders, logger: o.Logger})
 	river.AddWorker(workers, newEraseWorker(o.Eraser, o.Logger))
 
-	client, err := river.NewClient(clockDriver{newDriver(o.Pool, o.Logger), o.Watch, o.Pool}, &river.Config{
+	client, err := river.NewClient(clockDriver{newDriver(o.Pool, o.Logger), o.Watch, o.Pool, deliver.gone}, &river.Config{
 		Schema:                      Schema,
 		Queues:                      queues,
 		Workers:                     workers,
@@ -80,6 +81,7 @@ func NewClient(o Options) (*river.Client[pgx.Tx], error) {
 		JobTimeout:                  o.Timeout,
 		RescueStuckJobsAfter:        rescueFactor * o.Timeout,
 		SoftStopTimeout:             o.Timeout / 2,
+		CompletedJobRetentionPeriod: o.Keep,             // 0: River's default, a day, for jobs of other kinds
 		CancelledJobRetentionPeriod: 7 * 24 * time.Hour, // rejected and failed ones, for operators to look into
 		PollOnly:                    !o.Notify,
 		ErrorHandler:                cancelUnknown{logger: o.Logger},

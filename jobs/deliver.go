@@ -47,6 +47,7 @@ type deliverWorker struct {
 	river.WorkerDefaults[DeliverArgs]
 	lanes   map[string]*delivery.Lane
 	timeout time.Duration
+	gone    *gone // is told of jobs that River need not complete
 	logger  *slog.Logger
 }
 
@@ -60,7 +61,11 @@ func (w *deliverWorker) Work(ctx context.Context, job *river.Job[DeliverArgs]) (
 	if !ok {
 		return river.JobCancel(errors.New("destination is not configured"))
 	}
-	return toRiver(lane.Work(ctx, attemptOf(job)))
+	verdict := lane.Work(ctx, attemptOf(job))
+	if verdict.JobGone {
+		w.gone.add(job.ID)
+	}
+	return toRiver(verdict)
 }
 
 // Timeout bounds one attempt: load, admit, send and settle.
@@ -90,7 +95,7 @@ func toRiver(v delivery.Verdict) error {
 // attemptOf reads what River has noted about the job.
 func attemptOf(job *river.Job[DeliverArgs]) delivery.Attempt {
 	return delivery.Attempt{
-		EventID: job.Args.EventID, Number: job.Attempt, First: firstAttempt(job.JobRow), Unclear: firstUnclear(job.JobRow),
+		EventID: job.Args.EventID, JobID: job.ID, Number: job.Attempt, First: firstAttempt(job.JobRow), Unclear: firstUnclear(job.JobRow),
 		Failures: failures(job.JobRow), PutBack: snoozes(job.JobRow),
 	}
 }
