@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"kvit/destination"
+	"kvit/store"
 )
 
 // Outcomes of a delivery, the closed list that receipts use.
@@ -22,12 +23,13 @@ const (
 // Attempt is one try to deliver one event to one destination, with what earlier ones have left.
 type Attempt struct {
 	EventID  int64
-	JobID    int64     // the row of kvit.river_job that goes with the receipt; 0: none
-	Number   int       // from 1; what never got as far as the provider is not counted
-	First    time.Time // the first attempt
-	Unclear  time.Time // when the provider may first have counted the event; zero: it cannot have
-	Failures int       // attempts that failed by themselves: a crash of kvit is no failure
-	PutBack  int       // how often the event was put back without an attempt
+	JobID    int64        // the row of kvit.river_job that goes with the receipt; 0: none
+	Event    *store.Event // as it was when the job was fetched; nil: it has to be loaded
+	Number   int          // from 1; what never got as far as the provider is not counted
+	First    time.Time    // the first attempt
+	Unclear  time.Time    // when the provider may first have counted the event; zero: it cannot have
+	Failures int          // attempts that failed by themselves: a crash of kvit is no failure
+	PutBack  int          // how often the event was put back without an attempt
 
 	omitted destination.Omissions // what was left out of the event's payload when it was read
 }

@@ -177,7 +177,7 @@ func values[Row any](rows []*Row) []Row {
 
 // Work takes one event the whole way: load, admit, send, settle.
 func (l *Lane) Work(ctx context.Context, a Attempt) Verdict {
-	stored, err := l.load.Do(ctx, a.EventID)
+	stored, err := l.event(ctx, a)
 	if err != nil {
 		return l.postpone(ctx, "load event", err)
 	}
@@ -205,6 +205,13 @@ func (l *Lane) Work(ctx context.Context, a Attempt) Verdict {
 		}
 	}
 	return l.deliver(ctx, a, stored, event)
+}
+
+func (l *Lane) event(ctx context.Context, a Attempt) (*store.Event, error) {
+	if a.Event != nil {
+		return a.Event, nil
+	}
+	return l.load.Do(ctx, a.EventID)
 }
 
 // turnWait is how long an event waits for the one before it: a little longer than that one's own

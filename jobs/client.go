@@ -52,7 +52,7 @@ func NewClient(o Options) (*river.Client[pgx.Tx], error) {
 		o.Watch = watch.New(watch.Options{DB: o.Pool, Logger: o.Logger})
 	}
 	pauser := &pauser{pool: o.Pool, logger: o.Logger}
-	deliver := &deliverWorker{lanes: map[string]*delivery.Lane{}, timeout: o.Timeout, gone: newGone(), logger: o.Logger}
+	deliver := &deliverWorker{lanes: map[string]*delivery.Lane{}, timeout: o.Timeout, relay: newRelay(), logger: o.Logger}
 	queues := map[string]river.QueueConfig{
 		erpQueue:         {MaxWorkers: markMax, FetchCooldown: 20 * time.Millisecond},
 		maintenanceQueue: {MaxWorkers: 2},
@@ -73,7 +73,7 @@ func NewClient(o Options) (*river.Client[pgx.Tx], error) {
 	river.AddWorker(workers, &maintainWorker{db: o.Pool, orders: o.Orders, logger: o.Logger})
 	river.AddWorker(workers, newEraseWorker(o.Eraser, o.Logger))
 
-	client, err := river.NewClient(clockDriver{newDriver(o.Pool, o.Logger), o.Watch, o.Pool, deliver.gone}, &river.Config{
+	client, err := river.NewClient(clockDriver{newDriver(o.Pool, o.Logger), o.Watch, o.Pool, deliver.relay}, &river.Config{
 		Schema:                      Schema,
 		Queues:                      queues,
 		Workers:                     workers,

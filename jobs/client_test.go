@@ -31,9 +31,7 @@ func startClient(t *testing.T, pool *pgxpool.Pool, orders *store.Orders, send fu
 
 func startClientWith(t *testing.T, pool *pgxpool.Pool, o Options, send func(context.Context, destination.Event) (int, error)) *river.Client[pgx.Tx] {
 	t.Helper()
-	require.NoError(t, store.SyncDestinations(t.Context(), pool, []store.Destination{
-		{Name: "crm", Kind: "webhook", Enabled: true, EventNames: destination.Names},
-	}, true))
+	syncCRM(t, pool)
 	client, err := NewClient(Options{
 		Pool: pool, Timeout: 10 * time.Second, Notify: true, Orders: o.Orders, Keep: o.Keep,
 		Lanes: []delivery.Settings{{
@@ -50,6 +48,11 @@ func startClientWith(t *testing.T, pool *pgxpool.Pool, o Options, send func(cont
 		require.NoError(t, client.StopAndCancel(ctx))
 	})
 	return client
+}
+
+func syncCRM(t *testing.T, db store.DB) {
+	t.Helper()
+	require.NoError(t, store.SyncDestinations(t.Context(), db, []store.Destination{{Name: "crm", Kind: "webhook", Enabled: true, EventNames: destination.Names}}, true))
 }
 
 func insertEvent(t *testing.T, db store.DB, key string) {

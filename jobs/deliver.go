@@ -47,13 +47,14 @@ type deliverWorker struct {
 	river.WorkerDefaults[DeliverArgs]
 	lanes   map[string]*delivery.Lane
 	timeout time.Duration
-	gone    *gone // is told of jobs that River need not complete
-	logger  *slog.Logger
+	relay
+	logger *slog.Logger
 }
 
 // Work delivers one event to one destination, or says when to try again.
 func (w *deliverWorker) Work(ctx context.Context, job *river.Job[DeliverArgs]) (err error) {
 	defer catch(w.logger, job.ID, &err)
+	event := w.loaded.take(job.ID)
 	if job.Args.unfit {
 		return river.JobCancel(errArgs)
 	}
@@ -61,7 +62,9 @@ func (w *deliverWorker) Work(ctx context.Context, job *river.Job[DeliverArgs]) (
 	if !ok {
 		return river.JobCancel(errors.New("destination is not configured"))
 	}
-	verdict := lane.Work(ctx, attemptOf(job))
+	attempt := attemptOf(job)
+	attempt.Event = event
+	verdict := lane.Work(ctx, attempt)
 	if verdict.JobGone {
 		w.gone.add(job.ID)
 	}

@@ -22,12 +22,20 @@ type clockDriver struct {
 	riverdriver.Driver[pgx.Tx]
 	watch *watch.Watch
 	db    store.DB
-	gone  *gone
+	relay
 }
+
+// relay is what the driver and the workers of one process tell each other.
+type relay struct {
+	gone   *gone
+	loaded *loaded
+}
+
+func newRelay() relay { return relay{gone: newGone(), loaded: newLoaded()} }
 
 // GetExecutor wraps that of River's driver.
 func (d clockDriver) GetExecutor() riverdriver.Executor {
-	return clockExecutor{d.Driver.GetExecutor(), d.watch, d.db, d.gone}
+	return clockExecutor{d.Driver.GetExecutor(), d.watch, d.db, d.relay}
 }
 
 // UnwrapTx is the transaction within one that the executor has begun.
@@ -42,7 +50,7 @@ type clockExecutor struct {
 	riverdriver.Executor
 	watch *watch.Watch
 	db    store.DB
-	gone  *gone
+	relay
 }
 
 // Begin wraps the transaction, too: River bids, and makes jobs available, in one.
