@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -42,6 +44,13 @@ type Options struct {
 	Logger  *slog.Logger
 }
 
+// How often River looks for jobs of a queue by itself: where nobody wakes it, and beside the waker, which looks at all
+// queues in one statement.
+const (
+	pollOnly   = time.Second
+	pollBeside = 30 * time.Second
+)
+
 // rescueFactor: a job that has run this many timeouts belongs to a process that crashed. River
 // looks every 30 s, so with a timeout of 30 s it is back within about two minutes, not an hour.
 const rescueFactor = 2
@@ -53,16 +62,20 @@ func NewClient(o Options) (*river.Client[pgx.Tx], error) {
 	}
 	pauser := &pauser{pool: o.Pool, logger: o.Logger}
 	deliver := &deliverWorker{lanes: map[string]*delivery.Lane{}, timeout: o.Timeout, relay: newRelay(), logger: o.Logger}
+	poll := pollOnly
+	if o.Notify {
+		poll = pollBeside
+	}
 	queues := map[string]river.QueueConfig{
-		erpQueue:         {MaxWorkers: markMax, FetchCooldown: 20 * time.Millisecond},
-		maintenanceQueue: {MaxWorkers: 2},
+		erpQueue:         {MaxWorkers: markMax, FetchCooldown: 20 * time.Millisecond, FetchPollInterval: poll},
+		maintenanceQueue: {MaxWorkers: 2, FetchPollInterval: poll},
 	}
 	var intakes []*intake
 	for _, l := range o.Lanes {
 		l.Now, l.KeepJobs = o.Watch.Now, o.Keep > 0
 		lane := delivery.NewLane(l, o.Pool, o.Timeout, o.Metrics, o.Logger)
 		lane.OnGone(pauser.disable)
-		intake := newIntake(lane, o.Pool, o.Logger)
+		intake := newIntake(lane, poll, o.Pool, o.Logger)
 		intakes = append(intakes, intake)
 		deliver.lanes[l.Name] = lane
 		queues[intake.queue] = intake.full
@@ -73,7 +86,8 @@ func NewClient(o Options) (*river.Client[pgx.Tx], error) {
 	river.AddWorker(workers, &maintainWorker{db: o.Pool, orders: o.Orders, logger: o.Logger})
 	river.AddWorker(workers, newEraseWorker(o.Eraser, o.Logger))
 
-	client, err := river.NewClient(clockDriver{newDriver(o.Pool, o.Logger), o.Watch, o.Pool, deliver.relay}, &river.Config{
+	waker := newWaker(o.Pool, slices.Sorted(maps.Keys(queues)), deliver.traffic)
+	client, err := river.NewClient(clockDriver{newDriver(o.Pool, waker, o.Logger), o.Watch, o.Pool, deliver.relay}, &river.Config{
 		Schema:                      Schema,
 		Queues:                      queues,
 		Workers:                     workers,

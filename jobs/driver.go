@@ -27,11 +27,15 @@ type clockDriver struct {
 
 // relay is what the driver and the workers of one process tell each other.
 type relay struct {
-	gone   *gone
-	loaded *loaded
+	gone    *gone
+	loaded  *loaded
+	traffic *traffic
+	pace    *pace
 }
 
-func newRelay() relay { return relay{gone: newGone(), loaded: newLoaded()} }
+func newRelay() relay {
+	return relay{gone: newGone(), loaded: newLoaded(), traffic: newTraffic(), pace: newPace()}
+}
 
 // GetExecutor wraps that of River's driver.
 func (d clockDriver) GetExecutor() riverdriver.Executor {
