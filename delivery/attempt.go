@@ -23,7 +23,7 @@ const (
 // Attempt is one try to deliver one event to one destination, with what earlier ones have left.
 type Attempt struct {
 	EventID  int64
-	JobID    int64        // the row of kvit.river_job that goes with the receipt; 0: none
+	JobID    int64        // the row of kvit.river_job that ends with the receipt; 0: none
 	Event    *store.Event // as it was when the job was fetched; nil: it has to be loaded
 	Number   int          // from 1; what never got as far as the provider is not counted
 	First    time.Time    // the first attempt
@@ -43,7 +43,7 @@ type Verdict struct {
 	Wait time.Duration // PutBack: until it is looked at again
 	Err  error         // GivenUp and TryAgain: why, in kvit's own wording and without personal data
 
-	JobGone bool // Done: the job's row went with the receipt
+	JobEnded bool // Done: the job's row ended with the receipt
 }
 
 // VerdictKind tells what follows from an attempt.

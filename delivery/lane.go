@@ -33,7 +33,7 @@ type Settings struct {
 	Batch        destination.Limits // of one request
 	Now          func() time.Time   // the database's clock, by which ages count; nil: time.Now
 	Consent      *ConsentMap        // how the events' consent becomes purposes; nil: it is an object of purposes
-	KeepJobs     bool               // a job stays when its delivery has ended; otherwise it goes with the receipt
+	KeepJobs     bool               // a job stays as completed when its delivery has ended; otherwise it goes with the receipt
 	Country      string             // where national phone numbers belong whose customer has no country; empty: not known
 
 	// For tests that cannot wait; 0: the constants of these names.
@@ -51,7 +51,7 @@ type Lane struct {
 	sender  *sender
 	load    *group.Group[int64, *store.Event]
 	place   *group.Group[int64, store.Place]
-	settle  *group.Group[store.Delivery, bool] // whether the job went with the receipt
+	settle  *group.Group[store.Delivery, bool] // whether the job ended with the receipt
 	changed func(GateState)
 	disable func(ctx context.Context, destination, reason string)
 	metrics *Metrics
@@ -139,17 +139,17 @@ func (l *Lane) Capacity() int {
 	return jobs
 }
 
-// settle writes receipts, and tells of each whether its job went with it.
+// settle writes receipts, and tells of each whether its job ended with it.
 func settle(ctx context.Context, db store.DB, list []store.Delivery) ([]bool, error) {
 	ids, err := store.SettleDeliveries(ctx, db, list)
 	if err != nil {
 		return nil, err
 	}
-	gone := make([]bool, len(list))
+	ended := make([]bool, len(list))
 	for i, d := range list {
-		gone[i] = slices.Contains(ids, d.JobID)
+		ended[i] = slices.Contains(ids, d.JobID)
 	}
-	return gone, nil
+	return ended, nil
 }
 
 // arrange puts rows in the order of the ids that were asked for; nil where there is no row.
@@ -288,10 +288,10 @@ func (l *Lane) end(ctx context.Context, a Attempt, stored *store.Event, e ending
 		EventID: stored.ID, Destination: l.Name, Outcome: e.Outcome, Reason: e.Reason, ResponseCode: e.Code,
 		Unclear: e.Unclear, Attempts: a.Number, FirstAttemptAt: a.First, Careful: len(l.traits.CountedAgain) > 0,
 	}
-	if !trouble && !l.KeepJobs {
-		receipt.JobID = a.JobID
+	if !trouble {
+		receipt.JobID, receipt.KeepJob = a.JobID, l.KeepJobs
 	}
-	gone, err := l.settle.Do(ctx, receipt)
+	jobEnded, err := l.settle.Do(ctx, receipt)
 	if err != nil {
 		l.logger.Error("receipt could not be written", "event_id", stored.ID, "outcome", e.Outcome, "problem", store.Describe(err))
 		return tryAgain(errors.New("write receipt: the database did not take it"))
@@ -304,5 +304,5 @@ func (l *Lane) end(ctx context.Context, a Attempt, stored *store.Event, e ending
 		l.logger.Warn("delivery ended without success", "event_id", stored.ID, "outcome", e.Outcome, "reason", e.Reason)
 		return giveUp(fmt.Errorf("%s: %s", e.Outcome, e.Reason))
 	}
-	return Verdict{Kind: Done, JobGone: gone}
+	return Verdict{Kind: Done, JobEnded: jobEnded}
 }

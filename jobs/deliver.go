@@ -65,8 +65,8 @@ func (w *deliverWorker) Work(ctx context.Context, job *river.Job[DeliverArgs]) (
 	attempt := attemptOf(job)
 	attempt.Event = event
 	verdict := lane.Work(ctx, attempt)
-	if verdict.JobGone {
-		w.gone.add(job.ID)
+	if verdict.JobEnded {
+		w.ended.add(job.ID)
 	}
 	return toRiver(verdict)
 }

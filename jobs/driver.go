@@ -27,14 +27,14 @@ type clockDriver struct {
 
 // relay is what the driver and the workers of one process tell each other.
 type relay struct {
-	gone    *gone
+	ended   *ended
 	loaded  *loaded
 	traffic *traffic
 	pace    *pace
 }
 
 func newRelay() relay {
-	return relay{gone: newGone(), loaded: newLoaded(), traffic: newTraffic(), pace: newPace()}
+	return relay{ended: newEnded(), loaded: newLoaded(), traffic: newTraffic(), pace: newPace()}
 }
 
 // GetExecutor wraps that of River's driver.
@@ -142,10 +142,10 @@ func (e clockExecutor) JobRescueMany(ctx context.Context, params *riverdriver.Jo
 	return e.Executor.JobRescueMany(ctx, &corrected)
 }
 
-// JobSetStateIfRunningMany notes nothing of jobs that are gone, and of others when they are to be tried again, which River
+// JobSetStateIfRunningMany notes nothing of jobs that have ended, and of others when they are to be tried again, which River
 // has by its own clock.
 func (e clockExecutor) JobSetStateIfRunningMany(ctx context.Context, params *riverdriver.JobSetStateIfRunningManyParams) ([]*rivertype.JobRow, error) {
-	corrected := *e.gone.without(params)
+	corrected := *e.ended.without(params)
 	if len(corrected.ID) == 0 {
 		return nil, nil
 	}

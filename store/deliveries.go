@@ -19,35 +19,40 @@ type Delivery struct {
 	FirstAttemptAt time.Time
 	ResponseCode   int   // 0: none
 	Unclear        bool  // the provider may have counted the event, though no clear answer came
-	JobID          int64 // the job that goes with the receipt; 0: it stays
+	JobID          int64 // the job that ends with the receipt; 0: it goes on
+	KeepJob        bool  // it stays as completed, as all others of the same list; otherwise it is deleted
 	Careful        bool  // BeginAttempts has noted the attempt, which has then ended
 }
 
-// SettleDeliveries writes receipts, and deletes the jobs that go with them in the same statement, so that there is no
+// SettleDeliveries writes receipts, and ends the jobs that go with them in the same statement, so that there is no
 // moment in which an event has neither. The first receipt of an event and destination stays; a second
 // one, of a job that was rescued while it still ran, is dropped. One that said that the delivery was lost gives
 // way: its job was still running when somebody deleted it.
 //
-// It returns the jobs that are gone. One whose row somebody else has locked stays: a receipt waits for nobody.
-func SettleDeliveries(ctx context.Context, db DB, list []Delivery) (gone []int64, err error) {
+// It returns the jobs that have ended. One whose row somebody else has locked goes on: a receipt waits for nobody.
+func SettleDeliveries(ctx context.Context, db DB, list []Delivery) (ended []int64, err error) {
 	rows, _ := db.Query(ctx, settleStatement(list), receiptColumns(list)...) // Collect reports its error
-	gone, err = pgx.CollectRows(rows, pgx.RowTo[int64])
+	ended, err = pgx.CollectRows(rows, pgx.RowTo[int64])
 	if err != nil {
 		return nil, fmt.Errorf("settle deliveries: %w", err)
 	}
-	return gone, nil
+	return ended, nil
 }
 
 // settleStatement has no more parts than the list needs.
 func settleStatement(list []Delivery) string {
-	sql, gone := insertReceipts, `select j.id from unnest($9::bigint[]) j (id) where false`
+	sql, ended := insertReceipts, `select j.id from unnest($9::bigint[]) j (id) where false`
 	if slices.ContainsFunc(list, func(d Delivery) bool { return d.Careful }) {
 		sql += endAttempts
 	}
-	if slices.ContainsFunc(list, func(d Delivery) bool { return d.JobID != 0 }) {
-		sql, gone = sql+endJobs, `select id from ended_jobs`
+	if i := slices.IndexFunc(list, func(d Delivery) bool { return d.JobID != 0 }); i >= 0 {
+		end := deleteJobs
+		if list[i].KeepJob {
+			end = completeJobs
+		}
+		sql, ended = sql+freeJobs+end, `select id from ended_jobs`
 	}
-	return sql + gone
+	return sql + ended
 }
 
 const insertReceipts = `
@@ -68,14 +73,21 @@ const endAttempts = `, ended_attempts as (
 		    where a.event_id = t.event_id and a.destination = t.destination
 		)`
 
-// endJobs marks the statement before it deletes the first row: the trigger that keeps what was lost then knows that
-// nothing is. The mark holds for this statement alone.
-const endJobs = `, mark as materialized (
-		    select set_config('kvit.settling', statement_timestamp()::text, true) as at
-		), free as materialized (
+const freeJobs = `, free as materialized (
 		    select j.id from kvit.river_job j where j.id = any ($9::bigint[]) for update skip locked
+		)`
+
+// deleteJobs marks the statement before it deletes the first row: the trigger that keeps what was lost then knows that
+// nothing is. The mark holds for this statement alone.
+const deleteJobs = `, mark as materialized (
+		    select set_config('kvit.settling', statement_timestamp()::text, true) as at
 		), ended_jobs as (
 		    delete from kvit.river_job j using mark, free where j.id = free.id and mark.at is not null returning j.id
+		)
+		`
+
+const completeJobs = `, ended_jobs as (
+		    update kvit.river_job j set state = 'completed', finalized_at = now() from free where j.id = free.id and j.state = 'running' returning j.id
 		)
 		`
 

@@ -122,6 +122,19 @@ func TestJobGoesWithItsReceipt(t *testing.T) {
 	require.Equal(t, 1, left, "that of the rejected one")
 }
 
+func TestJobIsKeptAsCompleted(t *testing.T) {
+	t.Parallel()
+	tx, ids := lostBench(t)
+	running, retryable := jobOf(t, tx, ids[0]), jobOf(t, tx, ids[1])
+	mustExec(t, tx, `update kvit.river_job set state = 'running', attempt = 1, attempted_at = now() where id = $1`, running)
+	require.Equal(t, []int64{running}, conclude(t, tx,
+		store.Delivery{EventID: ids[0], Destination: "crm", Outcome: "delivered", JobID: running, KeepJob: true},
+		store.Delivery{EventID: ids[1], Destination: "crm", Outcome: "delivered", JobID: retryable, KeepJob: true}), "the other is not at work")
+	var state string
+	require.NoError(t, tx.QueryRow(t.Context(), `select state::text from kvit.river_job where id = $1 and finalized_at is not null`, running).Scan(&state))
+	require.Equal(t, "completed", state)
+}
+
 // An operator's open transaction has a job; the receipt of its event, and those of a hundred others, are written all the same.
 func TestReceiptsDoNotWaitForAJob(t *testing.T) {
 	t.Parallel()

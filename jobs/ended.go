@@ -6,32 +6,32 @@ import (
 	"github.com/riverqueue/river/riverdriver"
 )
 
-// gone are jobs whose rows went with their receipts, and of which River does not know yet: it wants to note their end,
-// some moments later, and finds nothing to do.
-type gone struct {
+// ended are jobs that ended in the statement that wrote their receipts, of which River does not know: it wants to note
+// their end some moments later, and has nothing to do.
+type ended struct {
 	mu  sync.Mutex
 	ids map[int64]struct{}
 }
 
-func newGone() *gone { return &gone{ids: map[int64]struct{}{}} }
+func newEnded() *ended { return &ended{ids: map[int64]struct{}{}} }
 
-func (g *gone) add(jobID int64) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.ids[jobID] = struct{}{}
+func (e *ended) add(jobID int64) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.ids[jobID] = struct{}{}
 }
 
-// without takes the jobs that are gone out of what River wants to note, and forgets them.
-func (g *gone) without(p *riverdriver.JobSetStateIfRunningManyParams) *riverdriver.JobSetStateIfRunningManyParams {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if len(g.ids) == 0 {
+// without takes the jobs that have ended out of what River wants to note, and forgets them.
+func (e *ended) without(p *riverdriver.JobSetStateIfRunningManyParams) *riverdriver.JobSetStateIfRunningManyParams {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.ids) == 0 {
 		return p
 	}
 	left := &riverdriver.JobSetStateIfRunningManyParams{Now: p.Now, Schema: p.Schema}
 	for i, id := range p.ID {
-		if _, known := g.ids[id]; known {
-			delete(g.ids, id)
+		if _, known := e.ids[id]; known {
+			delete(e.ids, id)
 			continue
 		}
 		left.ID = append(left.ID, id)
