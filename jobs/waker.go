@@ -42,9 +42,9 @@ type waker struct {
 
 const (
 	awakeFor   = 2 * time.Second
-	renewAt    = time.Second          // before the word ends
-	awakePause = 5 * time.Millisecond // between rounds while awake
-	busyPause  = 50 * time.Millisecond
+	renewAt    = time.Second            // before the word ends
+	awakePause = 5 * time.Millisecond   // between rounds while awake
+	busyPause  = 250 * time.Millisecond // after a look that found jobs which were then fetched
 	idleLook   = 5 * time.Second
 
 	heardWindow = 250 * time.Millisecond
