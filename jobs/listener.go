@@ -75,7 +75,7 @@ func (l *carefulListener) waitUntil(ctx context.Context, at time.Time) (*riverdr
 	defer cancel()
 	heard, err := l.Listener.WaitForNotification(wait)
 	if err != nil && wait.Err() != nil && ctx.Err() == nil {
-		return nil, nil //nolint:nilerr // it is time to look
+		return nil, nil // it is time to look
 	}
 	return heard, err
 }
