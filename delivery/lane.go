@@ -58,6 +58,9 @@ type Lane struct {
 	logger  *slog.Logger
 }
 
+// MaxPayload is the most bytes of a payload that an event is loaded with.
+const MaxPayload = destination.MaxPayload
+
 // groupMax bounds a round trip's memory: this many payloads of destination.MaxPayload at worst.
 const groupMax = 100
 
@@ -75,7 +78,7 @@ func NewLane(s Settings, db store.DB, timeout time.Duration, metrics *Metrics, l
 		traits:   traits,
 		batcher:  batcher,
 		load: group.New(groupMax, func(ctx context.Context, ids []int64) ([]*store.Event, error) {
-			events, err := store.Events(ctx, db, s.Name, ids, destination.MaxPayload)
+			events, err := store.Events(ctx, db, s.Name, ids, MaxPayload)
 			return arrange(ids, events, func(e *store.Event) int64 { return e.ID }), err
 		}),
 		place: group.New(groupMax, func(ctx context.Context, ids []int64) ([]store.Place, error) {

@@ -10,7 +10,7 @@ import (
 	"github.com/riverqueue/river/riverdriver"
 	"github.com/riverqueue/river/rivertype"
 
-	"kvit/destination"
+	"kvit/delivery"
 	"kvit/store"
 )
 
@@ -96,7 +96,7 @@ func (e clockExecutor) JobGetAvailable(ctx context.Context, params *riverdriver.
 	}
 	list, err := store.FetchJobs(ctx, e.db, store.Fetch{
 		Queue: params.Queue, Destination: name, Worker: params.ClientID, MaxWorkers: params.MaxAttemptedBy, Limit: params.MaxToLock,
-		Now: params.Now, Kinds: params.Kind, MaxPayload: destination.MaxPayload,
+		Now: params.Now, Kinds: params.Kind, MaxPayload: delivery.MaxPayload,
 	})
 	if err != nil {
 		return nil, err
