@@ -29,8 +29,8 @@ var arrows = map[string][]string{
 	"erasure":        {"config", "destination", "erasure/*", "store", "watch"},
 	"erasure/policy": {"erasure/proof", "store"},
 	"erasure/proof":  {},
-	"erp":            {},
-	"erp/*":          {"erp"},
+	"erp":            {"config", "destination"}, // destination for its HTTP client
+	"erp/*":          {"config", "erp"},
 	"group":          {"store"},
 	"jobs":           {"delivery", "erasure", "erp", "group", "store", "watch"},
 	"migrations":     {},
