@@ -32,7 +32,8 @@ var arrows = map[string][]string{
 	"erp":            {"config", "destination"}, // destination for its HTTP client
 	"erp/*":          {"config", "erp"},
 	"group":          {"store"},
-	"jobs":           {"delivery", "erasure", "erp", "group", "store", "watch"},
+	"erp/watcher":    {"erp", "store"},
+	"jobs":           {"delivery", "erasure", "erp", "erp/watcher", "group", "store", "watch"},
 	"migrations":     {},
 	"schedule":       {},
 	"shop":           {},
