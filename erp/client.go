@@ -97,11 +97,11 @@ func (c *Client) Get(ctx context.Context, url string, header http.Header, into a
 	}, into)
 }
 
-// Do is Get for a request that make builds anew for each attempt.
-func (c *Client) Do(ctx context.Context, make func() (*http.Request, error), into any) (http.Header, error) {
+// Do is Get for a request that is built anew for each attempt.
+func (c *Client) Do(ctx context.Context, build func() (*http.Request, error), into any) (http.Header, error) {
 	var refused bool
 	for attempt := 1; ; attempt++ {
-		header, err := c.try(ctx, make, into)
+		header, err := c.try(ctx, build, into)
 		var e *Error
 		if err == nil || !errors.As(err, &e) || attempt == maxAttempts || ctx.Err() != nil {
 			return header, err
@@ -123,8 +123,8 @@ func (c *Client) Do(ctx context.Context, make func() (*http.Request, error), int
 	}
 }
 
-func (c *Client) try(ctx context.Context, make func() (*http.Request, error), into any) (http.Header, error) {
-	req, err := make()
+func (c *Client) try(ctx context.Context, build func() (*http.Request, error), into any) (http.Header, error) {
+	req, err := build()
 	if err != nil {
 		return nil, err
 	}

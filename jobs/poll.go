@@ -109,10 +109,10 @@ func (w *maintainWorker) watchERPs(ctx context.Context) error {
 		return err
 	}
 	last := w.erps.Load()
-	due, any := last == nil || time.Since(*last) >= alarmEvery, false
+	due, trouble := last == nil || time.Since(*last) >= alarmEvery, false
 	for _, s := range list {
 		ending := s.Enabled && s.CredentialsExpire != nil && time.Until(*s.CredentialsExpire) < expiresSoon
-		if any = any || s.Silent || ending; !due {
+		if trouble = trouble || s.Silent || ending; !due {
 			continue
 		}
 		if s.Silent {
@@ -124,7 +124,7 @@ func (w *maintainWorker) watchERPs(ctx context.Context) error {
 		}
 	}
 	switch {
-	case !any:
+	case !trouble:
 		w.erps.Store(nil)
 	case due:
 		w.erps.Store(new(time.Now()))

@@ -41,7 +41,7 @@ func lookup(t *testing.T, c erp.Connector, refs ...string) (docs []erp.Document,
 func TestNothingPersonalIsSelected(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"BusinessCentral", "NAV", "NAVv3"} {
-		b, c := connect(t, name, "")
+		b, _ := connect(t, name, "")
 		b.Put(erp.Document{Kind: erp.OrderDocument, Ref: "WEB-1", Number: "101"})
 		var asked []string
 		spy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -53,7 +53,7 @@ func (w *Watcher) Ask(ctx context.Context, orderRefs []string) ([]Answer, error)
 }
 
 func (w *Watcher) askAll(ctx context.Context, answers []Answer) error {
-	take := func(docs []erp.Document) error {
+	take := func(docs []erp.Document) error { //nolint:unparam // the contract's form
 		for _, d := range docs {
 			w.file(answers, d)
 		}

@@ -2,7 +2,6 @@ package watcher_test
 
 import (
 	"context"
-	"fmt"
 	"runtime"
 	"testing"
 	"time"
@@ -52,6 +51,6 @@ func TestManyOpenOrders(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, orders/40, erps.lookups, "none is asked for twice")
 	require.Len(t, s.evidence(t), orders/100)
-	require.Less(t, erps.most, uint64(200<<20), fmt.Sprintf("after %d lookups", erps.lookups))
+	require.Less(t, erps.most, uint64(200<<20), "after %d lookups", erps.lookups)
 	require.NotNil(t, s.status(t).LookedUpAt)
 }

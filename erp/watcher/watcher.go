@@ -10,8 +10,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -268,12 +268,8 @@ func (r *run) collect(ctx context.Context) error {
 func (r *run) over() bool { return !time.Now().Before(r.until) }
 
 // warn notes trouble that does not end the run, each kind once.
-func (r *run) warn(format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
-	for _, w := range r.warnings {
-		if w == text {
-			return
-		}
+func (r *run) warn(text string) {
+	if !slices.Contains(r.warnings, text) {
+		r.warnings = append(r.warnings, text)
 	}
-	r.warnings = append(r.warnings, text)
 }

@@ -343,7 +343,7 @@ func TestFailedPageMovesNothing(t *testing.T) {
 		s.Put(order(fmt.Sprintf("WEB-%d", i), fmt.Sprintf("SO-%03d", i)))
 	}
 	s.Fail(nil, nil, erp.Fail(erp.Unreachable, "gone")) // probe, first page, second page
-	s.pollFails(t)
+	require.Error(t, s.pollFails(t))
 	require.Zero(t, s.count(t, `select count(*) from kvit.erp_watermark`))
 	s.ready(t)
 	s.poll(t)
@@ -411,7 +411,7 @@ func TestFailuresBackOff(t *testing.T) {
 			t.Parallel()
 			s := setup(t)
 			s.Fail(c.err)
-			s.pollFails(t)
+			require.Error(t, s.pollFails(t))
 			_, err := s.watcher().Run(t.Context(), time.Now().Add(time.Minute))
 			require.ErrorIs(t, err, store.ErrNotNow)
 			var wait float64
