@@ -57,7 +57,7 @@ func (r *eraseRun) outdatedBatch(ctx context.Context, refs []string) error {
 	started := time.Now()
 	err := r.eraseOutdated(ctx, refs)
 	if err == nil {
-		r.size.took(len(refs), time.Since(started))
+		r.size.ended(len(refs), started)
 		return nil
 	}
 	if !isRefusal(ctx, err) {
@@ -86,6 +86,7 @@ func (r *eraseRun) eraseOutdated(ctx context.Context, refs []string) error {
 		if plan.waiting { // a supplement would claim what is not so
 			return &policy.MisfitError{Problems: r.misfit}
 		}
+		r.size.begins()
 		if orders, err = r.erasedOrders(ctx, tx, refs); err != nil || len(orders) == 0 {
 			return err
 		}

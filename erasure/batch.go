@@ -3,6 +3,7 @@ package erasure
 import (
 	"context"
 	"maps"
+	"reflect"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
@@ -127,6 +128,7 @@ func (r *eraseRun) eraseOrders(ctx context.Context, tx pgx.Tx, due store.Due) ([
 	if err != nil {
 		return nil, done, err
 	}
+	r.size.begins()
 	orders, err := store.LockDueOrders(ctx, tx, r.shop, due)
 	if err != nil || len(orders) == 0 {
 		return nil, done, err
@@ -149,8 +151,10 @@ func (r *eraseRun) eraseOrders(ctx context.Context, tx pgx.Tx, due store.Due) ([
 	if plan.waiting {
 		return orders, done, store.SaveErasureProgress(ctx, tx, changed(progress, total), r.now)
 	}
-	if err := store.DropErasureProgress(ctx, tx, refsOf(orders)); err != nil {
-		return orders, done, err
+	if len(progress) > 0 {
+		if err := store.DropErasureProgress(ctx, tx, refsOf(orders)); err != nil {
+			return orders, done, err
+		}
 	}
 	return orders, done, r.certify(ctx, tx, due.Clock, orders, total, done.shared)
 }
@@ -177,24 +181,45 @@ func (r *eraseRun) fit(ctx context.Context, tx pgx.Tx) (erasePlan, error) {
 	if err != nil {
 		return erasePlan{}, err
 	}
-	r.misfit = p.Check(database)
-	blocked, all := p.Blocked(database, r.misfit)
-	r.report.Blocked = append([]policy.Blocked{}, blocked...)
-	if all {
+	f := r.fitted
+	if f == nil || !reflect.DeepEqual(f.database, database) {
+		f = r.fitTo(p, database)
+		r.fitted = f
+	}
+	r.misfit = slices.Clone(f.misfit)
+	r.report.Blocked = append([]policy.Blocked{}, f.blocked...)
+	if f.all {
 		return erasePlan{}, &policy.MisfitError{Problems: r.misfit}
 	}
 	if r.shop, err = r.Orders.Resolved(ctx, tx); err != nil {
 		return erasePlan{}, err
 	}
-	plan := erasePlan{waiting: len(blocked) > 0}
+	return erasePlan{erasures: slices.Clone(f.erasures), waiting: len(f.blocked) > 0}, nil
+}
+
+// fitting is how the policy fits a database. Each batch reads anew what the database is; as long as that is the same,
+// so is what follows from it.
+type fitting struct {
+	database policy.Database
+	misfit   []policy.Problem
+	blocked  []policy.Blocked
+	all      bool // tables are blocked
+	erasures []store.TableErasure
+}
+
+func (r *eraseRun) fitTo(p policy.Policy, database policy.Database) *fitting {
+	f := &fitting{database: database, misfit: p.Check(database)}
+	if f.blocked, f.all = p.Blocked(database, f.misfit); f.all {
+		return f
+	}
 	for _, e := range r.statements(p, database) {
-		isBlocked := slices.ContainsFunc(blocked, func(b policy.Blocked) bool { return b.Table == e.Table })
-		if isBlocked || plan.waiting && e.Table == r.Orders.Table {
+		isBlocked := slices.ContainsFunc(f.blocked, func(b policy.Blocked) bool { return b.Table == e.Table })
+		if isBlocked || len(f.blocked) > 0 && e.Table == r.Orders.Table {
 			continue
 		}
-		plan.erasures = append(plan.erasures, e)
+		f.erasures = append(f.erasures, e)
 	}
-	return plan, nil
+	return f
 }
 
 // keyTypes are those of numbers that the shop gives, or of references. Anything else, such as an e-mail
@@ -229,6 +254,7 @@ func (p erasePlan) findKeys(ctx context.Context, tx pgx.Tx, shop store.Orders, r
 // changed.
 func (r *eraseRun) eraseRows(ctx context.Context, tx pgx.Tx, plan erasePlan, refs []string, progress rowCounts, done *batchDone) error {
 	var later []tableRefs
+	var q store.Queue
 	for _, e := range plan.erasures {
 		t := tableRefs{e, refs}
 		if plan.waiting {
@@ -237,33 +263,25 @@ func (r *eraseRun) eraseRows(ctx context.Context, tx pgx.Tx, plan erasePlan, ref
 		if len(t.refs) == 0 {
 			continue
 		}
-		if err := r.eraseTable(ctx, tx, t, done); err != nil {
+		if err := r.eraseTable(ctx, tx, &q, t, done); err != nil {
 			return err
 		}
 		if !e.Cut {
 			later = append(later, t)
 			continue
 		}
-		if err := r.verify(ctx, tx, t, done); err != nil {
+		if err := r.verify(ctx, tx, &q, []tableRefs{t}, done); err != nil {
 			return err
 		}
 	}
-	byRef, err := store.EraseOrderEvents(ctx, tx, refs, r.now)
+	byRef, err := q.EraseOrderEvents(ctx, tx, refs, r.now)
 	if err != nil {
 		return err
 	}
 	done.counts.add(eventTable, refs, byRef)
 	// At the end, since a trigger of one table may write to another.
-	for _, t := range later {
-		if err := r.verify(ctx, tx, t, done); err != nil {
-			return err
-		}
-	}
-	left, err := store.EventsLeft(ctx, tx, refs)
-	if err != nil {
-		return err
-	}
-	return remain(eventTable, left)
+	q.EventsLeft(refs, func(left map[string]int64) error { return remain(eventTable, left) })
+	return r.verify(ctx, tx, &q, later, done)
 }
 
 // tableRefs is a table and the orders that it is erased for.
@@ -272,39 +290,63 @@ type tableRefs struct {
 	refs []string
 }
 
-func (r *eraseRun) eraseTable(ctx context.Context, tx pgx.Tx, t tableRefs, done *batchDone) error {
+// eraseTable queues it, since the server need not wait for kvit to have read what it did to the table before.
+func (r *eraseRun) eraseTable(ctx context.Context, tx pgx.Tx, q *store.Queue, t tableRefs, done *batchDone) error {
 	if r.report.DryRun {
-		columns, err := store.CountValues(ctx, tx, r.shop, t.TableErasure, t.refs)
+		if err := r.countValues(ctx, tx, q, t, done); err != nil {
+			return err
+		}
+	}
+	return q.EraseTable(ctx, tx, r.shop, t.TableErasure, t.refs, r.now, func(byRef map[string]int64) {
+		done.counts.add(t.Table, t.refs, byRef)
+	})
+}
+
+// countValues counts what is there once all that is queued is done.
+func (r *eraseRun) countValues(ctx context.Context, tx pgx.Tx, q *store.Queue, t tableRefs, done *batchDone) error {
+	if err := q.Run(ctx, tx); err != nil {
+		return err
+	}
+	columns, err := store.CountValues(ctx, tx, r.shop, t.TableErasure, t.refs)
+	if err == nil && columns != nil {
+		done.columns[t.Table] = columns
+	}
+	return err
+}
+
+// verify looks for what should be gone, once all that is queued is done: a trigger or a rule of the shop may have kept it.
+func (r *eraseRun) verify(ctx context.Context, tx pgx.Tx, q *store.Queue, tables []tableRefs, done *batchDone) error {
+	var shared []tableRefs
+	for _, t := range tables {
+		err := q.FindRemains(ctx, tx, r.shop, t.TableErasure, t.refs, func(found store.Remains) error {
+			if done.share(found) && len(t.Primary) > 0 {
+				shared = append(shared, t)
+			}
+			return remain(t.Table, found.Left)
+		})
 		if err != nil {
 			return err
 		}
-		if columns != nil {
-			done.columns[t.Table] = columns
-		}
 	}
-	byRef, err := store.EraseTable(ctx, tx, r.shop, t.TableErasure, t.refs, r.now)
-	if err != nil {
+	if err := q.Run(ctx, tx); err != nil {
 		return err
 	}
-	done.counts.add(t.Table, t.refs, byRef)
+	for _, t := range shared {
+		if err := store.RememberLeft(ctx, tx, r.shop, t.TableErasure, t.refs); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
-// verify looks for what should be gone: a trigger or a rule of the shop may have kept it.
-func (r *eraseRun) verify(ctx context.Context, tx pgx.Tx, t tableRefs, done *batchDone) error {
-	found, err := store.FindRemains(ctx, tx, r.shop, t.TableErasure, t.refs)
-	if err != nil {
-		return err
-	}
-	shared := int64(0)
+// share adds up rows that stay, and tells whether there are any.
+func (d *batchDone) share(found store.Remains) bool {
+	shared := false
 	for ref, n := range found.Shared {
-		done.shared[ref] += n
-		shared += n
+		d.shared[ref] += n
+		shared = shared || n > 0
 	}
-	if err := remain(t.Table, found.Left); err != nil || shared == 0 || len(t.Primary) == 0 {
-		return err
-	}
-	return store.RememberLeft(ctx, tx, r.shop, t.TableErasure, t.refs)
+	return shared
 }
 
 // total adds up what was done before and now. Rows that were overwritten before are among those
@@ -344,28 +386,26 @@ func changed(before, total rowCounts) rowCounts {
 
 func (r *eraseRun) certify(ctx context.Context, tx pgx.Tx, clock store.Clock, orders []store.DueOrder, counts rowCounts, shared map[string]int64) error {
 	policyHash := r.policy().Hash()
-	certificates := make([]proof.Certificate, len(orders))
-	for i, o := range orders {
-		certificates[i] = proof.Certificate{
+	return r.seal(ctx, tx, len(orders), func(i int) proof.Certificate {
+		o := orders[i]
+		return proof.Certificate{
 			OrderRef: o.Ref, Clock: clock.Name, ERPImportedAt: o.ImportedAt, ERPOrderNumber: o.ERPNumber,
 			PolicyHash: policyHash, RowCounts: counts[o.Ref],
 			Verification: map[string]int64{proof.Left: 0, proof.Shared: shared[o.Ref]},
 		}
-	}
-	return r.seal(ctx, tx, certificates)
+	})
 }
 
-// seal appends certificates of now to the chain.
-func (r *eraseRun) seal(ctx context.Context, tx pgx.Tx, certificates []proof.Certificate) error {
+// seal appends n certificates of now to the chain.
+func (r *eraseRun) seal(ctx context.Context, tx pgx.Tx, n int, certificate func(i int) proof.Certificate) error {
 	number, hash, err := store.LastCertificate(ctx, tx)
 	if err != nil {
 		return err
 	}
 	chain := proof.Chain{Number: number, Hash: hash}
-	sealed := make([]store.Certificate, len(certificates))
-	for i, c := range certificates {
+	return store.AppendSealed(ctx, tx, n, func(i int) store.Certificate {
+		c := certificate(i)
 		c.ErasedAt = r.now
-		sealed[i] = store.Certificate(chain.Seal(c))
-	}
-	return store.AppendCertificates(ctx, tx, sealed)
+		return store.Certificate(chain.Seal(c))
+	})
 }

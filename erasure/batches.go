@@ -57,7 +57,7 @@ func asFarAsItGoes[L lot[L]](ctx context.Context, r *eraseRun, s source[L], w wa
 	if err != nil && found.Len() > 0 && isRefusal(ctx, err) {
 		return found, oneByOne(ctx, r, s, found)
 	}
-	r.size.took(found.Len(), time.Since(started))
+	r.size.ended(found.Len(), started)
 	return found, err
 }
 

@@ -16,7 +16,8 @@ type batchSize struct {
 	most   int
 	aim    time.Duration // 0: always most
 	gentle bool          // the shop is at work: shorter batches, with rests in between
-	last   time.Duration // that a batch took
+	last   time.Duration // that a batch took, until nothing was locked any more
+	held   time.Time     // since when the batch under way has locked rows
 }
 
 // gentlePart is how much shorter batches are while the shop is at work. Measured with 200 transactions a
@@ -36,6 +37,20 @@ func newBatchSize(most int, aim time.Duration) batchSize {
 		return batchSize{orders: most, most: most}
 	}
 	return batchSize{orders: min(firstBatch, most), most: most, aim: aim}
+}
+
+// begins notes that the batch under way is about to lock rows. What comes before, such as the check of the policy, costs
+// the same for one order as for a thousand: smaller batches would only have it more often.
+func (b *batchSize) begins() { b.held = time.Now() }
+
+// ended is took for the batch under way, which began at started.
+func (b *batchSize) ended(orders int, started time.Time) {
+	since := b.held
+	if since.Before(started) {
+		since = started // it came to lock nothing
+	}
+	b.took(orders, time.Since(since))
+	b.last = time.Since(started)
 }
 
 // took adapts the size to how long a batch of so many orders took, by half or the double at most: one
@@ -66,7 +81,8 @@ type lookout struct {
 	tx  pgx.Tx // nil in a dry run
 	lag time.Duration
 
-	waited bool // others waited for the last batch
+	waited bool      // others waited for the last batch
+	asked  time.Time // for the lag
 	traffic
 }
 
@@ -139,13 +155,23 @@ func (r *eraseRun) calm(ctx context.Context) error {
 			return err
 		}
 	}
-	for told := false; r.lookout.lag > 0 && r.lookout.tx != nil && !r.late(); told = true {
-		lag, known, err := store.ReplicaLag(ctx, r.lookout.tx)
-		if err != nil || !known || lag <= r.lookout.lag {
+	return r.replicas(ctx)
+}
+
+// replicas waits until they have caught up.
+func (r *eraseRun) replicas(ctx context.Context) error {
+	w := &r.lookout
+	if w.lag == 0 || w.tx == nil || time.Since(w.asked) < min(replicaAsk, w.lag/4) { // a lag grows no faster than time
+		return nil
+	}
+	for told := false; !r.late(); told = true {
+		lag, known, err := store.ReplicaLag(ctx, w.tx)
+		w.asked = time.Now()
+		if err != nil || !known || lag <= w.lag {
 			return err
 		}
 		if !told {
-			r.Logger.Warn("erasure waits for a replica", "lag", lag.String(), "max_replica_lag", r.lookout.lag.String())
+			r.Logger.Warn("erasure waits for a replica", "lag", lag.String(), "max_replica_lag", w.lag.String())
 		}
 		if err := rest(ctx, replicaAsk); err != nil {
 			return err

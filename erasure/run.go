@@ -25,6 +25,7 @@ type eraseRun struct {
 	sampling  sampling
 	report    Report
 	misfit    []policy.Problem // that the last batch found
+	fitted    *fitting         // that it found; nil: there was none
 	shop      store.Orders     // Eraser.Orders as the last batch found the table
 
 	tableMisfit []policy.Problem // that stop rules

@@ -131,6 +131,7 @@ func (d dueRows) erase(ctx context.Context, tx pgx.Tx, w wanted[store.RowBatch])
 	if err != nil {
 		return found, nil, err
 	}
+	d.size.begins()
 	found, err = store.LockDueRows(ctx, tx, rule, store.DueRows{Now: d.now, After: w.after, Only: w.only, Limit: w.limit})
 	if err != nil || found.Len() == 0 {
 		return found, nil, err
@@ -215,10 +216,12 @@ func (d dueRows) eraseRows(ctx context.Context, tx pgx.Tx, rule store.TableRule,
 			return nil, &store.RemainsError{Table: table, Rows: left[table]}
 		}
 	}
-	return counts, d.seal(ctx, tx, []proof.Certificate{{
-		OrderRef: tablePrefix + d.rule.Name, Clock: d.rule.Name, PolicyHash: d.rule.Hash(), RowCounts: counts,
-		Verification: map[string]int64{proof.Left: 0},
-	}})
+	return counts, d.seal(ctx, tx, 1, func(int) proof.Certificate {
+		return proof.Certificate{
+			OrderRef: tablePrefix + d.rule.Name, Clock: d.rule.Name, PolicyHash: d.rule.Hash(), RowCounts: counts,
+			Verification: map[string]int64{proof.Left: 0},
+		}
+	})
 }
 
 func (d dueRows) erased(rows int, counts, columns map[string]int64) {

@@ -15,7 +15,8 @@ import (
 )
 
 // wreck is a pool of connections that crash at one statement of a run, counted from 1 over all of them.
-// A statement is what pgx sends as one: begin, set, a query, a copy, commit, rollback.
+// A statement is what pgx sends as one: begin, set, a query, a copy, commit, rollback. Of those that travel together, the
+// line may be cut before they are sent and before each answer is read.
 type wreck struct {
 	shop *shop
 	pool *pgxpool.Pool
@@ -102,6 +103,20 @@ func (w *wreck) TraceCopyFromStart(ctx context.Context, conn *pgx.Conn, _ pgx.Tr
 
 // TraceCopyFromEnd is called by pgx after a copy.
 func (w *wreck) TraceCopyFromEnd(context.Context, *pgx.Conn, pgx.TraceCopyFromEndData) {}
+
+// TraceBatchStart is called by pgx before it sends several statements together.
+func (w *wreck) TraceBatchStart(ctx context.Context, conn *pgx.Conn, _ pgx.TraceBatchStartData) context.Context {
+	w.pass(conn, false)
+	return ctx
+}
+
+// TraceBatchQuery is called by pgx after each of them.
+func (w *wreck) TraceBatchQuery(_ context.Context, conn *pgx.Conn, _ pgx.TraceBatchQueryData) {
+	w.pass(conn, false)
+}
+
+// TraceBatchEnd is called by pgx after all of them.
+func (w *wreck) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData) {}
 
 func (w *wreck) pass(conn *pgx.Conn, isCommit bool) {
 	w.mu.Lock()

@@ -2,8 +2,10 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -40,18 +42,41 @@ func LastCertificate(ctx context.Context, db DB) (number int64, hash string, err
 
 // AppendCertificates writes sealed certificates.
 func AppendCertificates(ctx context.Context, tx pgx.Tx, list []Certificate) error {
+	return AppendSealed(ctx, tx, len(list), func(i int) Certificate { return list[i] })
+}
+
+// AppendSealed writes n certificates. Each is asked for when its turn comes, while the server stores those before it.
+func AppendSealed(ctx context.Context, tx pgx.Tx, n int, seal func(i int) Certificate) error {
 	_, err := tx.CopyFrom(ctx, pgx.Identifier{"kvit", "erasure_certificate"},
 		[]string{"number", "order_ref", "erased_at", "clock", "erp_imported_at", "erp_order_number",
 			"policy_hash", "row_counts", "verification", "searched", "found", "unsearched", "previous_hash", "hash"},
-		pgx.CopyFromSlice(len(list), func(i int) ([]any, error) {
-			c := list[i]
+		pgx.CopyFromSlice(n, func(i int) ([]any, error) {
+			c := seal(i)
 			return []any{c.Number, c.OrderRef, c.ErasedAt, nullIfEmpty(c.Clock), c.ERPImportedAt, c.ERPOrderNumber,
-				c.PolicyHash, c.RowCounts, c.Verification, c.Searched, c.Found, c.Unsearched, c.PreviousHash, c.Hash}, nil
+				c.PolicyHash, countsJSON(c.RowCounts), countsJSON(c.Verification), c.Searched, c.Found, c.Unsearched, c.PreviousHash, c.Hash}, nil
 		}))
 	if err != nil {
 		return fmt.Errorf("append certificates: %w", err)
 	}
 	return nil
+}
+
+// countsJSON is a map of counts as a document; nil: null. Through reflection it costs a fifth of what kvit itself does for
+// an erasure.
+func countsJSON(counts map[string]int64) []byte {
+	if counts == nil {
+		return nil
+	}
+	text := []byte{'{'}
+	for key, n := range counts {
+		if len(text) > 1 {
+			text = append(text, ',')
+		}
+		name, _ := json.Marshal(key) // a string always encodes
+		text = append(append(text, name...), ':')
+		text = strconv.AppendInt(text, n, 10)
+	}
+	return append(text, '}')
 }
 
 func nullIfEmpty(text string) *string {

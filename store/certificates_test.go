@@ -26,7 +26,7 @@ func TestCertificates(t *testing.T) {
 	for i := range 3 {
 		list = append(list, store.Certificate{
 			Number: int64(i + 1), OrderRef: fmt.Sprintf("E%d", i), ErasedAt: at, Clock: "imported", ERPImportedAt: new(at.Add(-time.Hour)), Verification: map[string]int64{"left": 0},
-			PolicyHash: "policy", RowCounts: map[string]int64{"public.orders": 1, "kvit.event": 0},
+			PolicyHash: "policy", RowCounts: map[string]int64{"public.orders": 1, "kvit.event": 0, `public."a\"<map[string]int64{"public.orders": 1, "kvit.event": 0},>ø`: int64(i)},
 			PreviousHash: fmt.Sprintf("h%d", i), Hash: fmt.Sprintf("h%d", i+1),
 		})
 	}

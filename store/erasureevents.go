@@ -11,29 +11,40 @@ import (
 // EraseOrderEvents erases the events of orders, ends those of their deliveries that are pending as
 // "erased", and returns the number of events by reference.
 func EraseOrderEvents(ctx context.Context, tx pgx.Tx, refs []string, now time.Time) (map[string]int64, error) {
-	rows, _ := tx.Query(ctx, `
+	var q Queue
+	return q.EraseOrderEvents(ctx, tx, refs, now)
+}
+
+// EraseOrderEvents does it after what is queued.
+func (q *Queue) EraseOrderEvents(ctx context.Context, tx pgx.Tx, refs []string, now time.Time) (map[string]int64, error) {
+	counts := map[string]int64{}
+	var ids []int64
+	q.add("erase events of orders", `
 		update kvit.event e
 		set payload = null, consent = '{}', stream = null, erased_at = $2
 		from unnest($1::text[]) o (ref)
 		where e.order_ref = kvit.order_ref(o.ref) and e.erased_at is null
-		returning e.id, o.ref`, refs, now) // ForEachRow reports its error
-	counts := map[string]int64{}
-	var ids []int64
-	var id int64
-	var ref string
-	_, err := pgx.ForEachRow(rows, []any{&id, &ref}, func() error {
-		ids = append(ids, id)
-		counts[ref]++
-		return nil
+		returning e.id, o.ref`, []any{refs, now}, func(rows pgx.Rows) error {
+		var id int64
+		var ref string
+		_, err := pgx.ForEachRow(rows, []any{&id, &ref}, func() error {
+			ids = append(ids, id)
+			counts[ref]++
+			return nil
+		})
+		return err
 	})
-	if err != nil {
-		return nil, fmt.Errorf("erase events of orders: %w", err)
+	if err := q.Run(ctx, tx); err != nil {
+		return nil, err
 	}
 	return counts, settleErased(ctx, tx, ids)
 }
 
 // settleErased writes the receipts of deliveries that will not take place any more.
 func settleErased(ctx context.Context, tx pgx.Tx, eventIDs []int64) error {
+	if len(eventIDs) == 0 {
+		return nil
+	}
 	// What is lost will not be sent any more, either.
 	_, err := tx.Exec(ctx, `
 		update kvit.delivery set outcome = 'erased' where event_id = any ($1) and outcome = 'lost'`, eventIDs)

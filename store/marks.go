@@ -144,16 +144,15 @@ func lockLivingMarks(ctx context.Context, tx pgx.Tx, refs []string) (map[string]
 	return marks, nil
 }
 
-// markErased notes that orders are erased.
-func (o Orders) markErased(ctx context.Context, tx pgx.Tx, refs []string, now time.Time) error {
-	_, err := tx.Exec(ctx, `
+// queueErasedMarks notes that orders are erased.
+func (o Orders) queueErasedMarks(q *Queue, refs []string, now time.Time) {
+	q.add("mark orders as erased", `
 		insert into kvit.order_mark (order_ref, erased_at)
 		select ref, $2 from unnest($1::text[]) as e (ref) order by ref
-		on conflict (order_ref) do update set erased_at = excluded.erased_at`, refs, now)
-	if err != nil {
-		return fmt.Errorf("mark orders as erased: %w", err)
-	}
-	return nil
+		on conflict (order_ref) do update set erased_at = excluded.erased_at`, []any{refs, now}, func(rows pgx.Rows) error {
+		rows.Close()
+		return rows.Err()
+	})
 }
 
 // lockMarks locks the marks of orders, erased or not. It does nothing where they stand on the shop's table.

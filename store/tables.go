@@ -140,17 +140,31 @@ func (e *RemainsError) Error() string {
 // reference. In the orders table it also notes that they are erased. Of a table whose rows are not found
 // afterwards it looks at what it has written, and returns a *RemainsError if that is not what it should be.
 func EraseTable(ctx context.Context, tx pgx.Tx, o Orders, e TableErasure, refs []string, now time.Time) (map[string]int64, error) {
-	refType, err := o.refType(ctx, tx)
+	var counts map[string]int64
+	var q Queue
+	err := q.EraseTable(ctx, tx, o, e, refs, now, func(byRef map[string]int64) { counts = byRef })
 	if err != nil {
 		return nil, err
 	}
-	if len(e.Path) == 0 && e.Again && len(e.Writes) == 0 {
-		return map[string]int64{}, nil
+	if err := q.Run(ctx, tx); err != nil {
+		return nil, err
 	}
-	if len(e.Path) == 0 && o.OwnMarks() && !e.Again {
-		if err := o.markErased(ctx, tx, refs, now); err != nil || len(e.Writes) == 0 {
-			return map[string]int64{}, err
-		}
+	return counts, nil
+}
+
+// EraseTable queues it; done is called with the number of rows by reference.
+func (q *Queue) EraseTable(ctx context.Context, tx pgx.Tx, o Orders, e TableErasure, refs []string, now time.Time, done func(map[string]int64)) error {
+	refType, err := o.refType(ctx, tx)
+	if err != nil {
+		return err
+	}
+	isOrders := len(e.Path) == 0
+	if isOrders && o.OwnMarks() && !e.Again {
+		o.queueErasedMarks(q, refs, now)
+	}
+	if isOrders && len(e.Writes) == 0 && (o.OwnMarks() || e.Again) {
+		done(map[string]int64{})
+		return nil
 	}
 	statement := eraseStatement{orders: o, erasure: e, refType: refType, args: arguments{refs}}
 	if e.Again {
@@ -158,25 +172,34 @@ func EraseTable(ctx context.Context, tx pgx.Tx, o Orders, e TableErasure, refs [
 	}
 	text, err := statement.text(now)
 	if err != nil {
-		return nil, fmt.Errorf("erase %s: %w", e.Table, err)
+		return fmt.Errorf("erase %s: %w", e.Table, err)
 	}
-	rows, _ := tx.Query(ctx, `with gone as (`+text+`)
-		select ref, count(*), count(*) filter (where remains) from gone group by ref`, statement.args...) // ForEachRow reports its error
-	counts := map[string]int64{}
+	q.add("erase "+e.Table, `with gone as (`+text+`)
+		select ref, count(*), count(*) filter (where remains) from gone group by ref`, statement.args,
+		func(rows pgx.Rows) error {
+			counts, err := e.gone(rows, len(refs))
+			if err == nil {
+				done(counts)
+			}
+			return err
+		})
+	return nil
+}
+
+// gone reads how many rows went, by reference.
+func (e TableErasure) gone(rows pgx.Rows, orders int) (map[string]int64, error) {
+	counts := make(map[string]int64, orders)
 	var ref string
 	var n, remain, remaining int64
-	_, err = pgx.ForEachRow(rows, []any{&ref, &n, &remain}, func() error {
+	_, err := pgx.ForEachRow(rows, []any{&ref, &n, &remain}, func() error {
 		counts[ref] = n
 		remaining += remain
 		return nil
 	})
-	if err != nil {
-		return nil, fmt.Errorf("erase %s: %w", e.Table, err)
+	if err == nil && remaining > 0 {
+		err = &RemainsError{Table: e.Table, Rows: remaining}
 	}
-	if remaining > 0 {
-		return nil, &RemainsError{Table: e.Table, Rows: remaining}
-	}
-	return counts, nil
+	return counts, err
 }
 
 // SampleOrder finds an order, not erased yet, that has a row in the table; empty if there is none.

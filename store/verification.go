@@ -15,28 +15,39 @@ type Remains struct {
 }
 
 // FindRemains looks for what EraseTable should have erased of orders.
-func FindRemains(ctx context.Context, tx pgx.Tx, o Orders, e TableErasure, refs []string) (Remains, error) {
-	found := Remains{Left: map[string]int64{}, Shared: map[string]int64{}}
+func FindRemains(ctx context.Context, tx pgx.Tx, o Orders, e TableErasure, refs []string) (found Remains, err error) {
+	var q Queue
+	if err := q.FindRemains(ctx, tx, o, e, refs, func(r Remains) error { found = r; return nil }); err != nil {
+		return found, err
+	}
+	return found, q.Run(ctx, tx)
+}
+
+// FindRemains queues it; judge is called with what it has found.
+func (q *Queue) FindRemains(ctx context.Context, tx pgx.Tx, o Orders, e TableErasure, refs []string, judge func(Remains) error) error {
 	refType, err := o.refType(ctx, tx)
 	if err != nil {
-		return found, err
+		return err
 	}
 	statement := eraseStatement{orders: o, erasure: e, refType: refType, args: arguments{refs}}
 	text, err := statement.remains()
 	if err != nil {
-		return found, fmt.Errorf("verify %s: %w", e.Table, err)
+		return fmt.Errorf("verify %s: %w", e.Table, err)
 	}
-	rows, _ := tx.Query(ctx, text, statement.args...) // ForEachRow reports its error
-	var ref string
-	var left, shared int64
-	_, err = pgx.ForEachRow(rows, []any{&ref, &left, &shared}, func() error {
-		found.Left[ref], found.Shared[ref] = left, shared
-		return nil
+	q.add("verify "+e.Table, text, statement.args, func(rows pgx.Rows) error {
+		found := Remains{Left: map[string]int64{}, Shared: map[string]int64{}}
+		var ref string
+		var left, shared int64
+		_, err := pgx.ForEachRow(rows, []any{&ref, &left, &shared}, func() error {
+			found.Left[ref], found.Shared[ref] = left, shared
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		return judge(found)
 	})
-	if err != nil {
-		return found, fmt.Errorf("verify %s: %w", e.Table, err)
-	}
-	return found, nil
+	return nil
 }
 
 func (s *eraseStatement) remains() (string, error) {
@@ -158,22 +169,30 @@ func (s *eraseStatement) countValues(ctx context.Context, tx pgx.Tx, from string
 }
 
 // EventsLeft counts events of orders that still hold what should be gone, by order reference.
-func EventsLeft(ctx context.Context, tx pgx.Tx, refs []string) (map[string]int64, error) {
-	rows, _ := tx.Query(ctx, `
+func EventsLeft(ctx context.Context, tx pgx.Tx, refs []string) (counts map[string]int64, err error) {
+	var q Queue
+	q.EventsLeft(refs, func(byRef map[string]int64) error { counts = byRef; return nil })
+	return counts, q.Run(ctx, tx)
+}
+
+// EventsLeft queues it; judge is called with the counts.
+func (q *Queue) EventsLeft(refs []string, judge func(map[string]int64) error) {
+	q.add("verify events", `
 		select o.ref, count(*)
 		from unnest($1::text[]) o (ref)
 		join kvit.event e on e.order_ref = kvit.order_ref(o.ref)
 		where (payload is not null or consent <> '{}' or stream is not null)
-		group by o.ref`, refs) // ForEachRow reports its error
-	counts := map[string]int64{}
-	var ref string
-	var n int64
-	_, err := pgx.ForEachRow(rows, []any{&ref, &n}, func() error {
-		counts[ref] = n
-		return nil
+		group by o.ref`, []any{refs}, func(rows pgx.Rows) error {
+		counts := map[string]int64{}
+		var ref string
+		var n int64
+		_, err := pgx.ForEachRow(rows, []any{&ref, &n}, func() error {
+			counts[ref] = n
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		return judge(counts)
 	})
-	if err != nil {
-		return nil, fmt.Errorf("verify events: %w", err)
-	}
-	return counts, nil
 }

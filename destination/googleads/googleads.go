@@ -51,7 +51,7 @@ func (g *GoogleAds) Traits() destination.Traits {
 	traits := destination.Traits{Events: g.events.Events(), MaxAge: maxAge, Batch: limits}
 	sells := len(g.events.Called(purchase)) > 0
 	for _, name := range traits.Events {
-		if !strings.HasPrefix(name, "order_") || name == partlyRefunded {
+		if !strings.HasPrefix(name, "order_") {
 			continue
 		}
 		traits.States = append(traits.States, name)
@@ -61,9 +61,6 @@ func (g *GoogleAds) Traits() destination.Traits {
 	}
 	return traits
 }
-
-// partlyRefunded is no state to kvit: nothing waits for it, and it waits for nothing.
-const partlyRefunded = "order_partly_refunded"
 
 // Send posts one event.
 func (g *GoogleAds) Send(ctx context.Context, event destination.Event) (int, error) {

@@ -212,8 +212,8 @@ func TestAdjustments(t *testing.T) {
 	destinationtest.Deliver(t, g, destinationtest.EventWith(t, "order_cancelled", order))
 	require.Equal(t, "0", worth())
 	require.Equal(t, googleadstest.Counts{Requests: 5, Tokens: 1, Conversions: 1, Adjusted: 2, Repeats: 2}, server.Counts())
-	require.Equal(t, []string{"order_paid", "order_cancelled", "order_refunded"}, g.Traits().States)
-	require.Equal(t, []string{"order_cancelled", "order_refunded"}, g.Traits().Adjusts)
+	require.Equal(t, []string{"order_paid", "order_cancelled", "order_refunded", "order_partly_refunded"}, g.Traits().States)
+	require.Equal(t, []string{"order_cancelled", "order_refunded", "order_partly_refunded"}, g.Traits().Adjusts)
 	tagged := offline(t, func(o *googleads.Options) { o.Events = map[string]string{"order_paid": ""} })
 	require.Empty(t, tagged.Traits().Adjusts, "sales that the site's tag reports are changed, too")
 }

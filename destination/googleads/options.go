@@ -33,10 +33,10 @@ const (
 
 // defaults is what is done by the shop's events. A sale counts once, when it is paid.
 var defaults = destination.Mapping{
-	"order_paid":      purchase,
-	"order_cancelled": retract,
-	"order_refunded":  retract,
-	partlyRefunded:    restate,
+	"order_paid":            purchase,
+	"order_cancelled":       retract,
+	"order_refunded":        retract,
+	"order_partly_refunded": restate,
 }
 
 // Options are the settings of a GoogleAds. What is empty takes the default, where one is named.

@@ -26,8 +26,14 @@ func (c *checker) crossing() {
 // finds tells whether a way's match or condition reads a column. It is strict: a condition that has the column's name
 // in it reads it.
 func (t Table) finds(column string) bool {
+	if t.isMatchedBy(column) {
+		return true
+	}
+	if t.When == "" { // as with most: an expression a column costs more than the rest of the check
+		return false
+	}
 	word := regexp.MustCompile(`(^|[^\pL\pN_])` + regexp.QuoteMeta(strings.ToLower(column)) + `($|[^\pL\pN_])`)
-	return t.isMatchedBy(column) || word.MatchString(strings.ToLower(t.When))
+	return word.MatchString(strings.ToLower(t.When))
 }
 
 // erasesBeside tells whether a way that overwrites does more to a row than another. Rows are deleted before any is

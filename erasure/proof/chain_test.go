@@ -2,6 +2,8 @@ package proof_test
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -94,6 +96,56 @@ func TestHashOfACertificate(t *testing.T) {
 	})
 	// printf '%s%064d' '{"number":1,"order_ref":"E2","erased_at":"2026-02-03T04:05:06.000007Z","erp_imported_at":null,"erp_order_number":null,"policy_hash":"p","row_counts":{},"clock":"residue","searched":{"places":9,"values":5},"found":{"a.b":1},"unsearched":{"c.d":"time over"}}' 0 | sha256sum
 	require.Equal(t, "2a370c9f9bdd9c0dc24aab3714d485bbbb2e6e0420de467c7bc12c66a7e05995", cert.Hash)
+}
+
+// However the canonical form is written, its bytes are those of encoding/json without HTML's escapes.
+func TestHashIsThatOfTheFormAsJSON(t *testing.T) {
+	t.Parallel()
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 1))
+	chain := randomChain(random, 50)
+	odd := []string{"", "<&>'/", "\"", "\\", "\x00\x1f\n\t", "\x7f", "æøå€", "\u2028\u2029", "\xff\xfe", "\ufffd", "😀"}
+	for _, text := range odd {
+		var c proof.Chain
+		chain = append(chain, c.Seal(proof.Certificate{
+			OrderRef: text, Clock: text, ERPOrderNumber: &text, PolicyHash: text, RowCounts: map[string]int64{text: -1, "b": 1, "a": 2},
+			Verification: map[string]int64{text: 1}, Searched: map[string]int64{}, Unsearched: map[string]string{text: text},
+		}), c.Seal(proof.Certificate{OrderRef: text}))
+	}
+	for _, cert := range chain {
+		require.Equal(t, hashThroughReflection(cert), cert.Hash, "%+v", cert)
+	}
+}
+
+func hashThroughReflection(c proof.Certificate) string {
+	const layout = "2006-01-02T15:04:05.000000Z"
+	if c.RowCounts == nil {
+		c.RowCounts = map[string]int64{}
+	}
+	var imported *string
+	if c.ERPImportedAt != nil {
+		imported = new(c.ERPImportedAt.UTC().Format(layout))
+	}
+	form := proof.CanonicalJSON(struct {
+		Number         int64             `json:"number"`
+		OrderRef       string            `json:"order_ref"`
+		ErasedAt       string            `json:"erased_at"`
+		ERPImportedAt  *string           `json:"erp_imported_at"`
+		ERPOrderNumber *string           `json:"erp_order_number"`
+		PolicyHash     string            `json:"policy_hash"`
+		RowCounts      map[string]int64  `json:"row_counts"`
+		Clock          string            `json:"clock,omitempty"`
+		Verification   map[string]int64  `json:"verification,omitempty"`
+		Searched       map[string]int64  `json:"searched,omitempty"`
+		Found          map[string]int64  `json:"found,omitempty"`
+		Unsearched     map[string]string `json:"unsearched,omitempty"`
+	}{
+		c.Number, c.OrderRef, c.ErasedAt.UTC().Format(layout), imported, c.ERPOrderNumber, c.PolicyHash, c.RowCounts,
+		c.Clock, c.Verification, c.Searched, c.Found, c.Unsearched,
+	})
+	sum := sha256.Sum256(append(form, c.PreviousHash...))
+	return hex.EncodeToString(sum[:])
 }
 
 // Whatever is done to one certificate of a random chain, the first one that is wrong is named.
