@@ -40,7 +40,7 @@ func FuzzMatcher(f *testing.F) {
 
 func TestFold(t *testing.T) {
 	t.Parallel()
-	for a, b := range map[string]string{"web-1": "WEB-1", " x ": "X", "ø": "Ø", "é": "É"} {
+	for a, b := range map[string]string{"web-1": "WEB-1", "x\t": "X", "ø": "Ø", "é": "É"} {
 		require.Equal(t, erp.Fold(b), erp.Fold(a))
 	}
 	for a, b := range map[string]string{"ı": "i", "ſ": "s", "\u212a": "k", "ß": "SS", "Ⅷ": "VIII"} { // U+212A, the Kelvin sign
