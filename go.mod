@@ -7,6 +7,7 @@ ignore (
 	./bench/peers/node_modules
 	./shops/clients/node_modules
 	./shops/medusa/node_modules
+	./shops/odata/node_modules
 	./shops/vendure/node_modules
 )
 

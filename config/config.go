@@ -25,6 +25,7 @@ type Config struct {
 	Delivery     Delivery
 	Consent      *Consent      // how the events' consent becomes purposes; nil: it is an object of purposes
 	Destinations []Destination // sorted by name
+	ERPs         []ERP         // sorted by name
 	Retention    Retention
 }
 

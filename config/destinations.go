@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Kind is a kind of destination: what kvit.yaml may say of one, and what holds if it says nothing. All that
+// Kind is a kind of destination, or of ERP: what kvit.yaml may say of one, and what holds if it says nothing. All that
 // kinds share is read here; how a kind's own keys are read is its own affair.
 type Kind struct {
 	Name        string             // as kind: in the file
@@ -14,7 +14,8 @@ type Kind struct {
 	Consent     string             // default
 	Rate        string             // default, as in 80/s; empty: no limit
 	Renames     bool               // the provider's event names can be changed
-	Read        func(*Section) any // the keys that are the kind's own; becomes Destination.Settings
+	Read        func(*Section) any // the keys that are the kind's own; becomes Destination.Settings or ERP.Settings
+	ERP         *ERPDefaults       // of a kind of ERP, which has none of the four before Read; nil: a kind of destination
 }
 
 // kindNames are in the order in which the kinds were given.

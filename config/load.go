@@ -19,7 +19,7 @@ const maxFileBytes = 256 << 10
 
 // Load reads the file at path. A missing or unreadable file is an error that names it; mistakes inside
 // are an *Errors. getenv answers for environment variables, as os.Getenv does. kinds are what a destination
-// can be, in the order in which messages list them.
+// and an ERP can be, in the order in which messages list them.
 func Load(path string, getenv func(string) string, kinds []Kind) (Config, error) {
 	return LoadWithout(path, getenv, kinds)
 }
@@ -85,7 +85,9 @@ func (r *reader) config(data []byte, kinds []Kind, without []string) Config {
 	cfg.Shop, cfg.ShopCountry = readShop(top)
 	cfg.Delivery = readDelivery(top)
 	cfg.Consent = readConsent(top)
-	cfg.Destinations = readDestinations(top, kinds, cfg.Delivery)
+	destinations, erps := split(kinds)
+	cfg.Destinations = readDestinations(top, destinations, cfg.Delivery)
+	cfg.ERPs = readERPs(top, erps, cfg.Shop)
 	cfg.Retention = readRetention(top, cfg.Shop)
 	top.Finish()
 	r.checkReceipts(cfg)

@@ -72,6 +72,8 @@ var (
 		"is not a plain table name, as in orders or public.orders")
 	destinationName = Matches(`[a-z][a-z0-9_-]{0,39}`,
 		"is not a destination name (lower-case letters, digits, _ and -, at most 40, beginning with a letter)")
+	erpName = Matches(`[a-z][a-z0-9_-]{0,39}`,
+		"is not a name of an ERP (lower-case letters, digits, _ and -, at most 40, beginning with a letter)")
 	// Purpose is the name of a purpose of consent, or None.
 	Purpose = Matches(`[A-Za-z][A-Za-z0-9_.:-]{0,62}`,
 		"is not a purpose (letters, digits and _.:- only, at most 63), nor none")

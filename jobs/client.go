@@ -15,6 +15,7 @@ import (
 
 	"kvit/delivery"
 	"kvit/erasure"
+	"kvit/erp/watcher"
 	"kvit/store"
 	"kvit/watch"
 )
@@ -38,6 +39,7 @@ type Options struct {
 	Keep    time.Duration       // how long the jobs of deliveries that have ended stay; 0: they go with the receipt
 	Notify  bool                // false: poll, LISTEN is not available
 	Orders  *store.Orders       // nil: the shop's orders are not configured
+	ERPs    []*watcher.Watcher  // those that are polled
 	Eraser  *erasure.Eraser
 	Watch   *watch.Watch // nil: one of its own
 	Metrics *delivery.Metrics
@@ -80,10 +82,14 @@ func NewClient(o Options) (*river.Client[pgx.Tx], error) {
 		deliver.lanes[l.Name] = lane
 		queues[intake.queue] = intake.full
 	}
+	for _, one := range o.ERPs {
+		queues[pollQueue(one.Name())] = river.QueueConfig{MaxWorkers: 1}
+	}
 	workers := river.NewWorkers()
 	river.AddWorker(workers, deliver)
 	river.AddWorker(workers, newMarkWorker(o.Pool, o.Orders, o.Logger))
 	river.AddWorker(workers, &maintainWorker{db: o.Pool, orders: o.Orders, logger: o.Logger})
+	river.AddWorker(workers, newPollWorker(o.ERPs, o.Logger))
 	river.AddWorker(workers, newEraseWorker(o.Eraser, o.Logger))
 
 	waker := newWaker(o.Pool, slices.Sorted(maps.Keys(queues)), deliver.traffic)
@@ -91,7 +97,7 @@ func NewClient(o Options) (*river.Client[pgx.Tx], error) {
 		Schema:                      Schema,
 		Queues:                      queues,
 		Workers:                     workers,
-		PeriodicJobs:                append(erasePeriodic(o.Eraser), maintainPeriodic()),
+		PeriodicJobs:                append(append(erasePeriodic(o.Eraser), maintainPeriodic()), pollPeriodic(o.ERPs)...),
 		JobTimeout:                  o.Timeout,
 		RescueStuckJobsAfter:        rescueFactor * o.Timeout,
 		SoftStopTimeout:             o.Timeout / 2,

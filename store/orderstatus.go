@@ -86,12 +86,19 @@ func SyncOrderStatus(ctx context.Context, db DB, o Orders) error {
 		if err != nil {
 			return err
 		}
-		view := o.orderStatusView()
-		sum, same, err := sameOrderStatus(ctx, tx, view+function)
+		awaits, err := o.awaitsFunction(ctx, tx)
+		if err != nil {
+			return err
+		}
+		view, light := o.orderStatusView(), o.lightView()
+		sum, same, err := sameOrderStatus(ctx, tx, view+function+light+awaits)
 		if err != nil || same {
 			return err
 		}
-		return replaceOrderStatus(ctx, tx, view, function, sum)
+		if err := replaceOrderStatus(ctx, tx, view, function, sum); err != nil {
+			return err
+		}
+		return replaceOrderLight(ctx, tx, light, awaits)
 	})
 	if err != nil {
 		return fmt.Errorf("sync view kvit.order_status: %w", err)
