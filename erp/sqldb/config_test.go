@@ -13,7 +13,7 @@ import (
 )
 
 const head = `shop:
-  orders: {table: orders, key: id, ref: ref}
+  orders: {table: orders, ref: ref, placed_at: placed_at}
 erp:
   ledger:
     kind: sql

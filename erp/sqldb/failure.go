@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"strings"
 
 	"github.com/go-sql-driver/mysql"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -46,12 +47,17 @@ func unanswered(err error, late erp.ErrorKind) error {
 	switch {
 	case errors.As(err, &certificate):
 		return erp.Fail(erp.Misconfigured, "the certificate of the database is of no authority that is trusted, or of another name: see tls and tls_ca")
-	case errors.As(err, &record), errors.Is(err, mysql.ErrNoTLS):
+	case errors.As(err, &record), errors.Is(err, mysql.ErrNoTLS), refusesTLS(err):
 		return erp.Fail(erp.Misconfigured, "the database does not encrypt: see tls")
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &network) && network.Timeout():
 		return erp.Fail(late, "the database did not answer in time")
 	}
 	return erp.Fail(erp.Unreachable, "the database cannot be reached, or the connection broke")
+}
+
+// refusesTLS knows what pgx and go-mssqldb say, which have no value for it.
+func refusesTLS(err error) bool {
+	return strings.Contains(err.Error(), "server refused TLS connection") || strings.Contains(err.Error(), "server does not support encryption")
 }
 
 func meaning(kind erp.ErrorKind) string {

@@ -13,7 +13,7 @@ import (
 )
 
 // columnNames are what a statement may return. Any other is refused, so that "select *" does not bring names and addresses.
-var columnNames = []string{"kind", "ref", "number", "order_number", "created_at", "changed_at", "lines", "total"}
+var columnNames = []string{"kind", "ref", "number", "order_number", "created_at", "changed_at", "line_count", "total"}
 
 // documentKinds are the values of the column kind.
 var documentKinds = []string{erp.OrderDocument, erp.InvoiceDocument, erp.ShipmentDocument, erp.QuoteDocument, erp.CreditMemoDocument}
@@ -122,10 +122,10 @@ func (r *reader) set(doc *erp.Document, column string, value any) error {
 		doc.Number = t
 	case "order_number":
 		doc.OrderNumber = t
-	case "lines":
+	case "line_count":
 		n, err := strconv.Atoi(strings.TrimSpace(t))
 		if err != nil || n < 0 {
-			return erp.Fail(erp.Misconfigured, "the column lines is no count")
+			return erp.Fail(erp.Misconfigured, "the column line_count is no count")
 		}
 		doc.Lines = n
 	case "total":

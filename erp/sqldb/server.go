@@ -194,5 +194,6 @@ func sqlServerConnector(u *url.URL, a Access, timeout time.Duration) (driver.Con
 	if err != nil {
 		return nil, errors.New("url or tls_ca: the SQL Server driver does not take it")
 	}
+	c.ConnTimeout = timeout // of each read: without it, the driver waits for ever for a server that takes connections and says nothing
 	return mssql.NewConnectorConfig(c), nil
 }

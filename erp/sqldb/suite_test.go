@@ -49,7 +49,7 @@ func (l *ledger) create() {
 }
 
 const (
-	columns = `kind, ref, number, order_number, created_at, changed_at, line_count as lines, total`
+	columns = `kind, ref, number, order_number, created_at, changed_at, line_count, total`
 	folded  = `upper(trim(ref)) in ({folded_refs})`
 	lookup  = `select ` + columns + ` from sale where ` + folded + ` union all select ` + columns + ` from invoice where ` + folded
 	changes = `select * from (select ` + columns + ` from sale union all select ` + columns + ` from invoice) as d where changed_at >= {since} order by changed_at`
