@@ -45,7 +45,7 @@ test-shops: prerequisites
 # What erp/install.sh installs, each as a process of the tests' own.
 test-erps: prerequisites
 	@sh erp/install.sh
-	KVIT_ERPS=1 $(GO) test -count=1 -timeout 14m ./erp/sqldb
+	KVIT_ERPS=1 $(GO) test -count=1 -timeout 14m ./erp/sqldb ./erp/files
 
 lint: $(LINT)
 	@unformatted="$$(gofmt -l .)"; if [ -n "$$unformatted" ]; then \
