@@ -20,7 +20,7 @@ const module = "kvit/"
 // be listed, so that a new one is a decision.
 var arrows = map[string][]string{
 	"bench":          {"cmd/*", "config", "destination", "destination/*", "destination/*/*", "jobs", "migrations", "store", "store/*"},
-	"cmd/kvit":       {"cmd/kvit/demo", "config", "delivery", "destination", "destination/*", "erp/*", "erasure", "erasure/*", "jobs", "migrations", "schedule", "shop", "shop/*", "store", "watch", "web"},
+	"cmd/kvit":       {"cmd/kvit/demo", "config", "delivery", "destination", "destination/*", "erp", "erp/*", "erasure", "erasure/*", "jobs", "migrations", "schedule", "shop", "shop/*", "store", "watch", "web"},
 	"cmd/kvit/demo":  {"config", "destination/*/*", "store/localpg"},
 	"config":         {},
 	"delivery":       {"config", "destination", "group", "store"}, // config for a duration in a reason
@@ -30,9 +30,10 @@ var arrows = map[string][]string{
 	"erasure/policy": {"erasure/proof", "store"},
 	"erasure/proof":  {},
 	"erp":            {"config", "destination"}, // destination for its HTTP client
-	"erp/*":          {"config", "erp"},
+	"erp/*":          {"config", "destination", "erp"},
 	"group":          {"store"},
-	"jobs":           {"delivery", "erasure", "erp", "group", "store", "watch"},
+	"erp/watcher":    {"erp", "store"},
+	"jobs":           {"delivery", "erasure", "erp", "erp/watcher", "group", "store", "watch"},
 	"migrations":     {},
 	"schedule":       {},
 	"shop":           {},
@@ -49,12 +50,13 @@ var arrows = map[string][]string{
 	"config/configtest":           {"config"},
 	"destination/destinationtest": {"destination"},
 	"erp/erptest":                 {"erp"},
+	"erp/*/*":                     {"erp"},
 	"shops":                       {"store/storetest"},
 	"store/storetest":             {"migrations", "store/localpg"},
 }
 
 // testOnly are the rooms that nothing but tests, and each other, may import; demo may take stand-ins.
-var testOnly = []string{"shops", "config/configtest", "store/storetest", "destination/destinationtest", "erp/erptest", "destination/*/*"}
+var testOnly = []string{"shops", "config/configtest", "store/storetest", "destination/destinationtest", "erp/erptest", "destination/*/*", "erp/*/*"}
 
 type goPackage struct {
 	ImportPath string

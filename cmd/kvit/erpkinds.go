@@ -1,0 +1,18 @@
+package main
+
+import (
+	"slices"
+
+	"kvit/config"
+	"kvit/erp/odata"
+)
+
+// erpKinds are what an ERP can be, in the order in which messages list them. Nothing else in kvit lists them.
+var erpKinds = []config.Kind{
+	odata.BusinessCentral,
+	odata.NAV,
+	odata.Uniconta,
+}
+
+// allKinds are those of destinations and of ERPs.
+func allKinds() []config.Kind { return slices.Concat(kinds, erpKinds) }
