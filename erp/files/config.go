@@ -22,7 +22,7 @@ type Options struct {
 	Folder   string         // with done and bad in it; absolute, but on a server
 	Settle   time.Duration  // how long a file must not have changed; 0: it is whole as soon as it has its name
 	TimeZone *time.Location // of times that tell none; nil: not known
-	Server   *Server        // nil: the folder is of this machine
+	Server   Server         // without an address: the folder is of this machine
 }
 
 // Server is an SFTP server.
@@ -41,18 +41,18 @@ func readOptions(s *config.Section) Options {
 		o.TimeZone, _ = time.LoadLocation(name) // the check has told of an error
 	}
 	o.Server = readServer(s.Section("sftp"))
-	if o.Server == nil && !s.Faulty("folder") && !s.Faulty("sftp") && !filepath.IsAbs(o.Folder) {
+	if !s.Has("sftp") && !s.Faulty("folder") && !s.Faulty("sftp") && !filepath.IsAbs(o.Folder) {
 		s.Problem("folder", "must be an absolute path, unless it is on an SFTP server")
 	}
 	return o
 }
 
-func readServer(s *config.Section) *Server {
+func readServer(s *config.Section) Server {
 	if !s.Present() {
-		return nil
+		return Server{}
 	}
 	defer s.Finish()
-	server := &Server{
+	server := Server{
 		Address: s.RequiredText("address", hostAndPort), User: s.RequiredText("user", config.OneLine),
 		HostKey: s.RequiredText("host_key", publicKey), Password: s.Secret("password"),
 	}
@@ -137,10 +137,10 @@ func (o Options) Make(common erp.Common) (erp.Connector, error) {
 		in.now = time.Now
 	}
 	in.open = func(ctx context.Context) (folder, error) {
-		if o.Server == nil {
+		if o.Server.Address == "" {
 			return openLocal(o.Folder)
 		}
-		return openRemote(ctx, *o.Server, o.Folder, timeout)
+		return openRemote(ctx, o.Server, o.Folder, timeout)
 	}
 	return in, nil
 }

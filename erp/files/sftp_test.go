@@ -98,7 +98,7 @@ Subsystem sftp /usr/lib/openssh/sftp-server
 func TestOpenSSH(t *testing.T) {
 	server := startSSHD(t)
 	t.Run("Folder", func(t *testing.T) {
-		cases(t, func(o *files.Options) { o.Server = &server })
+		cases(t, func(o *files.Options) { o.Server = server })
 	})
 	_, other := keyPair(t)
 	foreign, _ := keyPair(t)
@@ -120,7 +120,7 @@ func TestOpenSSH(t *testing.T) {
 	} {
 		s := server
 		wrong.change(&s)
-		connector, err := files.Options{Folder: t.TempDir(), Server: &s}.Make(erp.Common{})
+		connector, err := files.Options{Folder: t.TempDir(), Server: s}.Make(erp.Common{})
 		require.NoError(t, err)
 		_, err = connector.Probe(t.Context())
 		require.Equal(t, wrong.want, erp.KindOf(err), "%s: %v", name, err)
@@ -137,7 +137,7 @@ func TestSilentServer(t *testing.T) {
 	t.Cleanup(func() { _ = l.Close() })
 	private, public := keyPair(t)
 	s := files.Server{Address: l.Addr().String(), User: "kvit", HostKey: public, Key: config.NewSecret(private)}
-	connector, err := files.Options{Folder: "receipts", Server: &s}.Make(erp.Common{HTTP: destination.ClientOptions{Timeout: 200 * time.Millisecond}})
+	connector, err := files.Options{Folder: "receipts", Server: s}.Make(erp.Common{HTTP: destination.ClientOptions{Timeout: 200 * time.Millisecond}})
 	require.NoError(t, err)
 	_, err = connector.Probe(t.Context())
 	require.Equal(t, erp.Unreachable, erp.KindOf(err), "%v", err)

@@ -25,9 +25,10 @@ const (
 
 // Access is how a database is reached.
 type Access struct {
-	URL   config.Secret // postgres, mysql or sqlserver://user:password@host:port/database
-	TLS   string        // TLSVerify, TLSRequire or TLSOff
-	TLSCA string        // a file with the authorities that TLSVerify trusts, instead of the system's; empty: the system's
+	URL      config.Secret // postgres, mysql or sqlserver://user:password@host:port/database
+	Database string        // what of it is no secret, for whoever wants to know whether it is the same database as before
+	TLS      string        // TLSVerify, TLSRequire or TLSOff
+	TLSCA    string        // a file with the authorities that TLSVerify trusts, instead of the system's; empty: the system's
 }
 
 // Options are what to ask the database. Lookup and Changes return a row for each document, with columns by the names
@@ -73,8 +74,12 @@ func ReadAccess(s *config.Section, schemes ...string) Access {
 	var a Access
 	a.URL = s.RequiredSecret("url", func(text string) string { return urlProblem(text, schemes) })
 	usual := TLSVerify
-	if u, err := url.Parse(a.URL.Reveal()); err == nil && loopback(u.Hostname()) {
-		usual = TLSOff
+	if u, err := url.Parse(a.URL.Reveal()); err == nil {
+		u.User = nil
+		a.Database = u.String()
+		if loopback(u.Hostname()) {
+			usual = TLSOff
+		}
 	}
 	a.TLS = s.Choice("tls", usual, TLSVerify, TLSRequire, TLSOff)
 	a.TLSCA = s.Text("tls_ca", "", config.OneLine, func(text string) string {

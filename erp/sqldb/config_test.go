@@ -1,6 +1,7 @@
 package sqldb_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -40,6 +41,8 @@ func TestConfiguration(t *testing.T) {
 	}
 	o := read("postgres://kvit:pw@erp.example.com/ledger", "")
 	require.Equal(t, sqldb.TLSVerify, o.TLS, "whatever leaves the machine is encrypted")
+	require.Equal(t, "postgres://erp.example.com/ledger", o.Database)
+	require.NotContains(t, fmt.Sprintf("%+v", o), "pw", "kvit takes a fingerprint of it")
 	require.Equal(t, 100, o.Batch)
 	require.Nil(t, o.TimeZone)
 	require.Equal(t, sqldb.TLSOff, read("mysql://kvit:p%40w@127.0.0.1:3306/ledger", "").TLS)
