@@ -29,7 +29,7 @@ import (
 )
 
 // patience is for programs that start, on a busy machine.
-const patience = 10 * time.Minute
+const patience = 12 * time.Minute
 
 // real skips the test unless real ERPs were asked for.
 func real(t *testing.T) {
