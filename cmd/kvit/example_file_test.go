@@ -30,13 +30,16 @@ func exampleEnvironment(name string) string {
 		"TIKTOK_TOKEN":        "example-tiktok-token",
 		"RETENTION_HASH_KEY":  "0123456789abcdef0123456789abcdef",
 		"CRM_SECRET":          secret,
+		"BC_CLIENT_SECRET":    "example-client-secret",
+		"NAV_ACCESS_KEY":      "example-access-key",
+		"UNICONTA_PASSWORD":   "example-password",
 		"CRM_PREVIOUS_SECRET": "whsec_YW5vdGhlci1leGFtcGxlLXNpZ25pbmcta2V5LTAwMQ==",
 	}[name]
 }
 
 func TestExampleFile(t *testing.T) {
 	t.Parallel()
-	cfg, err := config.Load(exampleFile, exampleEnvironment, kinds)
+	cfg, err := config.Load(exampleFile, exampleEnvironment, allKinds())
 	require.NoError(t, err)
 	var all, shown []string
 	for _, k := range kinds {
@@ -46,6 +49,14 @@ func TestExampleFile(t *testing.T) {
 		shown = append(shown, d.Kind)
 	}
 	require.ElementsMatch(t, all, shown, "the example has one destination of each kind")
+	all, shown = nil, nil
+	for _, k := range erpKinds {
+		all = append(all, k.Name)
+	}
+	for _, e := range cfg.ERPs {
+		shown = append(shown, e.Kind)
+	}
+	require.ElementsMatch(t, all, shown, "and one ERP of each kind")
 	require.Equal(t, "public.orders", cfg.Shop.Orders.Table)
 	var tables []string
 	for _, p := range cfg.Retention.Policy {
@@ -65,7 +76,7 @@ func TestExampleFileShowsEveryKey(t *testing.T) {
 	full := commented.ReplaceAllString(string(data), "$1$2$3")
 	require.NotEqual(t, string(data), full)
 
-	asked, has, err := config.Keys(exampleFile, []byte(full), exampleEnvironment, kinds)
+	asked, has, err := config.Keys(exampleFile, []byte(full), exampleEnvironment, allKinds())
 	require.NoError(t, err)
 	require.NotEmpty(t, asked)
 
@@ -76,11 +87,14 @@ func TestExampleFileShowsEveryKey(t *testing.T) {
 	for _, key := range asked {
 		// The keys that all kinds share are explained once, at the first destination.
 		other := ofAnyDestination.ReplaceAllString(key, "destinations.spread.")
-		require.True(t, shown[general(key)] || shown[other], "the example does not show %s", key)
+		another := ofAnyERP.ReplaceAllString(key, "erp.bc.")
+		require.True(t, shown[general(key)] || shown[other] || shown[another], "the example does not show %s", key)
 	}
 }
 
 var ofAnyDestination = regexp.MustCompile(`^destinations\.[a-z0-9_-]+\.`)
+
+var ofAnyERP = regexp.MustCompile(`^erp\.[a-z0-9_-]+\.`)
 
 // listed is a place in a list; a way of a table has the keys that the table may have itself.
 var listed = regexp.MustCompile(`(\.ways)?\[[0-9]+\]`)
