@@ -49,24 +49,36 @@ func (r *run) wantsLookup(open int) bool {
 
 // lookupAll asks for references, batch by batch; done is false if the time or the calls of the run came to an end before.
 func (r *run) lookupAll(ctx context.Context, finder erp.Finder, refs []string, began time.Time) (done bool, err error) {
+	last, unsaved := "", 0
+	save := func(least int) error {
+		if unsaved < least {
+			return nil
+		}
+		unsaved = 0
+		return store.MoveERPLookup(ctx, r.db, r.source.Name, r.lease, began, last)
+	}
 	for batch := range slices.Chunk(refs, max(r.source.Connector.Traits().Batch, 1)) {
 		if r.over() {
-			return false, nil
+			return false, save(1)
 		}
 		err := r.lookupParts(ctx, finder, batch)
 		if erp.KindOf(err) == erp.Spent && r.source.Meter.Used() > 0 {
 			r.warn("the calls of one poll are used up before all open orders have been asked for; the next one goes on")
-			return false, nil
+			return false, save(1)
 		}
 		if err != nil {
-			return false, err
+			return false, errors.Join(err, save(1))
 		}
-		if err := store.MoveERPLookup(ctx, r.db, r.source.Name, r.lease, began, batch[len(batch)-1]); err != nil {
+		last, unsaved = batch[len(batch)-1], unsaved+1
+		if err := save(saveEvery); err != nil {
 			return false, err
 		}
 	}
-	return true, nil
+	return true, save(1)
 }
+
+// saveEvery is after how many batches progress is written: a crash costs so many calls again.
+const saveEvery = 20
 
 // mostRefused is how many single references an ERP may refuse in one run before the question itself must be wrong.
 const mostRefused = 3
