@@ -198,6 +198,8 @@ type Browser struct {
 	AWC             string `member:"awc" about:"Awin: the URL parameter awc"`
 	PartnerAdsPaid  string `member:"partner_ads_paid" about:"Partner-ads: the URL parameter paid"`
 	PartnerAdsPacid string `member:"partner_ads_pacid" about:"Partner-ads: the URL parameter pacid"`
+	CJEvent         string `member:"cjevent" about:"CJ: the URL parameter cjevent, or the cookie cje"`
+	AdtractionID    string `member:"at_gd" about:"Adtraction: the URL parameter at_gd, or the cookie at_gd"`
 	KlaviyoID       string `member:"klaviyo_id" about:"Klaviyo: the URL parameter _kx"`
 	SpreadCookie    string `member:"spread_cookie" about:"SPREAD: the cookie sbt"`
 }

@@ -45,6 +45,7 @@ func exampleEnvironment(name string) string {
 		"REDDIT_TOKEN":        "example-reddit-token",
 		"SNAP_TOKEN":          "example-snap-token",
 		"TIKTOK_TOKEN":        "example-tiktok-token",
+		"LOYALTY_SECRET":      "example-secret",
 		"TRUSTPILOT_KEY":      "example-api-key",
 		"TRUSTPILOT_SECRET":   "example-api-secret",
 		"RETENTION_HASH_KEY":  "0123456789abcdef0123456789abcdef",
@@ -112,7 +113,8 @@ func TestExampleFileShowsEveryKey(t *testing.T) {
 		// The keys that all kinds share are explained once, at the first destination.
 		other := ofAnyDestination.ReplaceAllString(key, "destinations.spread.")
 		another := ofAnyERP.ReplaceAllString(key, "erp.bc.")
-		require.True(t, shown[general(key)] || shown[other] || shown[another], "the example does not show %s", key)
+		beside := strings.Replace(general(key), ".requests.any.", ".", 1) // what stands there holds for each request
+		require.True(t, shown[general(key)] || shown[other] || shown[another] || shown[beside], "the example does not show %s", key)
 	}
 }
 
@@ -123,10 +125,14 @@ var ofAnyERP = regexp.MustCompile(`^erp\.[a-z0-9_-]+\.`)
 // listed is a place in a list; a way of a table has the keys that the table may have itself.
 var listed = regexp.MustCompile(`(\.ways)?\[[0-9]+\]`)
 
+// ofAnyRequest is the request of one event at a destination of the kind http.
+var ofAnyRequest = regexp.MustCompile(`^(destinations\.[a-z0-9_-]+\.requests)\.[a-z_]+`)
+
 var ofAnyRule = regexp.MustCompile(`^retention\.tables\.[a-z0-9_]+\.`)
 
 // general makes the keys of all tables of the policy, and of their ways, those of one, and likewise of all rules.
 func general(key string) string {
 	key = strings.ReplaceAll(listed.ReplaceAllString(key, "[]"), "[][]", "[]")
+	key = ofAnyRequest.ReplaceAllString(key, "$1.any")
 	return ofAnyRule.ReplaceAllString(key, "retention.tables.any.")
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"kvit/config"
 	"kvit/destination/ga4"
+	"kvit/destination/generic"
 	"kvit/destination/googleads"
 	"kvit/destination/klaviyo"
 	"kvit/destination/linkedin"
@@ -37,4 +38,5 @@ var kinds = []config.Kind{
 	linkedin.Kind,
 	snowplow.Kind,
 	webhook.Kind,
+	generic.Kind,
 }

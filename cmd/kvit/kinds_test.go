@@ -41,7 +41,11 @@ func TestAKindIsOneFolderAndOneLine(t *testing.T) {
 			if file == kindsFile {
 				want = 1 // the import; the line is one of packages
 			}
-			require.Equal(t, want, words.count(kind.Name, packages[i]), "%s names %s", file, kind.Name)
+			name := kind.Name
+			if name == "http" {
+				name = packages[i] // "http" is a scheme in many files, so that its package alone is counted
+			}
+			require.Equal(t, want, words.count(name, packages[i]), "%s names %s", file, name)
 		}
 	}
 }

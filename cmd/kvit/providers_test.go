@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,6 +18,7 @@ import (
 	"kvit/config"
 	"kvit/destination"
 	"kvit/destination/ga4/ga4test"
+	"kvit/destination/generic/generictest"
 	"kvit/destination/googleads/googleadstest"
 	"kvit/destination/klaviyo/klaviyotest"
 	"kvit/destination/linkedin/linkedintest"
@@ -124,7 +126,21 @@ var providers = []provider{
 		}
 		return standIn{s, func() (int, int) { return s.Counts().Counted, s.Counts().Refused }}
 	}},
+	{kind: "http", options: genericOptions, address: "url", hashes: true, fake: func() standIn {
+		s := generictest.New(secret, nil)
+		return standIn{s, func() (int, int) { return s.Counts().Events, s.Counts().Refused }}
+	}},
 }
+
+// genericOptions make a request of every event.
+var genericOptions = func() string {
+	requests := make([]string, 0, len(destination.Names)+1)
+	for _, name := range append(slices.Clone(destination.Names), destination.AnyCustom) {
+		requests = append(requests, fmt.Sprintf(`%q: {json: {id: "{event.uuid}", name: "{event.name}", ref: "{order.ref}", total: "{order.total | number}", `+
+			`currency: "{order.currency}", lines: {each: order.items, value: {sku: "{item.sku}"}}, who: "{customer.email | lower | sha256}", ip: "{client.ip}"}}`, name))
+	}
+	return `auth: {bearer: "${CRM_SECRET}"}, deduplicates: event.uuid, allow_private: true, requests: {` + strings.Join(requests, ", ") + "}"
+}()
 
 // yaml is the destination in a configuration.
 func (p provider) yaml(name, url string) string {
@@ -155,7 +171,7 @@ func TestProvidersAreAll(t *testing.T) {
 	t.Parallel()
 	_, err := config.Parse("kvit.yaml", []byte("destinations: {one: {kind: none-of-them}}"), func(string) string { return "" }, kinds)
 	require.EqualError(t, err, "kvit.yaml:1: database.url: is missing: write it here or set $DATABASE_URL\n"+
-		"kvit.yaml:1: destinations.one.kind: must be spread, ga4, google_ads, meta, tiktok, pinterest, matomo, klaviyo, trustpilot, microsoft_uet, snap, reddit, linkedin, snowplow or webhook")
+		"kvit.yaml:1: destinations.one.kind: must be spread, ga4, google_ads, meta, tiktok, pinterest, matomo, klaviyo, trustpilot, microsoft_uet, snap, reddit, linkedin, snowplow, webhook or http")
 	var named []string
 	for _, k := range kinds {
 		named = append(named, k.Name)

@@ -168,7 +168,7 @@ func TestRunAllKeepsEveryPromise(t *testing.T) {
 
 	require.Len(t, sum.Promises, 9+len(sum.Figures.More))
 	require.Zero(t, sum.Lost)
-	require.Len(t, sum.Figures.More, 13)
+	require.Len(t, sum.Figures.More, 14)
 	stopped := map[string]bool{}
 	for _, d := range sum.Figures.More {
 		require.Positive(t, d.Delivered, d.Name)

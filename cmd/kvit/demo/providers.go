@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"kvit/destination/ga4/ga4test"
+	"kvit/destination/generic/generictest"
 	"kvit/destination/googleads/googleadstest"
 	"kvit/destination/klaviyo/klaviyotest"
 	"kvit/destination/linkedin/linkedintest"
@@ -28,6 +29,7 @@ import (
 type provider struct {
 	Kind     string
 	Settings []string // its own lines in kvit.yaml; %URL% in them is the address without Path
+	Address  string   // the key of its address there; empty: base_url
 	Path     string   // behind the host in its address
 
 	secret string
@@ -54,6 +56,7 @@ var termsOf = map[string]terms{
 	"reddit":        {purpose: "marketing", needsItems: true},
 	"linkedin":      {purpose: "marketing", onceOnly: []string{}},
 	"snowplow":      {purpose: "analytics"},
+	"http":          {purpose: "marketing"},
 }
 
 // metrics are what Klaviyo is told as events, and not as a change of a consent.
@@ -88,7 +91,7 @@ func startProviders(ctx context.Context) ([]*provider, error) {
 	var started []*provider
 	for _, invent := range []func(secret string) *provider{
 		inventGA4, inventMeta, inventTikTok, inventPinterest, inventMatomo, inventKlaviyo, inventMicrosoftUET, inventSnap, inventReddit,
-		inventLinkedIn, inventSnowplow, inventGoogleAds, inventTrustpilot,
+		inventLinkedIn, inventSnowplow, inventGoogleAds, inventTrustpilot, inventHTTP,
 	} {
 		secret := rand.Text()
 		p := invent(secret)
@@ -285,6 +288,23 @@ func inventTrustpilot(secret string) *provider {
 		server: s, split: whole, count: func() tally {
 			c := s.Counts()
 			return tally{again: c.Invitations, refused: c.Refused, refusals: s.Refusals()}
+		},
+	}
+}
+
+// inventHTTP is a provider without an adapter.
+func inventHTTP(secret string) *provider {
+	s := generictest.New(secret, nil)
+	settings := []string{"allow_private: true", "deduplicates: event.uuid", "auth: {bearer: \"${HTTP_SECRET}\"}", "requests:"}
+	for _, name := range append(metrics[:len(metrics):len(metrics)],
+		"order_refunded", "account_updated", "newsletter_optin", "newsletter_optout", "sms_optin", "sms_optout") {
+		settings = append(settings, "  "+name+`: {json: {id: "{event.uuid}", name: "{event.name}", order: "{order.ref}", total: "{order.total | number}"}}`)
+	}
+	return &provider{
+		Kind: "http", Settings: settings, Address: "url", Path: "/events",
+		server: s, split: whole, count: func() tally {
+			c := s.Counts()
+			return tally{once: c.Events, repeats: c.Repeats, refused: c.Refused, refusals: s.Refusals()}
 		},
 	}
 }
