@@ -45,7 +45,7 @@ func startSSHD(t *testing.T) files.Server {
 		t.Skip("OpenSSH's server is tested by `make test-erps`")
 	}
 	if os.Getuid() == 0 {
-		require.NoError(t, os.MkdirAll("/run/sshd", 0o755), "OpenSSH wants it of root") //nolint:gosec // as Debian makes it
+		require.NoError(t, os.MkdirAll("/run/sshd", 0o755), "OpenSSH wants it of root")
 	}
 	dir := t.TempDir()
 	write := func(name, text string) string {

@@ -190,7 +190,7 @@ func (d *Database) query(ctx context.Context, statement string, values map[strin
 	}
 	defer func() { _ = tx.Rollback() }() // of nothing
 	filled, args := fill(statement, d.dialect.mark, values)
-	rows, err := tx.QueryContext(limited, filled, args...)
+	rows, err := tx.QueryContext(limited, filled, args...) //nolint:rowserrcheck // read looks at it
 	if err != nil {
 		return d.failed(ctx, err, erp.TooMuch)
 	}

@@ -217,11 +217,10 @@ func TestAccess(t *testing.T) {
 		}
 		return erp.KindOf(err)
 	}
-	with := func(url string) sqldb.Options { return usual(url) }
-	require.Equal(t, erp.Misconfigured, kind(with(address+"x")), "no such database")
-	rest := address[strings.Index(address, "@"):]
-	require.Equal(t, erp.Unauthorized, kind(with("postgres://nobody:hunter2"+rest)))
-	require.Equal(t, erp.Unreachable, kind(with("postgres://nobody:hunter2@127.0.0.1:1/ledger")))
+	require.Equal(t, erp.Misconfigured, kind(usual(address+"x")), "no such database")
+	_, rest, _ := strings.Cut(address, "@")
+	require.Equal(t, erp.Unauthorized, kind(usual("postgres://nobody:hunter2@"+rest)))
+	require.Equal(t, erp.Unreachable, kind(usual("postgres://nobody:hunter2@127.0.0.1:1/ledger")))
 	o := usual(address)
 	o.TLS = sqldb.TLSVerify
 	require.Equal(t, erp.Misconfigured, erp.KindOf(lookupError(t, o)), "it does not encrypt")

@@ -2,8 +2,12 @@
 input asks for, a JSON object, and answers with one: {"reference": "WEB-1", "state": "confirmed"} makes a sale that gets
 as far as this state, {"number": "1", "state": "done"} moves one that is there."""
 import json
+import os
 import sys
 from decimal import Decimal
+
+# The helpers of Tryton's own tests, which set up a company below, want to know it.
+os.environ['DB_NAME'] = sys.argv[2]
 
 from proteus import Model, config
 from trytond.modules.account.tests.tools import create_chart, create_fiscalyear, get_accounts
