@@ -6,10 +6,13 @@ import os
 import sys
 from decimal import Decimal
 
-# The helpers of Tryton's own tests, which set up a company below, want to know it.
-os.environ['DB_NAME'] = sys.argv[2]
-
 from proteus import Model, config
+
+# The helpers of Tryton's own tests, which set up a company below, want to know the database, and take the default of the
+# configuration if it is not read before they are.
+os.environ['DB_NAME'] = sys.argv[2]
+config.set_trytond(database=sys.argv[2], user='admin', config_file=sys.argv[1])
+
 from trytond.modules.account.tests.tools import create_chart, create_fiscalyear, get_accounts
 from trytond.modules.account_invoice.tests.tools import create_payment_term, set_fiscalyear_invoice_sequences
 from trytond.modules.company.tests.tools import create_company, get_company
@@ -56,7 +59,6 @@ def sell(reference, customer, product, term):
 
 
 def main():
-    config.set_trytond(database=sys.argv[2], user='admin', config_file=sys.argv[1])
     made = setup()
     print(json.dumps({'ready': True}), flush=True)
     for line in sys.stdin:
