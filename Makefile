@@ -10,13 +10,14 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 LINT_VERSION := v2.15.0
 LINT         := .tools/golangci-lint-$(LINT_VERSION)
 
-.PHONY: help demo test test-database test-shops lint bench build sbom vulnerabilities prerequisites clean
+.PHONY: help demo test test-database test-shops test-erps lint bench build sbom vulnerabilities prerequisites clean
 
 help:
 	@echo 'make demo    install what is missing, build, and show kvit at work for a minute and a half'
 	@echo 'make test    install what is missing and run all tests, with the race detector; PG=17 on that Postgres'
 	@echo 'make test-database   the part of them that the version of Postgres matters to: PG=18'
 	@echo 'make test-shops   put kvit beside real webshops, which npm installs, and see what it does to them'
+	@echo 'make test-erps   ask a real ERP and real databases; part of test-shops'
 	@echo 'make lint    gofmt, go vet, golangci-lint'
 	@echo 'make bench   print how fast this machine delivers events and erases orders, and what others feel of it'
 	@echo 'make build   ./kvit, one static binary'
@@ -39,6 +40,12 @@ test-shops: prerequisites
 	@sh shops/install.sh
 	PATH="$(CURDIR)/.tools/node/bin:$$PATH" KVIT_SHOPS=1 $(GO) test -count=1 -timeout 14m ./shops
 	PATH="$(CURDIR)/.tools/node/bin:$$PATH" KVIT_SHOPS=1 $(GO) test -count=1 -timeout 4m -run 'TestSnippets' ./docs
+	$(MAKE) test-erps
+
+# What erp/install.sh installs, each as a process of the tests' own.
+test-erps: prerequisites
+	@sh erp/install.sh
+	KVIT_ERPS=1 $(GO) test -count=1 -timeout 14m ./erp/sqldb ./erp/files
 
 lint: $(LINT)
 	@unformatted="$$(gofmt -l .)"; if [ -n "$$unformatted" ]; then \

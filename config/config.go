@@ -45,6 +45,8 @@ type Log struct {
 // Ops is the HTTP listener for operators (key "ops").
 type Ops struct {
 	Listen string // host:port, or ListenOff; default 127.0.0.1:8080
+	// ERPReceiptsToken is what a sender of receipts shows at POST /erp/receipts; not set: nobody can send any.
+	ERPReceiptsToken Secret
 }
 
 // Shop names the tables of the shop (key "shop").

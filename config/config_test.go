@@ -28,6 +28,8 @@ var environment = map[string]string{
 	"TWO_LINES":   "line-marker\nline-marker",
 	"COLON":       "colon-marker:colon-marker",
 	"ZONE":        "Asia/Tokyo",
+	"LONG_TOKEN":  "0123456789abcdef0123456789abcdef",
+	"SHORT_TOKEN": "0123456789abcdef0123456789abcde",
 	"ZONE_ID":     "zone-1",
 }
 

@@ -83,6 +83,9 @@ func (r *reader) config(data []byte, kinds []Kind, without []string) Config {
 	cfg.Log = readLog(top)
 	cfg.Ops = readOps(top)
 	cfg.Shop, cfg.ShopCountry = readShop(top)
+	if cfg.Ops.ERPReceiptsToken.IsSet() && cfg.Shop == nil && !r.faulty("shop.orders") {
+		r.problem(r.lines["ops.erp_receipts_token"], "ops.erp_receipts_token", "needs shop.orders, whose orders receipts are about")
+	}
 	cfg.Delivery = readDelivery(top)
 	cfg.Consent = readConsent(top)
 	destinations, erps := split(kinds)
@@ -149,7 +152,20 @@ func readLog(top *Section) Log {
 func readOps(top *Section) Ops {
 	s := top.Section("ops")
 	defer s.Finish()
-	return Ops{Listen: s.Text("listen", "127.0.0.1:8080", listenAddress)}
+	ops := Ops{Listen: s.Text("listen", "127.0.0.1:8080", listenAddress)}
+	ops.ERPReceiptsToken = s.Secret("erp_receipts_token", VisibleASCII, longToken)
+	if ops.Listen == ListenOff && s.Has("erp_receipts_token") {
+		s.Problem("erp_receipts_token", "is of no use with listen: off")
+	}
+	return ops
+}
+
+// longToken refuses what could be guessed: everybody who reaches the port may try.
+func longToken(text string) string {
+	if len(text) < 32 {
+		return "is shorter than 32 characters"
+	}
+	return ""
 }
 
 func readDelivery(top *Section) Delivery {

@@ -71,6 +71,8 @@ func TestMistakes(t *testing.T) {
 		"NumberHuge":     {"database:\n  max_connections: 18446744073709551615\n", []string{"2: database.max_connections: must be from 4 to 500"}},
 		"NotABoolean":    {"database:\n  notify: maybe\n", []string{"2: database.notify: must be true or false"}},
 		"Listen":         {"ops:\n  listen: 127.0.0.1\n", []string{"2: ops.listen: is neither host:port nor off"}},
+		"TokenAlone":     {"ops:\n  listen: off\n  erp_receipts_token: ${LONG_TOKEN}\n", []string{"3: ops.erp_receipts_token: is of no use with listen: off", "3: ops.erp_receipts_token: needs shop.orders, whose orders receipts are about"}},
+		"TokenShort":     {"ops:\n  erp_receipts_token: ${SHORT_TOKEN}\n", []string{"2: ops.erp_receipts_token: is shorter than 32 characters"}},
 		"ListenPort":     {"ops:\n  listen: 127.0.0.1:99999\n", []string{"2: ops.listen: is neither host:port nor off"}},
 
 		"NoUnit":           {"delivery:\n  timeout: 30\n", []string{"2: delivery.timeout: " + badDuration}},

@@ -1,5 +1,5 @@
-// Package web answers over HTTP: whether kvit lives, whether it is ready, and its metrics.
-// Everything else is refused.
+// Package web answers over HTTP: whether kvit lives, whether it is ready, and its metrics. Where a token for it is
+// configured, it also takes receipts of ERPs. Everything else is refused.
 package web
 
 import (
@@ -20,7 +20,8 @@ type Options struct {
 	Listen  string                          // host:port
 	Ready   func(ctx context.Context) error // nil when the daemon can work; the error's text is shown
 	Metrics prometheus.Gatherer
-	Logger  *slog.Logger
+	Receipts
+	Logger *slog.Logger
 }
 
 // Server is the HTTP side of the daemon.
@@ -37,7 +38,8 @@ const readyTimeout = 2 * time.Second
 
 // Handler answers the requests. GET /healthz says that the process lives, GET /readyz that it can
 // work, GET /metrics gives the metrics in Prometheus' format. None of them shows personal data, so
-// they want no credentials; everything else does not exist.
+// they want no credentials. POST /erp/receipts takes receipts from whoever has the token, if there is one. Everything else
+// does not exist.
 func Handler(o Options) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
@@ -56,6 +58,9 @@ func Handler(o Options) http.Handler {
 		ErrorHandling:       promhttp.ContinueOnError, // the database is away: the counters still count
 		MaxRequestsInFlight: maxScrapes,
 	}))
+	if o.Receipts.Token != "" {
+		mux.Handle("POST /erp/receipts", newReceiptsHandler(o.Receipts, o.Logger))
+	}
 	return mux
 }
 

@@ -41,7 +41,7 @@ var arrows = map[string][]string{
 	"store":          {},
 	"store/localpg":  {},
 	"watch":          {"store"},
-	"web":            {"jobs", "store"},
+	"web":            {"erp", "jobs", "store"},
 
 	// Stand-ins of providers, for tests and the demo, and what they have in common.
 	"destination/*/*":                     {"destination/destinationtest/standin"},

@@ -67,7 +67,7 @@ func (a *app) runDaemon(ctx context.Context, cfg config.Config, logger *slog.Log
 	}
 	if cfg.Ops.Listen != config.ListenOff {
 		server, err := web.Listen(ctx, web.Options{
-			Listen: cfg.Ops.Listen, Ready: d.ready, Metrics: d.registry, Logger: logger,
+			Listen: cfg.Ops.Listen, Ready: d.ready, Metrics: d.registry, Receipts: d.receipts(), Logger: logger,
 		})
 		if err != nil {
 			return err
@@ -149,6 +149,15 @@ func (d *daemon) newClient() (*river.Client[pgx.Tx], error) {
 		Pool: d.pool, Lanes: built.lanes, Timeout: d.cfg.Delivery.Timeout, Keep: d.cfg.Delivery.KeepJobs, Notify: d.cfg.Database.Notify,
 		Orders: shopOrders(d.cfg), ERPs: erps, Eraser: eraser, Watch: d.watch, Metrics: delivery.NewMetrics(registry), Logger: d.logger,
 	})
+}
+
+// receipts is the door for receipts of ERPs, if a token opens it.
+func (d *daemon) receipts() web.Receipts {
+	if d.cfg.Shop == nil {
+		return web.Receipts{}
+	}
+	pushed := jobs.PushedReceipts{DB: d.pool, Orders: *shopOrders(d.cfg)}
+	return web.Receipts{Token: d.cfg.Ops.ERPReceiptsToken.Reveal(), Take: pushed.Take}
 }
 
 // waitStep is how long kvit waits between looks at a database that is away.

@@ -4,7 +4,9 @@ import (
 	"slices"
 
 	"kvit/config"
+	"kvit/erp/files"
 	"kvit/erp/odata"
+	"kvit/erp/sqldb"
 )
 
 // erpKinds are what an ERP can be, in the order in which messages list them. Nothing else in kvit lists them.
@@ -12,6 +14,9 @@ var erpKinds = []config.Kind{
 	odata.BusinessCentral,
 	odata.NAV,
 	odata.Uniconta,
+	sqldb.Kind,
+	sqldb.C5,
+	files.Kind,
 }
 
 // allKinds are those of destinations and of ERPs.

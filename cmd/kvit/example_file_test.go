@@ -1,18 +1,30 @@
 package main
 
 import (
+	"crypto/ed25519"
+	"encoding/pem"
 	"os"
 	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/crypto/ssh"
 
 	"kvit/config"
 	"kvit/destination/ga4/ga4test"
 )
 
 const exampleFile = "../../kvit.example.yaml"
+
+// sftpKey is a private key as ssh-keygen writes it, that opens nothing.
+var sftpKey = func() string {
+	block, err := ssh.MarshalPrivateKey(ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)), "")
+	if err != nil {
+		panic(err)
+	}
+	return string(pem.EncodeToMemory(block))
+}()
 
 // exampleEnvironment provides the variables that the example names.
 func exampleEnvironment(name string) string {
@@ -41,6 +53,11 @@ func exampleEnvironment(name string) string {
 		"BC_CLIENT_SECRET":    "example-client-secret",
 		"NAV_ACCESS_KEY":      "example-access-key",
 		"UNICONTA_PASSWORD":   "example-password",
+		"LEDGER_URL":          "mariadb://kvit:example@erp.example.com/ledger",
+		"C5_URL":              "sqlserver://kvit:example@c5.example.com:1433/C5",
+		"SFTP_KEY":            sftpKey,
+		"SFTP_PASSWORD":       "example-password",
+		"ERP_RECEIPTS_TOKEN":  "0123456789abcdef0123456789abcdef",
 		"CRM_PREVIOUS_SECRET": "whsec_YW5vdGhlci1leGFtcGxlLXNpZ25pbmcta2V5LTAwMQ==",
 	}[name]
 }
