@@ -47,7 +47,6 @@ var places = []place{
 	{"/orders/drafts", erp.OrderDocument, row.order, ""},
 	{"/orders/sent", erp.OrderDocument, row.order, ""},
 	{"/orders/archived", erp.OrderDocument, row.order, ""},
-
 	{"/invoices/drafts", erp.InvoiceDocument, row.draft, "draft "},
 	{"/invoices/booked", erp.InvoiceDocument, row.booked, ""},
 }
