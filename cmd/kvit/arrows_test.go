@@ -31,6 +31,7 @@ var arrows = map[string][]string{
 	"erasure/proof":  {},
 	"erp":            {"config", "destination"}, // destination for its HTTP client
 	"erp/*":          {"config", "erp"},
+	"erp/*/*":        {"erp", "erp/erptest"}, // stand-ins of ERPs, for tests
 	"group":          {"store"},
 	"jobs":           {"delivery", "erasure", "erp", "group", "store", "watch"},
 	"migrations":     {},
@@ -54,7 +55,7 @@ var arrows = map[string][]string{
 }
 
 // testOnly are the rooms that nothing but tests, and each other, may import; demo may take stand-ins.
-var testOnly = []string{"shops", "config/configtest", "store/storetest", "destination/destinationtest", "erp/erptest", "destination/*/*"}
+var testOnly = []string{"shops", "config/configtest", "store/storetest", "destination/destinationtest", "erp/erptest", "erp/*/*", "destination/*/*"}
 
 type goPackage struct {
 	ImportPath string

@@ -26,7 +26,7 @@ func (o Options) Make(common erp.Common) (erp.Connector, error) {
 	})}, nil
 }
 
-// Traits: $eq: compares whole values, without regard to case.
+// Traits tells that $eq: compares whole values, without regard to case.
 func (c *Connector) Traits() erp.Traits { return erp.Traits{Batch: 20, Exact: true} }
 
 // Close closes idle connections.

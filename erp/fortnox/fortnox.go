@@ -32,7 +32,7 @@ func (o Options) Make(common erp.Common) (erp.Connector, error) {
 	})}, nil
 }
 
-// Traits: a search also finds longer values, so that rows that were not asked for are no fault. Few references a lookup,
+// Traits tells that a search also finds longer values, so that rows that were not asked for are no fault. Few references a lookup,
 // since each is a search of its own.
 func (c *Connector) Traits() erp.Traits { return erp.Traits{Batch: 10} }
 

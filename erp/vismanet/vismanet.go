@@ -33,7 +33,7 @@ func (o Options) Make(common erp.Common) (erp.Connector, error) {
 	})}, nil
 }
 
-// Traits: the time of the last change is compared as a whole.
+// Traits tells that modifiedSince is a filter that holds.
 func (c *Connector) Traits() erp.Traits { return erp.Traits{Exact: true} }
 
 // Close closes idle connections.

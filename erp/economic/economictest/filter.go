@@ -1,10 +1,15 @@
 package economictest
 
-import (
-	"strings"
-)
+import "strings"
 
-// The dialect of filters, as far as kvit needs it: comparisons with $eq: and $ne:, $and:, $or:, parentheses, escapes.
+// Finds tells whether a filter finds a document that has this reference; ok is false if the filter is refused.
+func Finds(filter, other string) (found, ok bool) {
+	keep, ok := parse(filter)
+	return ok && keep(func(string) string { return other }), ok
+}
+
+// parser reads the dialect of filters, as far as kvit needs it: comparisons with $eq: and $ne:, $and:, $or:, parentheses,
+// escapes.
 type parser struct{ rest string }
 
 type test func(field func(string) string) bool
