@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -118,8 +119,14 @@ func (c *Connector) search(ctx context.Context, l list, ref string, found func([
 		if last {
 			return nil
 		}
+		if slices.ContainsFunc(rows, func(r row) bool { return !holds(c.ref(r), ref) }) {
+			return erp.Fail(erp.Malformed, "the ERP answers with pages of documents that have nothing of the reference: its search is ignored")
+		}
 	}
 }
+
+// holds tells whether a search for a reference can find a value: one that begins with it, or has it within.
+func holds(value, ref string) bool { return strings.Contains(erp.Fold(value), erp.Fold(ref)) }
 
 // row is an order or invoice in a list: no more of it is read.
 type row struct {

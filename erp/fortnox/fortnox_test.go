@@ -117,6 +117,13 @@ func TestPages(t *testing.T) {
 		_, err := s.lookup(t, "WEB-1")
 		require.Equal(t, erp.Malformed, erp.KindOf(err), "%v", err)
 	})
+	t.Run("SearchIgnored", func(t *testing.T) {
+		t.Parallel()
+		s := fill(t)
+		s.Deviate(erptest.IgnoresFilter)
+		_, err := s.lookup(t, "WEB-2")
+		require.Equal(t, erp.Malformed, erp.KindOf(err), "the whole ERP is not read for each reference: %v", err)
+	})
 	t.Run("SecondFails", func(t *testing.T) {
 		t.Parallel()
 		s := fill(t)
