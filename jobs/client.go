@@ -13,6 +13,7 @@ import (
 
 	"kvit/delivery"
 	"kvit/erasure"
+	"kvit/erp/watcher"
 	"kvit/store"
 	"kvit/watch"
 )
@@ -35,6 +36,7 @@ type Options struct {
 	Timeout time.Duration       // of one delivery attempt
 	Notify  bool                // false: poll, LISTEN is not available
 	Orders  *store.Orders       // nil: the shop's orders are not configured
+	ERPs    []*watcher.Watcher  // those that are polled
 	Eraser  *erasure.Eraser
 	Watch   *watch.Watch // nil: one of its own
 	Metrics *delivery.Metrics
@@ -66,17 +68,21 @@ func NewClient(o Options) (*river.Client[pgx.Tx], error) {
 		deliver.lanes[l.Name] = lane
 		queues[intake.queue] = intake.full
 	}
+	for _, one := range o.ERPs {
+		queues[pollQueue(one.Name())] = river.QueueConfig{MaxWorkers: 1}
+	}
 	workers := river.NewWorkers()
 	river.AddWorker(workers, deliver)
 	river.AddWorker(workers, newMarkWorker(o.Pool, o.Orders, o.Logger))
 	river.AddWorker(workers, &maintainWorker{db: o.Pool, orders: o.Orders, logger: o.Logger})
+	river.AddWorker(workers, newPollWorker(o.ERPs, o.Logger))
 	river.AddWorker(workers, newEraseWorker(o.Eraser, o.Logger))
 
 	client, err := river.NewClient(clockDriver{newDriver(o.Pool, o.Logger), o.Watch, o.Pool}, &river.Config{
 		Schema:                      Schema,
 		Queues:                      queues,
 		Workers:                     workers,
-		PeriodicJobs:                append(erasePeriodic(o.Eraser), maintainPeriodic()),
+		PeriodicJobs:                append(append(erasePeriodic(o.Eraser), maintainPeriodic()), pollPeriodic(o.ERPs)...),
 		JobTimeout:                  o.Timeout,
 		RescueStuckJobsAfter:        rescueFactor * o.Timeout,
 		SoftStopTimeout:             o.Timeout / 2,

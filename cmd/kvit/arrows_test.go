@@ -33,7 +33,8 @@ var arrows = map[string][]string{
 	"erp/*":          {"config", "erp"},
 	"erp/*/*":        {"erp", "erp/erptest"}, // stand-ins of ERPs, for tests
 	"group":          {"store"},
-	"jobs":           {"delivery", "erasure", "erp", "group", "store", "watch"},
+	"erp/watcher":    {"erp", "store"},
+	"jobs":           {"delivery", "erasure", "erp", "erp/watcher", "group", "store", "watch"},
 	"migrations":     {},
 	"schedule":       {},
 	"shop":           {},

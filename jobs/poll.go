@@ -1,0 +1,99 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
+
+	"kvit/erp/watcher"
+	"kvit/store"
+)
+
+// PollArgs name one source of kvit.erp_source.
+type PollArgs struct {
+	Source string `json:"source"`
+
+	unfit bool
+}
+
+// Kind is stored with the job: never rename it.
+func (PollArgs) Kind() string { return "poll_erp" }
+
+// UnmarshalJSON notes args that do not fit instead of failing.
+func (a *PollArgs) UnmarshalJSON(data []byte) error {
+	type plain PollArgs
+	a.unfit = !decodeArgs(data, (*plain)(a)) || a.Source == ""
+	return nil
+}
+
+// InsertOpts keep polls of a source from piling up behind a long one. Each source has a queue of its own, so that one whose ERP
+// is slow keeps no other from being polled.
+func (a PollArgs) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{
+		Queue:       pollQueue(a.Source),
+		MaxAttempts: 1,
+		UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: []rivertype.JobState{
+			rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRetryable,
+			rivertype.JobStateRunning, rivertype.JobStateScheduled,
+		}},
+	}
+}
+
+func pollQueue(source string) string { return "poll_" + source }
+
+const (
+	pollTimeout = 10 * time.Minute
+	pollBudget  = 8 * time.Minute // a run begins nothing after this, and the next one goes on
+)
+
+func pollPeriodic(watchers []*watcher.Watcher) []*river.PeriodicJob {
+	list := make([]*river.PeriodicJob, len(watchers))
+	for i, w := range watchers {
+		list[i] = river.NewPeriodicJob(river.PeriodicInterval(w.Every()), func() (river.JobArgs, *river.InsertOpts) {
+			return PollArgs{Source: w.Name()}, nil
+		}, &river.PeriodicJobOpts{RunOnStart: true})
+	}
+	return list
+}
+
+// pollWorker polls ERPs.
+type pollWorker struct {
+	river.WorkerDefaults[PollArgs]
+	watchers map[string]*watcher.Watcher
+	logger   *slog.Logger
+}
+
+func newPollWorker(watchers []*watcher.Watcher, logger *slog.Logger) *pollWorker {
+	w := &pollWorker{watchers: map[string]*watcher.Watcher{}, logger: logger}
+	for _, one := range watchers {
+		w.watchers[one.Name()] = one
+	}
+	return w
+}
+
+// Timeout is longer than that of other jobs. It is also how long the job of a crashed process waits.
+func (w *pollWorker) Timeout(*river.Job[PollArgs]) time.Duration { return pollTimeout }
+
+// Work polls once. What went wrong stands in kvit.erp_source; a poll that is due earlier than the next one comes back by itself.
+func (w *pollWorker) Work(ctx context.Context, job *river.Job[PollArgs]) (err error) {
+	defer catch(w.logger, job.ID, &err)
+	one := w.watchers[job.Args.Source]
+	if job.Args.unfit || one == nil {
+		return river.JobCancel(errArgs)
+	}
+	report, err := one.Run(ctx, time.Now().Add(pollBudget))
+	switch {
+	case err == nil, errors.Is(err, store.ErrLeaseLost):
+		return nil
+	case report.Wait > 0 && report.Wait < one.Every():
+		return river.JobSnooze(report.Wait)
+	case errors.Is(err, store.ErrNotNow):
+		return nil
+	default:
+		return river.JobCancel(errors.New("poll the ERP: see kvit.erp_source")) // the next poll tries again
+	}
+}
