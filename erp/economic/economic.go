@@ -60,6 +60,20 @@ type row struct {
 	References   struct {
 		Other string `json:"other"`
 	} `json:"references"`
+	Notes struct {
+		Heading string `json:"heading"`
+	} `json:"notes"`
+}
+
+func (r row) ref(property string) string {
+	switch property {
+	case "references.other":
+		return r.References.Other
+	case "notes.heading":
+		return r.Notes.Heading
+	default:
+		return r.OrderNumber.String()
+	}
 }
 
 func (r row) order() json.Number  { return r.OrderNumber }
@@ -90,9 +104,11 @@ func (c *Connector) Probe(ctx context.Context) (erp.Proof, error) {
 
 // Lookup asks all collections for the references.
 func (c *Connector) Lookup(ctx context.Context, refs []string, found func([]erp.Document) error) error {
-	questions := filters(refs)
 	for _, p := range places {
-		for _, filter := range questions {
+		if c.property(p) == "" {
+			continue
+		}
+		for _, filter := range filters(c.property(p), refs) {
 			// 1,000 is the largest page, which is one even of a full batch.
 			first := c.options.BaseURL + p.path + "?filter=" + filter + "&pagesize=1000&skippages=0"
 			if err := c.pages(ctx, p, first, found); err != nil {
@@ -103,6 +119,14 @@ func (c *Connector) Lookup(ctx context.Context, refs []string, found func([]erp.
 	return nil
 }
 
+// property is the one that has the reference; empty: the place is not asked.
+func (c *Connector) property(p place) string {
+	if p.kind == erp.InvoiceDocument {
+		return c.options.InvoiceRefField
+	}
+	return c.options.RefField
+}
+
 func (c *Connector) pages(ctx context.Context, p place, address string, found func([]erp.Document) error) error {
 	trail := erp.NewTrail(address)
 	for {
@@ -110,7 +134,7 @@ func (c *Connector) pages(ctx context.Context, p place, address string, found fu
 		if err != nil {
 			return err
 		}
-		docs, err := p.documents(rows)
+		docs, err := p.documents(rows, c.property(p))
 		if err != nil {
 			return err
 		}
@@ -153,7 +177,7 @@ func (c *Connector) page(ctx context.Context, address string) (rows []row, next 
 // header says what e-conomic asks of every request.
 func header() http.Header { return http.Header{"Content-Type": {"application/json"}} }
 
-func (p place) documents(rows []row) ([]erp.Document, error) {
+func (p place) documents(rows []row, property string) ([]erp.Document, error) {
 	docs := make([]erp.Document, 0, len(rows))
 	for _, r := range rows {
 		number := p.number(r).String()
@@ -164,7 +188,7 @@ func (p place) documents(rows []row) ([]erp.Document, error) {
 		if kind == erp.InvoiceDocument && strings.HasPrefix(r.Gross.String(), "-") {
 			kind = erp.CreditMemoDocument // it is among the invoices, and has no other sign
 		}
-		docs = append(docs, erp.Document{Kind: kind, Ref: r.References.Other, Number: p.prefix + number, Total: erp.Decimal(r.Gross)})
+		docs = append(docs, erp.Document{Kind: kind, Ref: r.ref(property), Number: p.prefix + number, Total: erp.Decimal(r.Gross)})
 	}
 	return docs, nil
 }

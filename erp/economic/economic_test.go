@@ -22,14 +22,14 @@ var environment = configtest.Environment{"APP": economictest.AppSecret, "GRANT":
 const lines = "shop:\n  orders: {table: public.orders, ref: order_number, placed_at: created_at}\nerp:\n  eco:\n    kind: economic\n" +
 	"    app_secret_token: ${APP}\n    agreement_grant_token: ${GRANT}\n    agreement: 1234567\n"
 
-func options(t *testing.T) economic.Options {
+func options(t *testing.T, more ...string) economic.Options {
 	t.Helper()
-	return configtest.ERP(t, economic.Kind, lines, environment).Settings.(economic.Options)
+	return configtest.ERP(t, economic.Kind, lines+strings.Join(more, ""), environment).Settings.(economic.Options)
 }
 
-func subject(t *testing.T, e *economictest.ERP) erptest.Subject {
+func subject(t *testing.T, e *economictest.ERP, more ...string) erptest.Subject {
 	t.Helper()
-	o := options(t)
+	o := options(t, more...)
 	o.BaseURL = e.URL
 	return erptest.Subject{ERP: e, Make: o.Make}
 }
@@ -44,10 +44,10 @@ type setup struct {
 	connector erp.Connector
 }
 
-func start(t *testing.T) setup {
+func start(t *testing.T, more ...string) setup {
 	t.Helper()
 	e := economictest.New(t)
-	connector, err := subject(t, e).Make(erp.Common{Wait: func(context.Context, time.Duration) error { return nil }})
+	connector, err := subject(t, e, more...).Make(erp.Common{Wait: func(context.Context, time.Duration) error { return nil }})
 	require.NoError(t, err)
 	return setup{e, connector}
 }
@@ -115,6 +115,33 @@ func TestDocument(t *testing.T) {
 		{Kind: erp.OrderDocument, Ref: "web-1", Number: "101", Total: "1250.25"},
 		{Kind: erp.CreditMemoDocument, Ref: "WEB-1", Number: "5001", Total: "-1250.25"},
 	}, s.lookup(t, "WEB-1"), "in any case; a credit note has a negative amount and no other sign")
+}
+
+// The reference stands in another property, or is the order's own number.
+func TestOtherFields(t *testing.T) {
+	t.Parallel()
+	t.Run("Heading", func(t *testing.T) {
+		t.Parallel()
+		s := start(t, "    ref_field: notes.heading\n")
+		s.Heading = true
+		s.Put(order("WEB-1", "101"), erp.Document{Kind: erp.InvoiceDocument, Ref: "WEB-1", Number: "5001"})
+		require.Equal(t, []string{"order 101", "invoice 5001"}, evidence(s.lookup(t, "WEB-1")))
+	})
+	t.Run("OwnNumber", func(t *testing.T) {
+		t.Parallel()
+		s := start(t, "    ref_field: orderNumber\n    ref_prefix: none\n")
+		s.Put(order("", "101"), erp.Document{Kind: erp.InvoiceDocument, Ref: "101", Number: "5001"}, erp.Document{Kind: erp.InvoiceDocument, Ref: "7", Number: "101"})
+		docs := s.lookup(t, "101", "E102", "0101")
+		require.Equal(t, []string{"order 101", "invoice 5001"}, evidence(docs), "an invoice's number is no order's")
+		require.Equal(t, "101", docs[0].Ref)
+	})
+	t.Run("OrdersAlone", func(t *testing.T) {
+		t.Parallel()
+		s := start(t, "    invoice_ref_field: none\n")
+		s.Put(erp.Document{Kind: erp.InvoiceDocument, Ref: "WEB-1", Number: "5001"})
+		require.Empty(t, s.lookup(t, "WEB-1"))
+		require.Equal(t, 3, s.Requests())
+	})
 }
 
 // What filters have a meaning for is escaped: such a reference finds its order, and nothing else.
@@ -190,11 +217,13 @@ func TestConfig(t *testing.T) {
 	o := options(t)
 	require.Equal(t, []string{economictest.AppSecret, economictest.Grant}, []string{o.AppSecret.Reveal(), o.Grant.Reveal()})
 	o.AppSecret, o.Grant = config.Secret{}, config.Secret{}
-	require.Equal(t, economic.Options{Agreement: economictest.Agreement, BaseURL: "https://restapi.e-conomic.com"}, o)
+	require.Equal(t, economic.Options{Agreement: economictest.Agreement, RefField: "references.other", InvoiceRefField: "references.other", BaseURL: "https://restapi.e-conomic.com"}, o)
 	require.Equal(t, 250, configtest.ERP(t, economic.Kind, lines, environment).RefMaxLength)
 	for name, test := range map[string]struct{ text, want string }{
 		"NoAgreement": {strings.Replace(lines, "    agreement: 1234567\n", "", 1), "erp.eco.agreement: is missing"},
 		"Secret":      {strings.Replace(lines, "${GRANT}", "x", 1), "erp.eco.agreement_grant_token: " + configtest.NotInFile},
+		"Field":       {lines + "    ref_field: notes\n", "erp.eco.ref_field: must be references.other, notes.heading or orderNumber"},
+		"Prefix":      {lines + "    ref_field: orderNumber\n", "erp.eco.ref_field: orderNumber needs ref_prefix, too"},
 		"BaseURL":     {lines + "    base_url: http://eco.example\n", "erp.eco.base_url: " + configtest.MustBeHTTPS},
 		"Unknown":     {lines + "    company: x\n", "erp.eco.company: is not a known key"},
 	} {

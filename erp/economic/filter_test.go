@@ -20,7 +20,7 @@ func FuzzFilter(f *testing.F) {
 			t.Skip()
 		}
 		var found, foreign bool
-		for _, filter := range filters([]string{ref, "WEB-3"}) {
+		for _, filter := range filters("references.other", []string{ref, "WEB-3"}) {
 			plain, err := url.QueryUnescape(filter)
 			require.NoError(t, err)
 			one, ok := economictest.Finds(plain, ref)

@@ -26,8 +26,10 @@ type Options struct {
 	TokenURL     string
 }
 
-// RefFields are the members of an order in lists that a reference can stand in.
-var RefFields = []string{"customerRefNo", "customerOrder"}
+// RefFields are the members of an order in lists that a reference can stand in: its own number is one.
+var RefFields = []string{"customerRefNo", "customerOrder", ownNumber}
+
+const ownNumber = "orderId"
 
 const (
 	defaultBaseURL  = "https://salesorder.visma.net/api/v3"
@@ -49,6 +51,7 @@ func readOptions(s *config.Section) Options {
 	if len(o.OrderTypes) == 0 {
 		o.OrderTypes = []string{"SO"}
 	}
+	erp.CheckOwnNumber(s, o.RefField, ownNumber)
 	return o
 }
 

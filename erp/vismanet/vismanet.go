@@ -227,7 +227,7 @@ func (c *Connector) documents(rows []row) []erp.Document {
 		if kind == "" {
 			continue
 		}
-		ref := map[string]string{"customerRefNo": r.CustomerRefNo, "customerOrder": r.CustomerOrder}[c.options.RefField]
+		ref := map[string]string{"customerRefNo": r.CustomerRefNo, "customerOrder": r.CustomerOrder, ownNumber: r.OrderID}[c.options.RefField]
 		docs = append(docs, erp.Document{Kind: kind, Ref: ref, Number: c.number(r), ChangedAt: r.changed, Total: erp.Decimal(r.Total)})
 	}
 	return docs

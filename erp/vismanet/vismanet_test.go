@@ -157,14 +157,16 @@ func TestDocument(t *testing.T) {
 	}, docs, "a type that nobody has named may be a quote")
 }
 
-func TestOtherField(t *testing.T) {
+func TestOtherFields(t *testing.T) {
 	t.Parallel()
-	s := start(t, options(t, "    ref_field: customerOrder\n"), erp.Common{})
-	s.Put(order(1, noon))
-	docs, err := s.since(t, noon)
-	require.NoError(t, err)
-	require.Len(t, docs, 1)
-	require.Empty(t, docs[0].Ref)
+	for more, want := range map[string]string{"": "WEB-1", "    ref_field: customerOrder\n": "", "    ref_field: orderId\n    ref_prefix: none\n": "000001"} {
+		s := start(t, options(t, more), erp.Common{})
+		s.Put(order(1, noon))
+		docs, err := s.since(t, noon)
+		require.NoError(t, err)
+		require.Len(t, docs, 1)
+		require.Equal(t, want, docs[0].Ref)
+	}
 }
 
 // The limit that Visma tells of is kept, so that no request is turned away.
@@ -220,7 +222,8 @@ func TestConfig(t *testing.T) {
 		"NoTenant":   {strings.Replace(lines, "tenant_id", "tenant", 1), "erp.visma.tenant_id: is missing"},
 		"Contract":   {strings.Replace(lines, vismanettest.TenantID, "C-4711", 1), "erp.visma.tenant_id: is not the id of a tenant"},
 		"Secret":     {strings.Replace(lines, "${VISMA}", "x", 1), "erp.visma.client_secret: " + configtest.NotInFile},
-		"Field":      {lines + "    ref_field: note\n", "erp.visma.ref_field: must be customerRefNo or customerOrder"},
+		"Field":      {lines + "    ref_field: note\n", "erp.visma.ref_field: must be customerRefNo, customerOrder or orderId"},
+		"Prefix":     {lines + "    ref_field: orderId\n", "erp.visma.ref_field: orderId needs ref_prefix, too: what the number begins with, or none"},
 		"OrderTypes": {lines + "    order_types: [so]\n", "is not an order type such as SO"},
 		"BaseURL":    {lines + "    base_url: http://visma.example\n", "erp.visma.base_url: " + configtest.MustBeHTTPS},
 		"Unknown":    {lines + "    company: x\n", "erp.visma.company: is not a known key"},

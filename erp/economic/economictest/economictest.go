@@ -26,11 +26,11 @@ const (
 // ERP is the stand-in. An order that it is given is a draft, an invoice and a credit memo are booked; quotes are not served.
 type ERP struct {
 	*erptest.Desk
-	URL     string                   // of the API
-	places  map[[2]string]string     // of documents that have moved, by kind and number
-	Between func(path string)        // before a list is answered, with the lock held
-	Missing map[string]bool          // collections that the role does not let in to
-	Row     func(row map[string]any) // changes a row of an answer
+	URL     string               // of the API
+	places  map[[2]string]string // of documents that have moved, by kind and number
+	Between func(path string)    // before a list is answered, with the lock held
+	Heading bool                 // the reference stands in notes.heading
+	Missing map[string]bool      // collections that the role does not let in to
 }
 
 // New starts one, until the test ends.
@@ -158,6 +158,10 @@ func (e *ERP) ask(query string) (q question, ok bool) {
 }
 
 func (e *ERP) list(w http.ResponseWriter, req *http.Request) {
+	if strings.HasPrefix(req.URL.Path, "/invoices/") && strings.Contains(req.URL.Query().Get("filter"), "orderNumber") {
+		e.Answer(w, http.StatusBadRequest) // invoices have none
+		return
+	}
 	if e.Between != nil {
 		e.Between(req.URL.Path)
 	}
@@ -196,12 +200,21 @@ func (e *ERP) next(req *http.Request, skip int) string {
 func (e *ERP) matching(path string, q question) []erp.Document {
 	var docs []erp.Document
 	for _, doc := range e.Docs {
-		field := func(name string) string { return map[string]string{"references.other": doc.Ref}[name] }
+		field := func(name string) string {
+			return map[string]string{e.property(): doc.Ref, "orderNumber": doc.Number}[name]
+		}
 		if e.path(doc) == path && !e.Is(erptest.OtherCompany) && (q.keep(field) || e.Is(erptest.IgnoresFilter)) {
 			docs = append(docs, doc)
 		}
 	}
 	return docs
+}
+
+func (e *ERP) property() string {
+	if e.Heading {
+		return "notes.heading"
+	}
+	return "references.other"
 }
 
 // row is a document in a list, with the personal members that it has.
@@ -218,11 +231,8 @@ func (e *ERP) row(doc erp.Document, path string) map[string]any {
 	if doc.Kind == erp.CreditMemoDocument {
 		row["grossAmount"] = -1250.25
 	}
-	if doc.Ref != "" {
-		row["references"] = map[string]any{"other": doc.Ref}
-	}
-	if e.Row != nil {
-		e.Row(row)
+	if object, member, _ := strings.Cut(e.property(), "."); doc.Ref != "" {
+		row[object] = map[string]any{member: doc.Ref}
 	}
 	return row
 }

@@ -1,6 +1,10 @@
 package economictest
 
-import "strings"
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
 
 // Finds tells whether a filter finds a document that has this reference; ok is false if the filter is refused.
 func Finds(filter, other string) (found, ok bool) {
@@ -60,7 +64,7 @@ func (p *parser) term() (test, bool) {
 	}
 	name := p.rest[:end]
 	p.rest = p.rest[end:]
-	if name != "references.other" {
+	if !slices.Contains([]string{"references.other", "notes.heading", "orderNumber"}, name) {
 		return nil, false // not among the properties that can be filtered, or one that kvit has no use for
 	}
 	equal := p.take("$eq:")
@@ -68,6 +72,9 @@ func (p *parser) term() (test, bool) {
 		return nil, false // $in: is for numbers, $like: takes patterns
 	}
 	value, ok := p.value()
+	if _, err := strconv.Atoi(value); name == "orderNumber" && err != nil {
+		return nil, false
+	}
 	return func(f func(string) string) bool { return strings.EqualFold(f(name), value) == equal }, ok
 }
 
