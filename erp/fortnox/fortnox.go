@@ -81,6 +81,9 @@ var (
 func (c *Connector) Lookup(ctx context.Context, refs []string, found func([]erp.Document) error) error {
 	for _, ref := range refs {
 		for _, l := range []list{orders, invoices} {
+			if c.field(l) == "" {
+				continue
+			}
 			if err := c.search(ctx, l, ref, found); err != nil {
 				return err
 			}
@@ -89,13 +92,21 @@ func (c *Connector) Lookup(ctx context.Context, refs []string, found func([]erp.
 	return nil
 }
 
+// field is the member that has the reference; empty: the list is not asked.
+func (c *Connector) field(l list) string {
+	if l == invoices {
+		return c.options.InvoiceRefField
+	}
+	return c.options.RefField
+}
+
 const pageSize = 500 // the largest that there is
 
 func (c *Connector) search(ctx context.Context, l list, ref string, found func([]erp.Document) error) error {
 	trail := erp.NewTrail("")
 	for page := 1; ; page++ {
 		rows, last, err := c.page(ctx, l, url.Values{
-			strings.ToLower(c.options.RefField): {ref}, "limit": {strconv.Itoa(pageSize)}, "page": {strconv.Itoa(page)},
+			strings.ToLower(c.field(l)): {ref}, "limit": {strconv.Itoa(pageSize)}, "page": {strconv.Itoa(page)},
 		})
 		if err != nil {
 			return err
@@ -119,7 +130,7 @@ func (c *Connector) search(ctx context.Context, l list, ref string, found func([
 		if last {
 			return nil
 		}
-		if slices.ContainsFunc(rows, func(r row) bool { return !holds(c.ref(r), ref) }) {
+		if slices.ContainsFunc(rows, func(r row) bool { return !holds(r.ref(c.field(l)), ref) }) {
 			return erp.Fail(erp.Malformed, "the ERP answers with pages of documents that have nothing of the reference: its search is ignored")
 		}
 	}
@@ -136,11 +147,8 @@ type row struct {
 	Total      json.Number `json:"Total"`
 }
 
-func (c *Connector) ref(r row) string {
-	if c.options.RefField == RefFields[1] {
-		return string(r.Reference2)
-	}
-	return string(r.Reference1)
+func (r row) ref(field string) string {
+	return string(map[string]text{RefFields[0]: r.Reference1, RefFields[1]: r.Reference2, ownNumber: r.Number}[field])
 }
 
 func (c *Connector) page(ctx context.Context, l list, query url.Values) (rows []row, last bool, err error) {
@@ -170,7 +178,7 @@ func (c *Connector) page(ctx context.Context, l list, query url.Values) (rows []
 func (c *Connector) documents(ctx context.Context, l list, rows []row, ref string) ([]erp.Document, error) {
 	docs := make([]erp.Document, 0, len(rows))
 	for _, r := range rows {
-		doc := erp.Document{Kind: l.kind, Ref: c.ref(r), Number: string(r.Number), Total: erp.Decimal(r.Total)}
+		doc := erp.Document{Kind: l.kind, Ref: r.ref(c.field(l)), Number: string(r.Number), Total: erp.Decimal(r.Total)}
 		if l.kind == erp.InvoiceDocument {
 			if err := c.invoice(ctx, &doc, ref); err != nil {
 				return nil, err

@@ -24,14 +24,14 @@ var environment = configtest.Environment{"FORTNOX": fortnoxtest.Secret}
 const lines = "shop:\n  orders: {table: public.orders, ref: order_number, placed_at: created_at}\nerp:\n  fx:\n    kind: fortnox\n    client_id: " +
 	fortnoxtest.ClientID + "\n    client_secret: ${FORTNOX}\n    tenant_id: 211766\n"
 
-func options(t *testing.T) fortnox.Options {
+func options(t *testing.T, more ...string) fortnox.Options {
 	t.Helper()
-	return configtest.ERP(t, fortnox.Kind, lines, environment).Settings.(fortnox.Options)
+	return configtest.ERP(t, fortnox.Kind, lines+strings.Join(more, ""), environment).Settings.(fortnox.Options)
 }
 
-func subject(t *testing.T, f *fortnoxtest.ERP) erptest.Subject {
+func subject(t *testing.T, f *fortnoxtest.ERP, more ...string) erptest.Subject {
 	t.Helper()
-	o := options(t)
+	o := options(t, more...)
 	o.BaseURL, o.TokenURL = f.BaseURL(), f.TokenURL()
 	return erptest.Subject{ERP: f, Make: o.Make}
 }
@@ -55,10 +55,10 @@ type setup struct {
 	connector erp.Connector
 }
 
-func start(t *testing.T) setup {
+func start(t *testing.T, more ...string) setup {
 	t.Helper()
 	f := fortnoxtest.New(t)
-	connector, err := subject(t, f).Make(erp.Common{Wait: func(context.Context, time.Duration) error { return nil }})
+	connector, err := subject(t, f, more...).Make(erp.Common{Wait: func(context.Context, time.Duration) error { return nil }})
 	require.NoError(t, err)
 	return setup{f, connector}
 }
@@ -166,6 +166,32 @@ func TestInvoice(t *testing.T) {
 	require.Equal(t, 6, s.Requests(), "a token, two searches, three invoices")
 }
 
+// The reference stands in another member, or is the order's own number. The stand-in has "2:" before the second reference.
+func TestOtherFields(t *testing.T) {
+	t.Parallel()
+	for more, want := range map[string]struct {
+		ref  string
+		docs []string
+	}{
+		"    ref_field: ExternalInvoiceReference2\n":               {"2:WEB-1", []string{"order 7", "invoice 901"}},
+		"    ref_field: DocumentNumber\n    ref_prefix: none\n":    {"7", []string{"order 7"}},
+		"    invoice_ref_field: ExternalInvoiceReference2\n":       {"WEB-1", []string{"order 7"}},
+		"    invoice_ref_field: none\n    ref_max_length: 40\n":    {"WEB-1", []string{"order 7"}},
+		"    ref_field: ExternalInvoiceReference1\n    poll: 1h\n": {"WEB-1", []string{"order 7", "invoice 901"}},
+	} {
+		s := start(t, more)
+		s.Put(order("WEB-1", "7"), erp.Document{Kind: erp.InvoiceDocument, Ref: "WEB-1", Number: "901"}, erp.Document{Kind: erp.InvoiceDocument, Ref: "x", Number: "7"})
+		docs, err := s.lookup(t, want.ref)
+		require.NoError(t, err)
+		var found []string
+		for _, d := range docs {
+			require.Equal(t, want.ref, d.Ref)
+			found = append(found, d.Kind+" "+d.Number)
+		}
+		require.Equal(t, want.docs, found, more)
+	}
+}
+
 // 25 requests in any 5 seconds are kept, so that none is turned away.
 func TestRate(t *testing.T) {
 	t.Parallel()
@@ -252,14 +278,14 @@ func TestConfig(t *testing.T) {
 	require.Equal(t, fortnoxtest.Secret, o.ClientSecret.Reveal())
 	o.ClientSecret = config.Secret{}
 	require.Equal(t, fortnox.Options{
-		ClientID: fortnoxtest.ClientID, TenantID: fortnoxtest.TenantID, Scope: fortnoxtest.Scope, RefField: "ExternalInvoiceReference1",
+		ClientID: fortnoxtest.ClientID, TenantID: fortnoxtest.TenantID, Scope: fortnoxtest.Scope, RefField: "ExternalInvoiceReference1", InvoiceRefField: "ExternalInvoiceReference1",
 		BaseURL: "https://api.fortnox.se/3", TokenURL: "https://apps.fortnox.se/oauth-v1/token",
 	}, o)
 	require.Equal(t, 30, configtest.ERP(t, fortnox.Kind, lines, environment).RefMaxLength)
 	for name, test := range map[string]struct{ text, want string }{
 		"NoTenant": {strings.Replace(lines, "    tenant_id: 211766\n", "", 1), "erp.fx.tenant_id: is missing"},
 		"Secret":   {strings.Replace(lines, "${FORTNOX}", "x", 1), "erp.fx.client_secret: " + configtest.NotInFile},
-		"Field":    {lines + "    ref_field: YourOrderNumber\n", "erp.fx.ref_field: must be ExternalInvoiceReference1 or ExternalInvoiceReference2"},
+		"Field":    {lines + "    ref_field: YourOrderNumber\n", "erp.fx.ref_field: must be ExternalInvoiceReference1, ExternalInvoiceReference2 or DocumentNumber"},
 		"BaseURL":  {lines + "    base_url: http://fortnox.example\n", "erp.fx.base_url: " + configtest.MustBeHTTPS},
 		"Unknown":  {lines + "    company: x\n", "erp.fx.company: is not a known key"},
 	} {

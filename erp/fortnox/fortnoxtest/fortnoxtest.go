@@ -140,7 +140,7 @@ func (f *ERP) company(w http.ResponseWriter) {
 }
 
 type question struct {
-	ref         string
+	field, ref  string
 	limit, page int
 }
 
@@ -155,8 +155,8 @@ func parse(req *http.Request) (q question, ok bool) {
 		switch {
 		case len(list) != 1:
 			return q, false
-		case name == "externalinvoicereference1":
-			q.ref = list[0]
+		case slices.Contains([]string{"externalinvoicereference1", "externalinvoicereference2", "documentnumber"}, name):
+			q.field, q.ref = name, list[0]
 		case name == "limit":
 			q.limit, err = strconv.Atoi(list[0])
 		case name == "page":
@@ -180,7 +180,7 @@ func (f *ERP) list(w http.ResponseWriter, req *http.Request, member string, kind
 		f.Answer(w, http.StatusBadRequest)
 		return
 	}
-	docs := f.matching(q.ref, kinds)
+	docs := f.matching(q, kinds)
 	size, from := f.Rows(q.limit), q.page-1
 	if f.Is(erptest.RepeatsPage) {
 		from = 0
@@ -195,10 +195,11 @@ func (f *ERP) list(w http.ResponseWriter, req *http.Request, member string, kind
 	})
 }
 
-func (f *ERP) matching(ref string, kinds []string) []erp.Document {
+func (f *ERP) matching(q question, kinds []string) []erp.Document {
 	var docs []erp.Document
 	for _, doc := range f.Docs {
-		value, asked := strings.ToLower(doc.Ref), strings.ToLower(ref)
+		value := map[string]string{"": "", "externalinvoicereference1": doc.Ref, "externalinvoicereference2": "2:" + doc.Ref, "documentnumber": doc.Number}[q.field]
+		value, asked := strings.ToLower(value), strings.ToLower(q.ref)
 		found := strings.HasPrefix(value, asked) || f.Contains && strings.Contains(value, asked) || f.Is(erptest.IgnoresFilter)
 		if slices.Contains(kinds, doc.Kind) && found && !f.Is(erptest.OtherCompany) {
 			docs = append(docs, doc)
@@ -211,7 +212,7 @@ func (f *ERP) matching(ref string, kinds []string) []erp.Document {
 func row(doc erp.Document) map[string]any {
 	row := map[string]any{
 		"@url": "https://api.fortnox.se/3/", "DocumentNumber": doc.Number, "CustomerName": "Någon", "CustomerNumber": "7", "Cancelled": false,
-		"Currency": "SEK", "ExternalInvoiceReference1": doc.Ref, "ExternalInvoiceReference2": "", "Total": 1250.25,
+		"Currency": "SEK", "ExternalInvoiceReference1": doc.Ref, "ExternalInvoiceReference2": "2:" + doc.Ref, "Total": 1250.25,
 	}
 	if doc.Kind == erp.CreditMemoDocument {
 		row["Total"] = -1250.25
