@@ -30,8 +30,7 @@ var arrows = map[string][]string{
 	"erasure/policy": {"erasure/proof", "store"},
 	"erasure/proof":  {},
 	"erp":            {"config", "destination"}, // destination for its HTTP client
-	"erp/*":          {"config", "erp"},
-	"erp/*/*":        {"erp", "erp/erptest"}, // stand-ins of ERPs, for tests
+	"erp/*":          {"config", "destination", "erp"},
 	"group":          {"store"},
 	"erp/watcher":    {"erp", "store"},
 	"jobs":           {"delivery", "erasure", "erp", "erp/watcher", "group", "store", "watch"},
@@ -51,12 +50,13 @@ var arrows = map[string][]string{
 	"config/configtest":           {"config"},
 	"destination/destinationtest": {"destination"},
 	"erp/erptest":                 {"erp"},
+	"erp/*/*":                     {"erp", "erp/erptest"},
 	"shops":                       {"store/storetest"},
 	"store/storetest":             {"migrations", "store/localpg"},
 }
 
 // testOnly are the rooms that nothing but tests, and each other, may import; demo may take stand-ins.
-var testOnly = []string{"shops", "config/configtest", "store/storetest", "destination/destinationtest", "erp/erptest", "erp/*/*", "destination/*/*"}
+var testOnly = []string{"shops", "config/configtest", "store/storetest", "destination/destinationtest", "erp/erptest", "destination/*/*", "erp/*/*"}
 
 type goPackage struct {
 	ImportPath string
