@@ -176,7 +176,7 @@ destinations:
 	require.NoError(t, json.Unmarshal([]byte(k.mustCall("check", "--offline", "--json")), &report))
 	require.Equal(t, says, report.Consent)
 
-	cfg, err := config.Load(exampleFile, exampleEnvironment, kinds)
+	cfg, err := config.Load(exampleFile, exampleEnvironment, allKinds())
 	require.NoError(t, err)
 	built, err := buildDestinations(cfg, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)

@@ -17,26 +17,30 @@ const exampleFile = "../../kvit.example.yaml"
 // exampleEnvironment provides the variables that the example names.
 func exampleEnvironment(name string) string {
 	return map[string]string{
-		"DATABASE_URL":        "postgres://kvit:example@db.example.com/shop",
-		"SPREAD_PUBLIC_KEY":   "example-public-key",
-		"SPREAD_PRIVATE_KEY":  "example-private-key",
-		"MATOMO_TOKEN":        "0123456789abcdef0123456789abcdef",
-		"KLAVIYO_API_KEY":     "pk_example",
-		"PINTEREST_TOKEN":     "pina_example",
-		"GA4_API_SECRET":      "example-api-secret",
-		"GA4_SERVICE_ACCOUNT": ga4test.Credentials("https://oauth2.example.com"),
-		"MICROSOFT_UET_TOKEN": "example-token",
-		"META_TOKEN":          "example-meta-token",
-		"TIKTOK_TOKEN":        "example-tiktok-token",
-		"RETENTION_HASH_KEY":  "0123456789abcdef0123456789abcdef",
-		"CRM_SECRET":          secret,
-		"CRM_PREVIOUS_SECRET": "whsec_YW5vdGhlci1leGFtcGxlLXNpZ25pbmcta2V5LTAwMQ==",
+		"DATABASE_URL":          "postgres://kvit:example@db.example.com/shop",
+		"SPREAD_PUBLIC_KEY":     "example-public-key",
+		"SPREAD_PRIVATE_KEY":    "example-private-key",
+		"MATOMO_TOKEN":          "0123456789abcdef0123456789abcdef",
+		"KLAVIYO_API_KEY":       "pk_example",
+		"PINTEREST_TOKEN":       "pina_example",
+		"GA4_API_SECRET":        "example-api-secret",
+		"GA4_SERVICE_ACCOUNT":   ga4test.Credentials("https://oauth2.example.com"),
+		"MICROSOFT_UET_TOKEN":   "example-token",
+		"META_TOKEN":            "example-meta-token",
+		"TIKTOK_TOKEN":          "example-tiktok-token",
+		"RETENTION_HASH_KEY":    "0123456789abcdef0123456789abcdef",
+		"VISMA_CLIENT_SECRET":   "example-visma-secret",
+		"ECONOMIC_APP_SECRET":   "example-app-secret",
+		"ECONOMIC_GRANT":        "example-grant",
+		"FORTNOX_CLIENT_SECRET": "example-fortnox-secret",
+		"CRM_SECRET":            secret,
+		"CRM_PREVIOUS_SECRET":   "whsec_YW5vdGhlci1leGFtcGxlLXNpZ25pbmcta2V5LTAwMQ==",
 	}[name]
 }
 
 func TestExampleFile(t *testing.T) {
 	t.Parallel()
-	cfg, err := config.Load(exampleFile, exampleEnvironment, kinds)
+	cfg, err := config.Load(exampleFile, exampleEnvironment, allKinds())
 	require.NoError(t, err)
 	var all, shown []string
 	for _, k := range kinds {
@@ -65,7 +69,7 @@ func TestExampleFileShowsEveryKey(t *testing.T) {
 	full := commented.ReplaceAllString(string(data), "$1$2$3")
 	require.NotEqual(t, string(data), full)
 
-	asked, has, err := config.Keys(exampleFile, []byte(full), exampleEnvironment, kinds)
+	asked, has, err := config.Keys(exampleFile, []byte(full), exampleEnvironment, allKinds())
 	require.NoError(t, err)
 	require.NotEmpty(t, asked)
 
@@ -74,13 +78,15 @@ func TestExampleFileShowsEveryKey(t *testing.T) {
 		shown[general(key)] = true
 	}
 	for _, key := range asked {
-		// The keys that all kinds share are explained once, at the first destination.
-		other := ofAnyDestination.ReplaceAllString(key, "destinations.spread.")
+		// The keys that all kinds share are explained once, at the first destination and ERP.
+		other := ofAnyERP.ReplaceAllString(ofAnyDestination.ReplaceAllString(key, "destinations.spread."), "erp.visma.")
 		require.True(t, shown[general(key)] || shown[other], "the example does not show %s", key)
 	}
 }
 
 var ofAnyDestination = regexp.MustCompile(`^destinations\.[a-z0-9_-]+\.`)
+
+var ofAnyERP = regexp.MustCompile(`^erp\.[a-z0-9_-]+\.`)
 
 // listed is a place in a list; a way of a table has the keys that the table may have itself.
 var listed = regexp.MustCompile(`(\.ways)?\[[0-9]+\]`)

@@ -40,7 +40,7 @@ func FuzzParse(f *testing.F) {
 		return "value-marker"
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		_, err := config.Parse("kvit.yaml", data, getenv, kinds)
+		_, err := config.Parse("kvit.yaml", data, getenv, allKinds())
 		if err == nil {
 			return
 		}
