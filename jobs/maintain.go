@@ -28,6 +28,7 @@ type maintainWorker struct {
 
 	alarmed   atomic.Pointer[time.Time] // when late imports were last logged; nil: there were none
 	lost      atomic.Pointer[time.Time] // when lost deliveries were last logged; nil: there were none
+	erps      atomic.Pointer[time.Time] // when silent ERPs were last logged; nil: there were none
 	misfitted atomic.Pointer[time.Time] // when it was last logged that the shop's table does not fit; nil: it does
 }
 
@@ -48,6 +49,9 @@ func (w *maintainWorker) Work(ctx context.Context, job *river.Job[MaintainArgs])
 		w.logger.Warn("deliveries failed because their jobs were cancelled or discarded", "count", abandoned)
 	}
 	if err := w.findLost(ctx); err != nil {
+		return w.problem(err)
+	}
+	if err := w.watchERPs(ctx); err != nil {
 		return w.problem(err)
 	}
 	if fits, err := w.shopFits(ctx); err != nil || !fits {

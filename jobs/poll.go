@@ -97,3 +97,37 @@ func (w *pollWorker) Work(ctx context.Context, job *river.Job[PollArgs]) (err er
 		return river.JobCancel(errors.New("poll the ERP: see kvit.erp_source")) // the next poll tries again
 	}
 }
+
+// expiresSoon is how long before their end credentials are spoken of.
+const expiresSoon = 14 * 24 * time.Hour
+
+// watchERPs tells of ERPs that were not asked with success for three polls, whatever kept them from it, and of credentials
+// that end soon. Metrics and kvit erp list tell it too.
+func (w *maintainWorker) watchERPs(ctx context.Context) error {
+	list, err := store.ERPSources(ctx, w.db)
+	if err != nil {
+		return err
+	}
+	last := w.erps.Load()
+	due, any := last == nil || time.Since(*last) >= alarmEvery, false
+	for _, s := range list {
+		ending := s.Enabled && s.CredentialsExpire != nil && time.Until(*s.CredentialsExpire) < expiresSoon
+		if any = any || s.Silent || ending; !due {
+			continue
+		}
+		if s.Silent {
+			w.logger.Error("an ERP was not asked with success for three polls: orders are not marked, and not erased",
+				"source", s.Name, "failures", s.Failures, "problem", text(s.LastError))
+		}
+		if ending {
+			w.logger.Error("the credentials of an ERP end soon", "source", s.Name, "at", s.CredentialsExpire.UTC().Format(time.DateOnly))
+		}
+	}
+	switch {
+	case !any:
+		w.erps.Store(nil)
+	case due:
+		w.erps.Store(new(time.Now()))
+	}
+	return nil
+}

@@ -45,3 +45,6 @@ create table kvit.erp_watermark (
 comment on table kvit.erp_watermark is 'The last change that was seen of each ERP; reading begins an overlap before it.';
 
 grant select on kvit.erp_source, kvit.erp_watermark to kvit_ops;
+
+-- kvit orders --conflict.
+create index erp_receipt_conflict on kvit.erp_receipt (id) where status = 'conflict';

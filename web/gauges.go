@@ -49,6 +49,14 @@ var (
 	lastErasure    = describe("kvit_erasure_last_success_timestamp", "When an erasure last ran to its end without a problem, as Unix time.")
 )
 
+var (
+	erpSuccess = describe("kvit_erp_last_success_timestamp", "When an ERP was last polled with success, as Unix time; 0: never.", "source")
+	erpSilent  = describe("kvit_erp_silent", "1 if an ERP was not polled with success for three polls.", "source")
+	erpWarning = describe("kvit_erp_warning", "1 if the answers of an ERP are not as they should be: see kvit erp list.", "source")
+	erpCalls   = describe("kvit_erp_calls_today", "Calls that were made to an ERP since midnight, UTC.", "source")
+	erpExpires = describe("kvit_erp_credentials_expire_timestamp", "When the credentials of an ERP end, as Unix time.", "source")
+)
+
 func describe(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc(name, help, labels, nil)
 }
@@ -89,6 +97,11 @@ func (g *Gauges) read() []prometheus.Metric {
 		g.logger.Warn("metrics of destinations could not be read", "problem", store.Describe(err))
 		return nil
 	}
+	erps, err := g.erps(ctx)
+	if err != nil {
+		g.logger.Warn("metrics of ERPs could not be read", "problem", store.Describe(err))
+	}
+	metrics = append(metrics, erps...)
 	shop, err := g.shop(ctx, now)
 	if err != nil {
 		g.logger.Warn("metrics of orders could not be read", "problem", store.Describe(err))
@@ -111,6 +124,32 @@ func (g *Gauges) destinations(ctx context.Context, now time.Time) ([]prometheus.
 			gauge(disabled, boolean(d.DisabledReason != nil), d.Name))
 	}
 	return metrics, nil
+}
+
+func (g *Gauges) erps(ctx context.Context) ([]prometheus.Metric, error) {
+	list, err := store.ERPSources(ctx, g.db)
+	if err != nil {
+		return nil, err
+	}
+	var metrics []prometheus.Metric
+	for _, s := range list {
+		metrics = append(metrics,
+			gauge(erpSuccess, unix(s.LastSuccessAt), s.Name),
+			gauge(erpSilent, boolean(s.Silent), s.Name),
+			gauge(erpWarning, boolean(s.Warning != nil), s.Name),
+			gauge(erpCalls, float64(s.Calls), s.Name))
+		if s.CredentialsExpire != nil {
+			metrics = append(metrics, gauge(erpExpires, unix(s.CredentialsExpire), s.Name))
+		}
+	}
+	return metrics, nil
+}
+
+func unix(at *time.Time) float64 {
+	if at == nil {
+		return 0
+	}
+	return float64(at.UnixMilli()) / 1000
 }
 
 func (g *Gauges) shop(ctx context.Context, now time.Time) ([]prometheus.Metric, error) {

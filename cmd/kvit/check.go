@@ -150,7 +150,7 @@ func (a *app) check(ctx context.Context, offline bool) ([]finding, []credential)
 	if err != nil {
 		return []finding{{Key: "configuration", Problem: err.Error()}}, nil
 	}
-	findings := checkDestinations(cfg)
+	findings := append(checkDestinations(cfg), checkERPs(ctx, cfg, offline)...)
 	if !offline { // a build machine has other addresses
 		findings = append(findings, checkListen(ctx, cfg.Ops.Listen)...)
 	}
@@ -228,7 +228,7 @@ func (a *app) checkDatabase(ctx context.Context, cfg config.Config, pool *pgxpoo
 	} else if err != nil {
 		return append(findings, finding{Key: "database", Problem: store.Describe(err)})
 	}
-	return slices.Concat(findings, checkDoors(ctx, cfg, pool), a.checkClocks(ctx, pool), checkErasure(ctx, cfg, pool))
+	return slices.Concat(findings, checkDoors(ctx, cfg, pool), a.checkClocks(ctx, pool), checkErasure(ctx, cfg, pool), checkERPRefs(ctx, cfg, pool))
 }
 
 func checkErasure(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) []finding {

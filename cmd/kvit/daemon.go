@@ -19,6 +19,7 @@ import (
 	"kvit/delivery"
 	"kvit/erasure"
 	"kvit/erasure/policy"
+	"kvit/erp/watcher"
 	"kvit/jobs"
 	"kvit/migrations"
 	"kvit/store"
@@ -140,9 +141,13 @@ func (d *daemon) newClient() (*river.Client[pgx.Tx], error) {
 		problems, err := eraser.Problems(ctx)
 		return len(problems), err
 	}, d.logger))
+	erps, err := buildERPs(d.cfg, d.pool, watcher.NewMetrics(registry), d.logger)
+	if err != nil {
+		return nil, err
+	}
 	return jobs.NewClient(jobs.Options{
 		Pool: d.pool, Lanes: built.lanes, Timeout: d.cfg.Delivery.Timeout, Notify: d.cfg.Database.Notify,
-		Orders: shopOrders(d.cfg), Eraser: eraser, Watch: d.watch, Metrics: delivery.NewMetrics(registry), Logger: d.logger,
+		Orders: shopOrders(d.cfg), ERPs: erps, Eraser: eraser, Watch: d.watch, Metrics: delivery.NewMetrics(registry), Logger: d.logger,
 	})
 }
 

@@ -110,6 +110,8 @@ imported it, and erases the order's personal data when it is due, with proof.`,
 		a.subjectCommand(),
 		a.initCommand(),
 		a.historyCommand(),
+		a.erpCommand(),
+		a.ordersCommand(),
 	)
 	return root
 }

@@ -77,6 +77,9 @@ func syncSchema(ctx context.Context, cfg config.Config, pool *pgxpool.Pool, logg
 	if err != nil {
 		return err
 	}
+	if err := syncERPs(ctx, cfg, pool); err != nil {
+		return err
+	}
 	if orders := shopOrders(cfg); orders != nil {
 		return migrations.Patiently(ctx, pool, logger, "kvit.order_status", func(tx pgx.Tx) error {
 			return store.SyncOrderStatus(ctx, tx, *orders)

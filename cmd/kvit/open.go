@@ -25,7 +25,7 @@ func (a *app) load(without ...string) (config.Config, error) {
 	if path == "" {
 		path = "kvit.yaml"
 	}
-	return config.LoadWithout(path, a.getenv, kinds, without...)
+	return config.LoadWithout(path, a.getenv, allKinds(), without...)
 }
 
 // open reads the configuration and makes the pool, for commands that need both at once.
