@@ -3,7 +3,6 @@
 package vismanet
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"maps"
@@ -250,7 +249,7 @@ func (c *Connector) kind(orderType string) string {
 // number tells an order from all others: numbers are unique within their type alone.
 func (c *Connector) number(r row) string {
 	if len(c.options.OrderTypes) == 1 {
-		return cmp.Or(r.OrderID, r.Type)
+		return r.OrderID
 	}
 	return r.Type + " " + r.OrderID
 }
