@@ -6,6 +6,7 @@ go 1.26.0
 ignore (
 	./shops/clients/node_modules
 	./shops/medusa/node_modules
+	./shops/odata/node_modules
 	./shops/vendure/node_modules
 )
 

@@ -55,7 +55,7 @@ if ! new_enough node; then
 fi
 
 # The copy of the lock file is put down last: an interrupted installation is made again.
-for shop in clients vendure medusa; do
+for shop in clients odata vendure medusa; do
 	if ! cmp -s "$shop/package-lock.json" "$shop/node_modules/.installed"; then
 		say "npm ci: $shop"
 		(cd "$shop" && npm ci --omit=dev --prefer-offline --no-audit --no-fund --loglevel=error && cp package-lock.json node_modules/.installed)

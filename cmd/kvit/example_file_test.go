@@ -35,6 +35,9 @@ func exampleEnvironment(name string) string {
 		"FORTNOX_CLIENT_SECRET": "example-fortnox-secret",
 		"CRM_SECRET":            secret,
 		"CRM_PREVIOUS_SECRET":   "whsec_YW5vdGhlci1leGFtcGxlLXNpZ25pbmcta2V5LTAwMQ==",
+		"BC_CLIENT_SECRET":      "example-client-secret",
+		"NAV_ACCESS_KEY":        "example-access-key",
+		"UNICONTA_PASSWORD":     "example-password",
 	}[name]
 }
 
@@ -50,6 +53,14 @@ func TestExampleFile(t *testing.T) {
 		shown = append(shown, d.Kind)
 	}
 	require.ElementsMatch(t, all, shown, "the example has one destination of each kind")
+	all, shown = nil, nil
+	for _, k := range erpKinds {
+		all = append(all, k.Name)
+	}
+	for _, e := range cfg.ERPs {
+		shown = append(shown, e.Kind)
+	}
+	require.ElementsMatch(t, all, shown, "and one ERP of each kind")
 	require.Equal(t, "public.orders", cfg.Shop.Orders.Table)
 	var tables []string
 	for _, p := range cfg.Retention.Policy {
@@ -78,9 +89,10 @@ func TestExampleFileShowsEveryKey(t *testing.T) {
 		shown[general(key)] = true
 	}
 	for _, key := range asked {
-		// The keys that all kinds share are explained once, at the first destination and ERP.
-		other := ofAnyERP.ReplaceAllString(ofAnyDestination.ReplaceAllString(key, "destinations.spread."), "erp.visma.")
-		require.True(t, shown[general(key)] || shown[other], "the example does not show %s", key)
+		// The keys that all kinds share are explained once, at the first destination.
+		other := ofAnyDestination.ReplaceAllString(key, "destinations.spread.")
+		another := ofAnyERP.ReplaceAllString(key, "erp.bc.")
+		require.True(t, shown[general(key)] || shown[other] || shown[another], "the example does not show %s", key)
 	}
 }
 

@@ -43,11 +43,12 @@ func (m *Memory) Remove(number string) {
 	m.docs = slices.DeleteFunc(m.docs, func(d erp.Document) bool { return d.Number == number })
 }
 
-// Fail makes the next calls fail, one error a call; nil lets a call succeed. Each page counts as a call.
+// Fail makes the next calls fail, one error a call; nil lets a call succeed. Each page counts as a call. What an earlier Fail
+// has left is forgotten.
 func (m *Memory) Fail(errs ...error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.failures = append(m.failures, errs...)
+	m.failures = slices.Clone(errs)
 }
 
 // Expires sets when the credentials end.

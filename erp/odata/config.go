@@ -156,6 +156,8 @@ func (o *BusinessCentralOptions) readCredentials(s *config.Section, tenant strin
 		o.User, o.AccessKey = s.RequiredText("user", config.OneLine), s.RequiredSecret("access_key", config.VisibleASCII)
 		if s.Has("client_id") || s.Has("client_secret") {
 			s.Problem("user", "and client_id exclude each other")
+			s.Text("client_id", "")
+			s.Secret("client_secret")
 		}
 		return
 	}
