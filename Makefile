@@ -46,8 +46,12 @@ lint: $(LINT)
 	$(GO) vet ./...
 	$(LINT) run ./...
 
+# make bench ARGS='-bench Drain' measures one part, and replaces its section of bench/RESULTS.md alone.
+ARGS ?= -bench .
 bench: prerequisites
-	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./bench
+	@sh bench/install.sh
+	PATH="$(CURDIR)/.tools/node/bin:$$PATH" KVIT_BENCH_RESULTS="$(CURDIR)/bench/RESULTS.md" \
+		$(GO) test -run '^$$' $(ARGS) -benchtime 1x -timeout 90m ./bench
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o kvit ./cmd/kvit

@@ -2,8 +2,9 @@ module kvit
 
 go 1.26.0
 
-// What npm installs for `make test-shops`.
+// What npm installs for `make test-shops` and `make bench`.
 ignore (
+	./bench/peers/node_modules
 	./shops/clients/node_modules
 	./shops/medusa/node_modules
 	./shops/odata/node_modules

@@ -8,22 +8,17 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver/riverpgxv5"
-	"github.com/riverqueue/river/rivermigrate"
 	"github.com/stretchr/testify/require"
 
 	"kvit/store/localpg"
@@ -34,34 +29,6 @@ const (
 	secret = "whsec_ZXhhbXBsZS1vbmx5LXNpZ25pbmcta2V5LTMyYnl0ZXM="
 	bound  = 10 * time.Minute // for one way to send all events
 )
-
-// BenchmarkDelivery sends 50,000 events of 60 keys (3.3 kB) that are already enqueued to a receiver
-// on loopback, one POST each, on all cores, with a Postgres that syncs to disk: with River and the
-// event in the job's args, once as River's documentation sets a client up (100 workers, a fetch each
-// 100 ms at most) and once with its fetches as fast as kvit's, and with `kvit run` and its defaults;
-// and then to a provider that takes 1,000 events a request, Meta, with `kvit run` alone.
-func BenchmarkDelivery(b *testing.B) {
-	server, err := localpg.Start(b.Context(), localpg.Options{})
-	require.NoError(b, err)
-	b.Cleanup(func() { require.NoError(b, server.Stop(context.Background())) })
-	binary := build(b)
-	for b.Loop() {
-		plain := riverWithEventInArgs(b, database(b, server, "river_plain"), river.FetchCooldownDefault)
-		tuned := riverWithEventInArgs(b, database(b, server, "river_tuned"), 20*time.Millisecond)
-		rate, peak := kvitRun(b, binary, database(b, server, "kvit_run"), webhook)
-		batched, _ := kvitRun(b, binary, database(b, server, "kvit_batches"), meta)
-		b.ReportMetric(plain, "river_events/s")
-		b.ReportMetric(tuned, "river_tuned_events/s")
-		b.ReportMetric(rate, "kvit_events/s")
-		b.ReportMetric(rate/plain, "ratio")
-		b.ReportMetric(rate/tuned, "ratio_tuned")
-		b.ReportMetric(peak, "kvit_peak_MB")
-		b.ReportMetric(batched, "kvit_batched_events/s")
-		b.ReportMetric(batched/rate, "ratio_batched_to_single")
-		b.ReportMetric(batched/plain, "ratio_batched")
-	}
-	b.ReportMetric(0, "ns/op")
-}
 
 // payload is the n-th paid order, as a shop writes it: 60 keys and 3.3 kB, with values of its own,
 // since it is each order's own names and numbers that make an index on them grow.
@@ -134,53 +101,11 @@ func open(b *testing.B, url string) *pgxpool.Pool {
 	return pool
 }
 
-// receiver reads each body and counts. all is closed when the last event has come.
-type receiver struct {
-	events func(body []byte) int // in a request; nil: one
-	count  atomic.Int64
-	all    chan struct{}
-}
-
-func listen(b *testing.B, eventsIn func([]byte) int) (*receiver, string) {
-	r := &receiver{events: eventsIn, all: make(chan struct{})}
-	server := httptest.NewServer(r)
-	b.Cleanup(server.Close)
-	return r, server.URL
-}
-
-func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	n := 1
-	if r.events == nil {
-		_, _ = io.Copy(io.Discard, req.Body)
-	} else {
-		body, _ := io.ReadAll(req.Body)
-		n = r.events(body)
-		_, _ = fmt.Fprintf(w, `{"events_received": %d, "messages": []}`, n)
-	}
-	if now := r.count.Add(int64(n)); now >= events && now-int64(n) < events {
-		close(r.all)
-	}
-}
-
 // webhook and meta are destinations of the configuration, for an address.
 const (
 	webhook = `{kind: webhook, url: %q, secret: "${CRM_SECRET}", deduplicates: true, allow_private: true}`
 	meta    = `{kind: meta, base_url: %q, dataset_id: "1234567890", access_token: "${META_TOKEN}", max_age: 0}`
 )
-
-// eventsInMeta counts by what each event has once.
-func eventsInMeta(body []byte) int { return bytes.Count(body, []byte(`"event_id":`)) }
-
-// rate waits for the last event and gives events/s.
-func (r *receiver) rate(b *testing.B, since time.Time) float64 {
-	b.Helper()
-	select {
-	case <-r.all:
-	case <-time.After(bound):
-		b.Fatalf("only %d of %d events came", r.count.Load(), events)
-	}
-	return events / time.Since(since).Seconds()
-}
 
 // sendArgs hold the whole event, as River's own examples would have it.
 type sendArgs struct {
@@ -211,39 +136,6 @@ func (w *sendWorker) Work(ctx context.Context, job *river.Job[sendArgs]) error {
 	}
 	_, _ = io.Copy(io.Discard, response.Body)
 	return response.Body.Close()
-}
-
-func riverWithEventInArgs(b *testing.B, url string, fetchCooldown time.Duration) float64 {
-	b.Helper()
-	ctx, pool := b.Context(), open(b, url)
-	quiet := slog.New(slog.DiscardHandler)
-	migrator, err := rivermigrate.New(riverpgxv5.New(pool), &rivermigrate.Config{Logger: quiet})
-	require.NoError(b, err)
-	_, err = migrator.Migrate(ctx, rivermigrate.DirectionUp, nil)
-	require.NoError(b, err)
-	receiver, address := listen(b, nil)
-	workers := river.NewWorkers()
-	const concurrency = 100
-	river.AddWorker(workers, &sendWorker{url: address, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: concurrency}}})
-	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
-		Queues:  map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: concurrency, FetchCooldown: fetchCooldown}},
-		Workers: workers, Logger: quiet,
-	})
-	require.NoError(b, err)
-	for from := 0; from < events; from += 1000 {
-		var params []river.InsertManyParams
-		for i := range 1000 {
-			params = append(params, river.InsertManyParams{Args: sendArgs{Key: "order_paid:E" + strconv.Itoa(from+i), Payload: json.RawMessage(payload(from + i))}})
-		}
-		_, err := client.InsertManyFast(ctx, params)
-		require.NoError(b, err)
-	}
-	settle(b, pool)
-	start := time.Now()
-	require.NoError(b, client.Start(ctx))
-	rate := receiver.rate(b, start)
-	require.NoError(b, client.Stop(ctx))
-	return rate
 }
 
 // settle gives both sides the same, calm start: statistics are there and dirty pages are written.
@@ -278,44 +170,6 @@ ops: {listen: "off"}
 		cmd.Stderr = os.Stderr
 		return cmd
 	}
-}
-
-func kvitRun(b *testing.B, binary, url, destination string) (rate, peakMB float64) {
-	b.Helper()
-	ctx, pool := b.Context(), open(b, url)
-	var eventsIn func([]byte) int
-	if destination == meta {
-		eventsIn = eventsInMeta
-	}
-	receiver, address := listen(b, eventsIn)
-	command := kvitCommand(b, binary, url, fmt.Sprintf("destinations:\n  crm: "+destination+"\n", address))
-	require.NoError(b, command("migrate", "up").Run())
-	for from := 0; from < events; from += 1000 {
-		var keys, payloads []string
-		for i := range 1000 {
-			keys, payloads = append(keys, "order_paid:E"+strconv.Itoa(from+i)), append(payloads, payload(from+i))
-		}
-		_, err := pool.Exec(ctx, `
-			insert into kvit.tracking_event (event_key, name, order_ref, payload, consent)
-			select key, 'order_paid', substr(key, 12), payload, '{"marketing": true}'
-			from unnest($1::text[], $2::jsonb[]) as t (key, payload)`, keys, payloads)
-		require.NoError(b, err)
-	}
-	settle(b, pool)
-	daemon := command("run")
-	start := time.Now()
-	require.NoError(b, daemon.Start())
-	rate = receiver.rate(b, start)
-	require.Eventually(b, func() bool {
-		var open int
-		err := pool.QueryRow(ctx, `select count(*) from kvit.river_job where kind = 'deliver_event' and finalized_at is null`).Scan(&open)
-		return err == nil && open == 0
-	}, time.Minute, 100*time.Millisecond)
-	peakMB = peakMemory(daemon.Process.Pid)
-	require.NoError(b, daemon.Process.Signal(os.Interrupt))
-	require.NoError(b, daemon.Wait())
-	require.EqualValues(b, events, receiver.count.Load(), "each once")
-	return rate, peakMB
 }
 
 // peakMemory is the process's peak resident set in MB; 0 where there is no /proc.

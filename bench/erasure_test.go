@@ -35,9 +35,12 @@ func BenchmarkErasure(b *testing.B) {
 			require.Equal(b, handRows, kvitRows, "both leave the same")
 			byHand, byKvit, ratios = append(byHand, hand), append(byKvit, kvit), append(ratios, kvit/hand)
 		}
-		b.ReportMetric(median(byHand), "by_hand_rows/s")
-		b.ReportMetric(median(byKvit), "kvit_rows/s")
-		b.ReportMetric(median(ratios), "ratio")
+		b.ReportMetric(middle(byHand), "by_hand_rows/s")
+		b.ReportMetric(middle(byKvit), "kvit_rows/s")
+		b.ReportMetric(middle(ratios), "ratio")
+		publish(b, "Erasing", "100,000 orders that are due, 600,000 rows of five tables: `kvit erase --confirm` from its start to its end, and one statement a table as written by hand; 3 rounds in turns.",
+			row{what: "by hand", unit: "rows/s", values: byHand}, row{what: "kvit", unit: "rows/s", values: byKvit},
+			row{what: "kvit / by hand", unit: "ratio", values: ratios, aim: "at least 0.5"})
 	}
 	b.ReportMetric(0, "ns/op")
 }

@@ -198,6 +198,9 @@ func (l *Lane) Work(ctx context.Context, a Attempt) Verdict {
 		if place.WaitUntil != nil {
 			return putBack(turnWait(place.WaitUntil.Sub(l.Now())))
 		}
+		if place.ID != 0 && !place.Follows && contains(l.traits.Adjusts, event.Name) {
+			return l.end(ctx, a, stored, ending{Outcome: Rejected, Reason: "no earlier state was delivered, which this one would change"})
+		}
 	}
 	return l.deliver(ctx, a, stored, event)
 }

@@ -62,6 +62,9 @@ type Traits struct {
 	// States are those of Events by which a later call overwrites what an earlier one said (orders,
 	// opt-ins): they are sent in order, and an older state never after a newer one.
 	States []string
+	// Adjusts are those of States that only change what an earlier state of the same thing did, and that the
+	// provider would take for something new without it: they are rejected where none was delivered.
+	Adjusts []string
 	// MaxAge is how long after it occurred the provider takes an event; 0: no limit is known.
 	MaxAge time.Duration
 	// Window is how long after the first the provider recognises a repeat; 0: no end is known.

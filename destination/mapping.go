@@ -61,6 +61,25 @@ func changeProblem(event, called string, problem func(event, called string) stri
 	return problem(event, called)
 }
 
+// Within is Changed for a provider that knows a closed list of names, so that no event can keep a name of its own.
+func (m Mapping) Within(names []string, provider string, changes map[string]string) (Mapping, error) {
+	changed, err := m.Changed(changes, func(_, called string) string {
+		if slices.Contains(names, called) {
+			return ""
+		}
+		return "is not a name that " + provider + " knows"
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, called := range changed {
+		if called == OwnName {
+			return nil, errors.New("events: a custom event's own name is not one that " + provider + " knows")
+		}
+	}
+	return changed, nil
+}
+
 // OneSale refuses the name of order_paid, or one of those that the provider has for a sale, for a second
 // state of an order: where the provider goes by the event's id, it would count the order twice.
 func (m Mapping) OneSale(sales ...string) error {

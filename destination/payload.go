@@ -71,6 +71,7 @@ type Order struct {
 	Tax            Money  `member:"tax"`
 	Shipping       Money  `member:"shipping"`
 	Discount       Money  `member:"discount"`
+	Remaining      Money  `member:"remaining" about:"what is left of the total after a partial refund"`
 	Coupon         string `member:"coupon"`
 	PaymentMethod  string `member:"payment_method"`
 	TransactionID  string `member:"transaction_id"`

@@ -38,7 +38,7 @@ func TestName(events []string) string {
 const testPayload = `{
  "customer": {"id": "KVIT-TEST-ID", "email": "kvit-test@example.com", "phone": "+12025550123", "first_name": "Kvit", "last_name": "Test",
   "language": "en", "address": {"lines": ["1 Example Street"], "postal_code": "10000", "city": "Example", "country": "DK"}, "is_new": false},
- "order": {"ref": "KVIT-TEST-ID", "number": "KVIT-TEST-ID", "currency": "EUR", "total": "0.01", "tax": "0.00", "shipping": "0.00", "payment_method": "test",
+ "order": {"ref": "KVIT-TEST-ID", "number": "KVIT-TEST-ID", "currency": "EUR", "total": "0.01", "tax": "0.00", "shipping": "0.00", "remaining": "0.00", "payment_method": "test",
   "transaction_id": "KVIT-TEST-ID", "items": [{"sku": "KVIT-TEST", "name": "kvit test", "category": "kvit test", "quantity": 1, "unit_price": "0.01"}]},
  "cart": {"id": "KVIT-TEST-ID", "currency": "EUR", "total": "0.01", "items": [{"sku": "KVIT-TEST", "name": "kvit test", "category": "kvit test", "quantity": 1, "unit_price": "0.01"}]},
  "product": {"currency": "EUR", "sku": "KVIT-TEST", "name": "kvit test", "category": "kvit test", "unit_price": "0.01"},

@@ -86,6 +86,15 @@ func PageAddress(text string) string {
 	return address + "?" + strings.Join(kept, "&")
 }
 
+// WebAddress is PageAddress for providers that take nothing but https and http; empty for anything else.
+func WebAddress(text string) string {
+	address := PageAddress(text)
+	if strings.HasPrefix(address, "https://") || strings.HasPrefix(address, "http://") {
+		return address
+	}
+	return ""
+}
+
 // hasAt also looks through escapes of escapes, as redirects leave them.
 func hasAt(text string) bool {
 	return strings.Contains(strings.ReplaceAll(strings.ReplaceAll(text, "%25", "%"), "%40", "@"), "@")

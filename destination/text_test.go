@@ -55,3 +55,13 @@ func TestPageAddress(t *testing.T) {
 		require.False(t, strings.Contains(got, "@"))
 	}
 }
+
+func TestWebAddress(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"https://shop.example.com/a?b=1#c": "https://shop.example.com/a?b=1", "http://shop.example.com/": "http://shop.example.com/",
+		"javascript:alert(1)": "", "/cart": "", "": "", "https://jane@example.com/": "",
+	} {
+		require.Equal(t, want, destination.WebAddress(text), text)
+	}
+}

@@ -100,6 +100,22 @@ func TestDockerfile(t *testing.T) {
 	require.Contains(t, dockerfile, `CMD ["/kvit", "health"]`)
 }
 
+// TestImagesAreNamedByDigest: a tag can be moved to another image, a digest cannot.
+func TestImagesAreNamedByDigest(t *testing.T) {
+	t.Parallel()
+	images := append(firstGroups(regexp.MustCompile(`(?m)^FROM (\S+)`), read(t, "Dockerfile")),
+		firstGroups(regexp.MustCompile(`(?m)^ +image: (\S+)`), read(t, "compose.yaml"))...)
+	named := 0
+	for _, image := range images {
+		if image == "kvit" { // built here
+			continue
+		}
+		named++
+		require.Regexp(t, `^[a-z0-9./-]+:[a-z0-9.-]+@sha256:[0-9a-f]{64}$`, image)
+	}
+	require.Equal(t, 3, named)
+}
+
 // dirProof is a file that makes FileExists answer for a directory.
 func dirProof(file string) string {
 	if file == "." {
@@ -124,7 +140,7 @@ func TestComposeFiles(t *testing.T) {
 	var compose composeFile
 	require.NoError(t, yaml.Unmarshal([]byte(text), &compose))
 	require.Contains(t, compose.Services, "kvit")
-	require.Equal(t, "postgres:17", compose.Services["postgres"].Image)
+	require.Contains(t, compose.Services["postgres"].Image, "postgres:17@")
 	mounts := 0
 	for _, service := range compose.Services {
 		for _, volume := range service.Volumes {

@@ -93,7 +93,7 @@ func findingsOf(key string, problems []string) []Finding {
 	return findings
 }
 
-// referenceFindings looks for references that two rows have, where no index does.
+// referenceFindings looks for references that two rows have, where no index does, and for those that no event can have.
 func (e *Eraser) referenceFindings(ctx context.Context, shop store.Orders) []Finding {
 	twice, err := store.ReferencesTwice(ctx, e.DB, shop)
 	switch {
@@ -101,6 +101,14 @@ func (e *Eraser) referenceFindings(ctx context.Context, shop store.Orders) []Fin
 		return []Finding{{Key: "shop.orders.ref", Problem: "look for references that two rows have: " + store.Describe(err)}}
 	case twice > 0:
 		return []Finding{{Key: "shop.orders.ref", Problem: fmt.Sprintf("%d references have more than one row each: these orders are never erased", twice)}}
+	}
+	blanks, err := store.ReferencesWithBlanks(ctx, e.DB, shop)
+	switch {
+	case err != nil:
+		return []Finding{{Key: "shop.orders.ref", Problem: store.Describe(err)}}
+	case blanks > 0:
+		return []Finding{{Key: "shop.orders.ref", Problem: fmt.Sprintf("%d orders have blanks around their reference: events and evidence of the ERP, which are stored "+
+			"without them, never meet these orders", blanks)}}
 	}
 	return nil
 }

@@ -30,6 +30,8 @@ func TestOrderFindings(t *testing.T) {
 				alter table public.orders drop constraint orders_order_number_key;
 				insert into public.orders (order_number, email) select order_number, email from public.orders`)
 		}, Finding{Key: "shop.orders.ref"}, "1 references have more than one row each", true},
+		"Blanks": {func(s *shop, _ *store.Orders) { s.order("E1 ", day) },
+			Finding{Key: "shop.orders.ref"}, "1 orders have blanks around their reference", true},
 		"Clock": {func(_ *shop, shop *store.Orders) {
 			shop.Clocks = []store.Clock{{Name: "cancelled", When: "stautus = 'cancelled'", Since: "created_at", After: day}}
 		}, Finding{Key: "retention.clocks.cancelled"}, "are when and since right? database error 42703", true},

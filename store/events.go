@@ -54,6 +54,7 @@ func Events(ctx context.Context, db DB, destination string, ids []int64, maxPayl
 type Place struct {
 	ID         int64
 	Superseded bool       // a later state has been delivered
+	Follows    bool       // an earlier state has been delivered
 	WaitUntil  *time.Time // when the event that has to go first is tried next; nil: nothing is in the way
 }
 
@@ -89,6 +90,7 @@ func Places(ctx context.Context, db DB, destination string, ids []int64) ([]Plac
 		)
 		select m.id,
 		       exists (select from others o where o.mine = m.id and o.later and o.outcome = 'delivered') as superseded,
+		       exists (select from others o where o.mine = m.id and not o.later and o.outcome = 'delivered') as follows,
 		       (select max(greatest(j.scheduled_at, now()))
 		        from others o
 		        cross join lateral (

@@ -15,20 +15,44 @@ type FieldLeftOut struct {
 	Field       string    `json:"field"` // such as customer.phone, or order.items.quantity, whichever line it was in
 	Why         string    `json:"why"`   // of the last event
 	Count       int64     `json:"count"`
+	Exact       bool      `json:"exact"` // false: there are more, of events before the newest OmissionsRead
 	Last        time.Time `json:"last"`
 }
 
-// FieldsLeftOut counts by the receipts of what was delivered since. They say it as destination.Omissions.Note
-// does.
+// OmissionsRead is how many receipts of a destination are read for FieldsLeftOut: a shop that writes nonsense in each
+// order would have its operators wait for a week of them.
+const OmissionsRead = 2_000
+
+// FieldsLeftOut counts by the receipts of what was delivered since, of each destination by the newest
+// OmissionsRead. They say it as destination.Omissions.Note does.
 func FieldsLeftOut(ctx context.Context, db DB, since time.Time) ([]FieldLeftOut, error) {
+	var list []FieldLeftOut
+	err := uncompiled(ctx, db, func(tx pgx.Tx) (err error) {
+		list, err = fieldsLeftOut(ctx, tx, since)
+		return err
+	})
+	return list, err
+}
+
+func fieldsLeftOut(ctx context.Context, db DB, since time.Time) ([]FieldLeftOut, error) {
 	rows, _ := db.Query(ctx, `
-		select destination, regexp_replace(part[1], '\[[0-9]+\]', '') as field,
-		       (array_agg(part[2] order by finished_at desc))[1] as why, count(*) as count, max(finished_at) as last
-		from kvit.delivery
-		cross join lateral regexp_matches(reason, '(?:^|; )without ([a-z0-9_.\[\]]+): ([^;]*)', 'g') as part
-		where outcome = 'delivered' and reason is not null and finished_at > $1
+		select d.name as destination, regexp_replace(part[1], '\[[0-9]+\]', '') as field,
+		       (array_agg(part[2] order by r.finished_at desc))[1] as why, count(*) as count,
+		       bool_and(r.read < $2) as exact, max(r.finished_at) as last
+		from kvit.destination d
+		cross join lateral (
+		    select reason, finished_at, count(*) over () as read
+		    from (
+		        select reason, finished_at
+		        from kvit.delivery
+		        where destination = d.name and outcome = 'delivered' and reason is not null and finished_at > $1
+		        order by finished_at desc
+		        limit $2
+		    ) newest
+		) r
+		cross join lateral regexp_matches(r.reason, '(?:^|; )without ([a-z0-9_.\[\]]+): ([^;]*)', 'g') as part
 		group by 1, 2
-		order by 1, 2`, since) // Collect reports its error
+		order by 1, 2`, since, OmissionsRead) // Collect reports its error
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[FieldLeftOut])
 	if err != nil {
 		return nil, fmt.Errorf("count fields that were left out: %w", err)

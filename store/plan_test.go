@@ -30,6 +30,12 @@ func (p *planner) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 	return p.Tx.QueryRow(ctx, sql, args...)
 }
 
+// Begin plans what runs within the inner transaction, too.
+func (p *planner) Begin(ctx context.Context) (tx pgx.Tx, err error) {
+	p.Tx, err = p.Tx.Begin(ctx)
+	return p, err
+}
+
 func (p *planner) plan(ctx context.Context, sql string, args []any) {
 	p.t.Helper()
 	rows, _ := p.Tx.Query(ctx, "explain "+sql, args...)

@@ -62,6 +62,19 @@ func ReferencesTwice(ctx context.Context, db DB, o Orders) (int, error) {
 	return n, nil
 }
 
+// ReferencesWithBlanks counts the orders, CountedUpTo at most, whose own reference has blanks around it. Events and evidence
+// are stored without them (kvit.order_ref): they would never meet their order.
+func ReferencesWithBlanks(ctx context.Context, db DB, o Orders) (int, error) {
+	var n int
+	err := db.QueryRow(ctx, o.sql(`
+		select count(*)
+		from (select from {orders} o where o.{ref}::text <> coalesce(kvit.order_ref(o.{ref}::text), '') limit $1) t`), CountedUpTo).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("look for references with blanks around them: %w", err)
+	}
+	return n, nil
+}
+
 // LackingRights tells what is missing for kvit to work with the shop's orders table: the table, a
 // column, a right, or a type that fits.
 func LackingRights(ctx context.Context, db DB, o Orders) ([]string, error) {

@@ -69,6 +69,7 @@ func destinationStatuses(ctx context.Context, db DB) ([]DestinationStatus, error
 		        select coalesce(cardinality(j.errors), 0) > 0 as tried
 		        from kvit.river_job j
 		        where j.queue = 'deliver_' || d.name and j.kind = 'deliver_event' and j.finalized_at is null
+		        order by j.created_at -- along the index: without it Postgres reads the table from its start, 20 times as long
 		        limit $1
 		    ) j
 		) p

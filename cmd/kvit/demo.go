@@ -21,7 +21,7 @@ func (a *app) demoCommand() *cobra.Command {
 that makes 30 days of two thirds of --for. Ends by itself, with a summary; fails if a promise of kvit was
 broken. It needs no configuration, listens on this machine alone, and leaves nothing behind.
 
-With --all there are ten destinations, one of each kind, all with invented failures in front of them.`,
+With --all there is a destination of each kind, all with invented failures in front of them.`,
 		Example: "  kvit demo\n  kvit demo --all\n  kvit demo --for 5m --orders-per-second 20 --seed 7",
 		Args:    usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -43,7 +43,7 @@ With --all there are ten destinations, one of each kind, all with invented failu
 	cmd.Flags().DurationVar(&o.For, "for", 90*time.Second, fmt.Sprintf("how long, from %s to %s", demo.Shortest, demo.Longest))
 	cmd.Flags().Uint64Var(&o.Seed, "seed", 1, "what the visitors do: the same seed makes the same visitors")
 	cmd.Flags().Float64Var(&o.OrdersPerSecond, "orders-per-second", 2, "orders placed, up to 200")
-	cmd.Flags().BoolVar(&o.All, "all", false, "all ten kinds of destinations, and events for all of them")
+	cmd.Flags().BoolVar(&o.All, "all", false, "all kinds of destinations, and events for all of them")
 	return cmd
 }
 

@@ -19,8 +19,9 @@ const destinationPages = "../../docs/destinations"
 
 // called is what a provider is called in the page of destinations.
 var called = map[string]string{
-	"spread": "SPREAD", "ga4": "Google Analytics 4", "meta": "Meta", "tiktok": "TikTok", "pinterest": "Pinterest", "matomo": "Matomo",
-	"klaviyo": "Klaviyo", "microsoft_uet": "Microsoft Advertising", "snowplow": "Snowplow", "webhook": "Standard Webhooks",
+	"spread": "SPREAD", "ga4": "Google Analytics 4", "google_ads": "Google Ads", "meta": "Meta", "tiktok": "TikTok", "pinterest": "Pinterest", "matomo": "Matomo",
+	"klaviyo": "Klaviyo", "microsoft_uet": "Microsoft Advertising", "snap": "Snap", "reddit": "Reddit", "linkedin": "LinkedIn",
+	"snowplow": "Snowplow", "trustpilot": "Trustpilot", "webhook": "Standard Webhooks",
 }
 
 // TestPageOfDestinations: its tables say what the adapters say of themselves.

@@ -38,6 +38,13 @@ func exampleEnvironment(name string) string {
 		"BC_CLIENT_SECRET":      "example-client-secret",
 		"NAV_ACCESS_KEY":        "example-access-key",
 		"UNICONTA_PASSWORD":     "example-password",
+		"GOOGLE_ADS_SECRET":     "GOCSPX-example",
+		"GOOGLE_ADS_REFRESH":    "1//example",
+		"LINKEDIN_TOKEN":        "example-linkedin-token",
+		"REDDIT_TOKEN":          "example-reddit-token",
+		"SNAP_TOKEN":            "example-snap-token",
+		"TRUSTPILOT_KEY":        "example-api-key",
+		"TRUSTPILOT_SECRET":     "example-api-secret",
 	}[name]
 }
 

@@ -3,14 +3,19 @@ package main
 import (
 	"kvit/config"
 	"kvit/destination/ga4"
+	"kvit/destination/googleads"
 	"kvit/destination/klaviyo"
+	"kvit/destination/linkedin"
 	"kvit/destination/matomo"
 	"kvit/destination/meta"
 	"kvit/destination/microsoftuet"
 	"kvit/destination/pinterest"
+	"kvit/destination/reddit"
+	"kvit/destination/snap"
 	"kvit/destination/snowplow"
 	"kvit/destination/spread"
 	"kvit/destination/tiktok"
+	"kvit/destination/trustpilot"
 	"kvit/destination/webhook"
 )
 
@@ -19,12 +24,17 @@ import (
 var kinds = []config.Kind{
 	spread.Kind,
 	ga4.Kind,
+	googleads.Kind,
 	meta.Kind,
 	tiktok.Kind,
 	pinterest.Kind,
 	matomo.Kind,
 	klaviyo.Kind,
+	trustpilot.Kind,
 	microsoftuet.Kind,
+	snap.Kind,
+	reddit.Kind,
+	linkedin.Kind,
 	snowplow.Kind,
 	webhook.Kind,
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -20,6 +21,10 @@ var matchKeysOf = map[string]struct {
 	"tiktok":    {"tiktok", "user", []string{"city", "state", "country"}},
 	"pinterest": {"pinterest", "user_data", nil},
 	"ga4":       {"ga4", "user_data", []string{"city", "region", "postal_code", "country"}},
+	"snap":      {"snap", "user_data", []string{"client_ip_address", "sc_click_id"}},
+	"reddit":    {"reddit", "user", []string{"user_agent"}},
+	"linkedin":  {"linkedin", "user.userIds", []string{"LINKEDIN_FIRST_PARTY_ADS_TRACKING_UUID"}},
+	"ads":       {"google_ads", "userData.userIdentifiers", []string{"regionCode", "postalCode"}},
 	"uet":       {"microsoft_uet", "userData", []string{"externalId"}},
 }
 
@@ -39,7 +44,13 @@ func TestMatchKeys(t *testing.T) {
 			user := gjson.Get(body, form.within)
 			got := user.Get(key.Key)
 			if !got.Exists() {
-				got = user.Get("address.0." + key.Key) // Google's
+				got = user.Get("address.0." + key.Key) // Google Analytics'
+			}
+			if user.IsArray() { // Google Ads', of identifiers with a member each
+				got = gjson.Parse(strings.TrimSuffix(user.Get("#."+key.Key).Raw, "[]") + strings.TrimSuffix(user.Get("#.address."+key.Key).Raw, "[]"))
+			}
+			if !got.Exists() {
+				got = user.Get(`#(idType=="` + key.Key + `").idValue`) // LinkedIn's
 			}
 			if got.IsArray() {
 				got = got.Get("0")

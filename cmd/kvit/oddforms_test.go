@@ -18,11 +18,16 @@ import (
 // cannotDoWithout are the members of a paid order that a provider requires itself, beside the reference, the
 // currency and the total of a sale. Where one of these cannot be read, the order ends as rejected there.
 var cannotDoWithout = map[string][]string{
-	"spread":   {"customer.email"},
-	"ga4":      {"client.ga_client_id"},
-	"meta":     {"client.page_url", "client.user_agent"},
-	"snowplow": {"order.payment_method", "order.items"},
+	"spread":     {"customer.email"},
+	"ga4":        {"client.ga_client_id"},
+	"meta":       {"client.page_url", "client.user_agent"},
+	"snap":       {"client.page_url"},
+	"snowplow":   {"order.payment_method", "order.items"},
+	"trustpilot": {"customer.email"},
 }
+
+// oneOfThemKept are members of which a provider requires one or another.
+var oneOfThemKept = map[string][]string{"trustpilot": {"customer.first_name"}}
 
 // sale is what a sale cannot be without.
 var sale = []string{"order.ref", "order.currency", "order.total"}
@@ -40,7 +45,7 @@ func TestPaidOrdersArriveHoweverTheyAreWritten(t *testing.T) {
 			t.Cleanup(server.Close)
 			_, adapter := p.configured(t, server.URL)
 			for _, form := range forms {
-				event := oddEvent(t, map[string]string{form.Member: form.Odd})
+				event := oddEventOf(t, p.told(), map[string]string{form.Member: form.Odd})
 				required := slices.ContainsFunc(cannotDoWithout[p.kind], func(member string) bool {
 					return within(member, form.Member) && (member != form.Member || form.Meant == "" || emptied(form))
 				})
@@ -73,6 +78,9 @@ func TestWhatIsNoSale(t *testing.T) {
 		"spread":  {"order.currency"},
 	}
 	for _, p := range providers {
+		if p.told() != "order_paid" {
+			continue // it is told of no sale
+		}
 		_, adapter := p.configured(t, "https://provider.example.com")
 		for member, values := range map[string][]string{
 			"order.total":    {`"abc"`, `{}`, `true`, `"1,234"`, `1e99`, `"12345678901234"`, `[1, 2]`},
@@ -116,7 +124,7 @@ func TestNoOptionalMemberCostsAPaidOrder(t *testing.T) {
 			t.Cleanup(server.Close)
 			_, adapter := p.configured(t, server.URL)
 			random := rand.New(rand.NewPCG(uint64(n), 12))
-			keep := slices.Concat(sale, []string{"customer.email"}, cannotDoWithout[p.kind]) // somebody has to have bought it
+			keep := slices.Concat(sale, []string{"customer.email"}, cannotDoWithout[p.kind], oneOfThemKept[p.kind]) // somebody has to have bought it
 			var optional []string
 			for _, member := range membersOf(t, wholeOrder(t)) {
 				if !slices.ContainsFunc(keep, func(kept string) bool { return within(kept, member) || within(member, kept) }) {
@@ -129,7 +137,7 @@ func TestNoOptionalMemberCostsAPaidOrder(t *testing.T) {
 				for range 1 + random.IntN(5) {
 					broken[optional[random.IntN(len(optional))]] = anyJSON(random, 4)
 				}
-				_, err := adapter.Send(t.Context(), oddEvent(t, broken))
+				_, err := adapter.Send(t.Context(), oddEventOf(t, p.told(), broken))
 				require.NoError(t, err, "%s %v", p.kind, broken)
 			}
 		})
@@ -149,13 +157,18 @@ func wholeOrder(t *testing.T) json.RawMessage {
 // oddEvent is a paid order of a Danish shop in which some members are written otherwise.
 func oddEvent(t *testing.T, values map[string]string) destination.Event {
 	t.Helper()
+	return oddEventOf(t, "order_paid", values)
+}
+
+func oddEventOf(t *testing.T, name string, values map[string]string) destination.Event {
+	t.Helper()
 	raw := wholeOrder(t)
 	for member, value := range values {
 		raw = with(t, raw, strings.Split(member, "."), value)
 	}
-	payload, rejected := destination.Reading{Country: "DK"}.Read("order_paid", raw)
+	payload, rejected := destination.Reading{Country: "DK"}.Read(name, raw)
 	require.Nil(t, rejected)
-	event := destinationtest.EventWith(t, "order_paid", "")
+	event := destinationtest.EventWith(t, name, "")
 	event.Payload, event.Raw = payload, raw
 	return event
 }

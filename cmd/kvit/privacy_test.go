@@ -171,7 +171,7 @@ func sell(t *testing.T, pool *pgxpool.Pool, ref string) {
 		_, err = tx.Exec(t.Context(), `
 			insert into kvit.tracking_event (event_key, name, order_ref, payload, consent)
 			select name || ':' || $1::text, name, $1, $2, '{"marketing": true, "analytics": true}'
-			from unnest(array['order_placed', 'order_paid']) as name`, ref, markedPayload(t, ref))
+			from unnest(array['order_placed', 'order_paid', 'order_shipped']) as name`, ref, markedPayload(t, ref))
 		return err
 	})
 	require.NoError(t, err)

@@ -168,7 +168,7 @@ func (s status) print(w io.Writer, now time.Time) error {
 		fmt.Fprintln(t, "\nDELIVERED WITHOUT\tFIELD\tEVENTS OF 7 DAYS\tLAST\tWHY")
 	}
 	for _, f := range s.LeftOut {
-		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\n", f.Destination, f.Field, f.Count, ago(&f.Last, now), f.Why)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", f.Destination, f.Field, ofNewest(f), ago(&f.Last, now), f.Why)
 	}
 	if s.Orders != nil {
 		fmt.Fprintf(t, "\nORDERS\t\n")
@@ -199,6 +199,14 @@ func (s status) print(w io.Writer, now time.Time) error {
 		fmt.Fprintf(t, "BRAKED\t%d orders, rows or events were due: kvit erase --dry-run, then kvit erase --confirm\n", s.Braked)
 	}
 	return t.Flush()
+}
+
+// ofNewest is how many events went without a member, and of how many where not all were read.
+func ofNewest(f store.FieldLeftOut) string {
+	if f.Exact {
+		return strconv.FormatInt(f.Count, 10)
+	}
+	return fmt.Sprintf("%d of the newest %d", f.Count, store.OmissionsRead)
 }
 
 // counted is a number of rows, and how exact it is.

@@ -15,7 +15,7 @@ var matchKeys string
 
 // MatchKey is what a provider is told of a person by one member.
 type MatchKey struct {
-	Provider string // meta, tiktok, pinterest, ga4 or uet
+	Provider string // such as meta; ads is google_ads, and uet microsoft_uet
 	Key      string // the provider's name of it
 	Member   string // such as "customer.first_name"
 	Value    string // the shop's, as JSON

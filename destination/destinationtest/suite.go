@@ -73,6 +73,8 @@ func traits(t *testing.T, h Harness) {
 	}
 	require.Equal(t, d.Traits(), d.Traits())
 	require.Subset(t, d.Traits().Events, d.Traits().CountedAgain)
+	require.Subset(t, d.Traits().Events, d.Traits().States)
+	require.Subset(t, d.Traits().States, d.Traits().Adjusts)
 	_, isBatcher := d.(destination.Batcher)
 	require.Equal(t, isBatcher, d.Traits().Batch != destination.Limits{}, "limits belong to a Batcher")
 }

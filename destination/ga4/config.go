@@ -1,7 +1,6 @@
 package ga4
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"kvit/config"
@@ -38,23 +37,9 @@ func readDeletion(s *config.Section) Deletion {
 	defer s.Finish()
 	return Deletion{
 		PropertyID:  s.RequiredText("property_id", propertyID),
-		Credentials: s.RequiredSecretText("credentials", serviceAccount),
+		Credentials: s.RequiredSecretText("credentials", destination.ServiceAccountForm),
 		BaseURL:     s.URL("base_url", ""),
 	}
-}
-
-// serviceAccount looks at the shape alone; whether the key can sign is found when the destination is made.
-func serviceAccount(text string) string {
-	var file struct {
-		Type  string `json:"type"`
-		Email string `json:"client_email"`
-		Key   string `json:"private_key"`
-	}
-	err := json.Unmarshal([]byte(text), &file)
-	if err != nil || file.Type != "service_account" || file.Email == "" || file.Key == "" {
-		return "is not the JSON key of a service account"
-	}
-	return ""
 }
 
 var (

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -28,7 +27,7 @@ type Deletion struct {
 // deleter makes the calls of the Admin API
 // (https://developers.google.com/analytics/devguides/config/admin/v1/rest/v1alpha/properties/submitUserDeletion).
 type deleter struct {
-	account account
+	account destination.ServiceAccount
 	address string
 	client  *destination.Client
 }
@@ -37,7 +36,7 @@ func newDeleter(d Deletion, options destination.ClientOptions) (*deleter, error)
 	if propertyID(d.PropertyID) != "" {
 		return nil, errors.New("property_id: must be the digits of a property's id")
 	}
-	account, err := readAccount(d.Credentials.Reveal())
+	account, err := destination.ReadServiceAccount(d.Credentials.Reveal())
 	if err != nil {
 		return nil, fmt.Errorf("credentials: %w", err)
 	}
@@ -46,7 +45,7 @@ func newDeleter(d Deletion, options destination.ClientOptions) (*deleter, error)
 	if err != nil {
 		return nil, fmt.Errorf("base_url: %w", err)
 	}
-	tokenIsLocal, err := destination.CheckAddress(account.tokenURI)
+	tokenIsLocal, err := destination.CheckAddress(account.TokenURI())
 	if err != nil {
 		return nil, fmt.Errorf("credentials: token_uri: %w", err)
 	}
@@ -57,14 +56,17 @@ func newDeleter(d Deletion, options destination.ClientOptions) (*deleter, error)
 	}, nil
 }
 
+// deletionScope is what the Admin API wants for a user deletion; the scope of its predecessor is not enough
+// (https://developers.google.com/analytics/devguides/config/userdeletion/migration).
+const deletionScope = "https://www.googleapis.com/auth/analytics.edit"
+
 // token exchanges an assertion for an access token. It is not kept: redactions are rare.
 func (d *deleter) token(ctx context.Context) (string, *destination.Error) {
-	assertion, err := d.account.assertion(time.Now())
+	form, err := d.account.Grant(deletionScope, time.Now())
 	if err != nil {
 		return "", &destination.Error{Kind: destination.Misconfigured, Reason: "the key of the service account cannot sign"}
 	}
-	form := url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:jwt-bearer"}, "assertion": {assertion}}
-	answer, failed := d.post(ctx, d.account.tokenURI, "application/x-www-form-urlencoded", "", []byte(form.Encode()))
+	answer, failed := d.post(ctx, d.account.TokenURI(), "application/x-www-form-urlencoded", "", []byte(form.Encode()))
 	if failed != nil {
 		return "", failed
 	}

@@ -101,18 +101,3 @@ func FuzzAccessToken(f *testing.F) {
 		}
 	})
 }
-
-func FuzzReadAccount(f *testing.F) {
-	f.Add(`{"type": "service_account", "client_email": "kvit@example.com", "private_key": "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"}`)
-	f.Add(`{"type": "authorized_user"}`)
-	f.Add(`null`)
-	f.Fuzz(func(t *testing.T, text string) {
-		read, err := readAccount(text)
-		if err != nil {
-			require.Equal(t, errAccount, err, "the text of the error is not made of what was read")
-			return
-		}
-		require.NotNil(t, read.key)
-		require.NotEmpty(t, read.email)
-	})
-}

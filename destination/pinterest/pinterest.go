@@ -8,9 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -104,17 +102,9 @@ func New(options Options) (*Pinterest, error) {
 }
 
 func mappingOf(changes map[string]string) (destination.Mapping, error) {
-	events, err := defaults.Changed(changes, func(_, called string) string {
-		if slices.Contains(EventNames, called) {
-			return ""
-		}
-		return "is not a name that Pinterest knows"
-	})
-	switch {
-	case err != nil:
+	events, err := defaults.Within(EventNames, "Pinterest", changes)
+	if err != nil {
 		return nil, err
-	case slices.Contains(slices.Collect(maps.Values(events)), destination.OwnName):
-		return nil, errors.New("events: a custom event's own name is not one that Pinterest knows")
 	}
 	return events, events.OneSale("checkout")
 }

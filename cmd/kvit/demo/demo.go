@@ -21,7 +21,7 @@ type Options struct {
 	For             time.Duration // how long; two thirds of it stand for 30 days
 	Seed            uint64        // of what visitors do; the same seed makes the same visitors
 	OrdersPerSecond float64
-	All             bool // all ten kinds of destinations, and events for all of them
+	All             bool // all kinds of destinations, and events for all of them
 	Out             io.Writer
 	Terminal        bool // Out can draw over what it has drawn
 }

@@ -156,7 +156,7 @@ func TestRunKeepsEveryPromise(t *testing.T) {
 	requireNothingLeft(t, binary, out)
 }
 
-// All ten at once: each provider has what kvit says that it has, and nothing twice.
+// All kinds at once: each provider has what kvit says that it has, and nothing twice.
 func TestRunAllKeepsEveryPromise(t *testing.T) {
 	t.Parallel()
 	binary, out := build(t), newPaper()
@@ -166,14 +166,16 @@ func TestRunAllKeepsEveryPromise(t *testing.T) {
 	require.NoError(t, err, out.String())
 	t.Log(out.String())
 
-	require.Len(t, sum.Promises, 9+8)
+	require.Len(t, sum.Promises, 9+len(sum.Figures.More))
 	require.Zero(t, sum.Lost)
-	require.Len(t, sum.Figures.More, 8)
+	require.Len(t, sum.Figures.More, 13)
 	stopped := map[string]bool{}
 	for _, d := range sum.Figures.More {
 		require.Positive(t, d.Delivered, d.Name)
 		require.Positive(t, d.Withheld, d.Name)
-		require.Positive(t, d.Rejected, d.Name)
+		if d.Name != "google_ads" && d.Name != "trustpilot" { // which are told of orders alone, none of which is broken
+			require.Positive(t, d.Rejected, d.Name)
+		}
 		require.Zero(t, d.Twice, d.Name)
 		require.Zero(t, d.Pending, d.Name)
 		require.Zero(t, d.Failed, d.Name)
@@ -183,7 +185,7 @@ func TestRunAllKeepsEveryPromise(t *testing.T) {
 	}
 	require.Contains(t, stopped, "ga4")
 	require.Contains(t, stopped, "matomo")
-	require.Subset(t, map[string]bool{"ga4": true, "matomo": true, "klaviyo": true}, stopped, "the others know repeats")
+	require.Subset(t, map[string]bool{"ga4": true, "matomo": true, "klaviyo": true, "trustpilot": true, "linkedin": true}, stopped, "the others know repeats")
 	require.Contains(t, out.String(), "0 lost, 0 counted twice, 0 due orders not erased")
 	requireNothingLeft(t, binary, out)
 }

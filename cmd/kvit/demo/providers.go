@@ -10,19 +10,24 @@ import (
 	"time"
 
 	"kvit/destination/ga4/ga4test"
+	"kvit/destination/googleads/googleadstest"
 	"kvit/destination/klaviyo/klaviyotest"
+	"kvit/destination/linkedin/linkedintest"
 	"kvit/destination/matomo/matomotest"
 	"kvit/destination/meta/metatest"
 	"kvit/destination/microsoftuet/microsoftuettest"
 	"kvit/destination/pinterest/pinteresttest"
+	"kvit/destination/reddit/reddittest"
+	"kvit/destination/snap/snaptest"
 	"kvit/destination/snowplow/snowplowtest"
 	"kvit/destination/tiktok/tiktoktest"
+	"kvit/destination/trustpilot/trustpilottest"
 )
 
 // provider is one that only the whole demo has. Its destination is called as its kind is.
 type provider struct {
 	Kind     string
-	Settings []string // its own lines in kvit.yaml
+	Settings []string // its own lines in kvit.yaml; %URL% in them is the address without Path
 	Path     string   // behind the host in its address
 
 	secret string
@@ -37,12 +42,17 @@ var termsOf = map[string]terms{
 	"spread":        {purpose: "marketing"},
 	"webhook":       {purpose: "analytics"},
 	"ga4":           {purpose: "analytics", needsItems: true, onceOnly: []string{"order_paid"}},
+	"google_ads":    {purpose: "marketing", onceOnly: []string{}, states: []string{"order_paid", "order_cancelled"}},
+	"trustpilot":    {purpose: "marketing", onceOnly: []string{}},
 	"meta":          {purpose: "marketing", needsItems: true},
 	"tiktok":        {purpose: "marketing", needsItems: true},
 	"pinterest":     {purpose: "marketing", needsItems: true},
 	"matomo":        {purpose: "analytics", onceOnly: []string{"order_paid"}, states: []string{"cart_updated"}},
 	"klaviyo":       {purpose: "marketing", needsItems: true, states: []string{"newsletter_optout", "sms_optout"}, onceOnly: metrics},
 	"microsoft_uet": {purpose: "marketing", needsItems: true},
+	"snap":          {purpose: "marketing", needsItems: true},
+	"reddit":        {purpose: "marketing", needsItems: true},
+	"linkedin":      {purpose: "marketing", onceOnly: []string{}},
 	"snowplow":      {purpose: "analytics"},
 }
 
@@ -77,7 +87,8 @@ const providerEveryNth = 25
 func startProviders(ctx context.Context) ([]*provider, error) {
 	var started []*provider
 	for _, invent := range []func(secret string) *provider{
-		inventGA4, inventMeta, inventTikTok, inventPinterest, inventMatomo, inventKlaviyo, inventMicrosoftUET, inventSnowplow,
+		inventGA4, inventMeta, inventTikTok, inventPinterest, inventMatomo, inventKlaviyo, inventMicrosoftUET, inventSnap, inventReddit,
+		inventLinkedIn, inventSnowplow, inventGoogleAds, inventTrustpilot,
 	} {
 		secret := rand.Text()
 		p := invent(secret)
@@ -87,6 +98,9 @@ func startProviders(ctx context.Context) ([]*provider, error) {
 		var err error
 		if p.http, err = listenAs(ctx, t); err != nil {
 			return nil, errors.Join(err, (&receivers{more: started}).stop())
+		}
+		for i, line := range p.Settings {
+			p.Settings[i] = strings.ReplaceAll(line, "%URL%", p.http.url)
 		}
 		started = append(started, p)
 	}
@@ -191,6 +205,49 @@ func inventMicrosoftUET(secret string) *provider {
 	}
 }
 
+func inventSnap(secret string) *provider {
+	const id = "00000000-0000-4000-8000-000000000000"
+	s := snaptest.New(id, secret, time.Now)
+	return &provider{
+		Kind: "snap", Settings: []string{"pixel_id: " + id, "access_token: ${SNAP_SECRET}"}, Path: "/v3",
+		server: s, split: batch("data"), count: func() tally {
+			c := s.Counts()
+			return tally{once: c.Events, repeats: c.Repeats, refused: c.Refused, refusals: s.Refusals()}
+		},
+	}
+}
+
+func inventReddit(secret string) *provider {
+	const id = "a2_example"
+	s := reddittest.New(id, secret, time.Now)
+	return &provider{
+		Kind: "reddit", Settings: []string{"pixel_id: " + id, "token: ${REDDIT_SECRET}"}, Path: "/api/v3",
+		server: s, split: batch("data.events"), count: func() tally {
+			c := s.Counts()
+			return tally{once: c.Events, repeats: c.Repeats, refused: c.Refused, refusals: s.Refusals()}
+		},
+	}
+}
+
+// inventLinkedIn has a rule for some of the events alone, as a shop would.
+func inventLinkedIn(secret string) *provider {
+	const account, sale, cart, view = "512345678", "104012", "104013", "104014"
+	takes := linkedintest.Rule{Method: "CONVERSIONS_API"}
+	s := linkedintest.New(linkedintest.Options{
+		AccountID: account, Token: secret, Rules: map[string]linkedintest.Rule{sale: takes, cart: takes, view: takes}, Now: time.Now,
+	})
+	return &provider{
+		Kind: "linkedin", Path: "/rest", Settings: []string{
+			fmt.Sprintf("account_id: %q", account), "token: ${LINKEDIN_SECRET}",
+			fmt.Sprintf("rules: {order_paid: %q, cart_updated: %q, product_viewed: %q}", sale, cart, view),
+		},
+		server: s, split: batch("elements"), count: func() tally {
+			c := s.Counts()
+			return tally{again: c.Events + c.Twice, refused: c.Refused, refusals: s.Refusals()}
+		},
+	}
+}
+
 // inventSnowplow has no secret: a collector takes from anybody.
 func inventSnowplow(string) *provider {
 	s := snowplowtest.New(snowplowtest.Options{AppID: "demo"})
@@ -199,6 +256,35 @@ func inventSnowplow(string) *provider {
 		server: s, split: batch("data"), count: func() tally {
 			c := s.Counts()
 			return tally{once: c.Events, repeats: c.Repeats, refused: c.Refused + c.Failed + c.Changed, refusals: s.Refusals()}
+		},
+	}
+}
+
+func inventGoogleAds(secret string) *provider {
+	const customer, action = "1234567890", "987654321"
+	s := googleadstest.New(googleadstest.Options{CustomerID: customer, Action: action, RefreshToken: secret, Now: time.Now})
+	return &provider{
+		Kind: "google_ads", Path: "/v1", Settings: []string{
+			fmt.Sprintf("customer_id: %q", customer), fmt.Sprintf("conversion_action: %q", action),
+			"oauth: {client_id: " + googleadstest.ClientID + ", client_secret: \"${GOOGLE_ADS_SECRET}\", refresh_token: \"${GOOGLE_ADS_SECRET}\", token_url: %URL%/token}",
+		},
+		server: s, split: batch("events"), count: func() tally {
+			c := s.Counts()
+			return tally{states: c.Conversions + c.Adjusted + c.Repeats, repeats: c.Repeats, refused: c.Refused, refusals: s.Refusals()}
+		},
+	}
+}
+
+func inventTrustpilot(secret string) *provider {
+	s := trustpilottest.New(secret, secret)
+	return &provider{
+		Kind: "trustpilot", Path: "/v1", Settings: []string{
+			"business_unit_id: " + trustpilottest.BusinessUnitID, "business_user_id: " + trustpilottest.BusinessUserID, "template_id: " + trustpilottest.TemplateID,
+			"api_key: ${TRUSTPILOT_SECRET}", "api_secret: ${TRUSTPILOT_SECRET}", "token_url: %URL%/token",
+		},
+		server: s, split: whole, count: func() tally {
+			c := s.Counts()
+			return tally{again: c.Invitations, refused: c.Refused, refusals: s.Refusals()}
 		},
 	}
 }

@@ -17,7 +17,7 @@ import (
 )
 
 // receivers are the other side: a SPREAD that keeps state, a webhook receiver that deduplicates, and in
-// the whole demo eight more.
+// the whole demo one of each other kind.
 type receivers struct {
 	spread     *spreadtest.Server
 	spreadKeys [2]string // public, private

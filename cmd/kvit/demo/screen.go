@@ -20,7 +20,7 @@ type screen struct {
 // TableSize is the table's size in characters. In a smaller terminal it could not be drawn over itself.
 func TableSize(all bool) (width, height int) {
 	if all {
-		return 78, 16
+		return 78, 6 + len(termsOf) // a line for each destination
 	}
 	return 72, 16
 }

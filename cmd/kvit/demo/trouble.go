@@ -3,10 +3,11 @@ package demo
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/json"
 	"io"
 	"net/http"
 	"sync"
+
+	"github.com/tidwall/gjson"
 )
 
 // trouble makes each nth event that arrives fail once, and with it the request that it is in, in four
@@ -47,17 +48,16 @@ func newTrouble(next http.Handler, nth int) *trouble {
 // whole is for receivers that take one event a request.
 func whole(body []byte) [][]byte { return [][]byte{body} }
 
-// batch is for receivers that take a list of events, in a member of a JSON object.
-func batch(member string) func(body []byte) [][]byte {
+// batch is for receivers that take a list of events, at a path in a JSON object.
+func batch(path string) func(body []byte) [][]byte {
 	return func(body []byte) [][]byte {
-		var lists map[string]json.RawMessage
-		var events []json.RawMessage
-		if json.Unmarshal(body, &lists) != nil || json.Unmarshal(lists[member], &events) != nil {
+		events := gjson.GetBytes(body, path)
+		if !gjson.ValidBytes(body) || !events.IsArray() {
 			return whole(body) // a call of another kind, kvit check's for instance
 		}
-		list := make([][]byte, len(events))
-		for i, event := range events {
-			list[i] = event
+		var list [][]byte
+		for _, event := range events.Array() {
+			list = append(list, []byte(event.Raw))
 		}
 		return list
 	}

@@ -9,7 +9,7 @@ import (
 
 var (
 	email    = regexp.MustCompile(`[^\s/?&=@]+(@|%40)[^\s/?&=@]+\.[a-z]{2,}`)
-	sha256   = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	hexHash  = regexp.MustCompile(`^[0-9a-f]{64}$`)
 	currency = regexp.MustCompile(`^[A-Z]{3}$`)
 )
 
@@ -17,7 +17,7 @@ var (
 func HasEmail(texts ...string) bool { return slices.ContainsFunc(texts, email.MatchString) }
 
 // IsSHA256 tells whether a text is a hash in lower-case hexadecimal digits.
-func IsSHA256(text string) bool { return sha256.MatchString(text) }
+func IsSHA256(text string) bool { return hexHash.MatchString(text) }
 
 // IsCurrency tells whether a text has the form of a code of ISO 4217.
 func IsCurrency(text string) bool { return currency.MatchString(text) }

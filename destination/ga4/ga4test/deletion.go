@@ -1,20 +1,11 @@
 package ga4test
 
 import (
-	"crypto"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/sha256"
-	"crypto/x509"
-	"encoding/base64"
-	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -40,10 +31,9 @@ type Deletions struct {
 }
 
 const (
-	accountEmail = "kvit@example-project.iam.gserviceaccount.com"
-	accountKeyID = "0123456789abcdef0123456789abcdef01234567"
-	tokenPath    = "/token"
-	bearer       = "Bearer "
+	tokenPath = "/token"
+	bearer    = "Bearer "
+	scope     = "https://www.googleapis.com/auth/analytics.edit"
 )
 
 // NewDeletions returns a server for one property. fail, if not nil, is asked before each request; After is not
@@ -55,31 +45,9 @@ func NewDeletions(propertyID string, fail func(path string) Failure) *Deletions 
 	return d
 }
 
-// accountKey is the same for all servers of a process: making one takes a while.
-var accountKey = sync.OnceValue(func() *rsa.PrivateKey {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		panic(err) // there is no randomness
-	}
-	return key
-})
-
 // Credentials is the key of the only service account that a server knows, in the form of Google's file, with a
 // Deletions at baseURL as the place that gives tokens.
-func Credentials(baseURL string) string {
-	der, err := x509.MarshalPKCS8PrivateKey(accountKey())
-	if err != nil {
-		panic(err) // an RSA key has that form
-	}
-	text, err := json.MarshalIndent(map[string]string{
-		"type": "service_account", "project_id": "example-project", "client_email": accountEmail, "private_key_id": accountKeyID,
-		"private_key": string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})), "token_uri": baseURL + tokenPath,
-	}, "", "  ")
-	if err != nil {
-		panic(err) // they are texts
-	}
-	return string(text)
-}
+func Credentials(baseURL string) string { return standin.ServiceAccountKey(baseURL + tokenPath) }
 
 // ServeHTTP gives tokens at /token, and takes deletions at /v1alpha/properties/<id>:submitUserDeletion.
 func (d *Deletions) ServeHTTP(w http.ResponseWriter, req *http.Request) {
@@ -98,56 +66,13 @@ func (d *Deletions) token(w http.ResponseWriter, req *http.Request) {
 		d.refuse(w, http.StatusBadRequest, "the request for a token is not one")
 		return
 	}
-	if problem := assertionProblem(form.Get("assertion"), "http://"+req.Host+tokenPath, time.Now()); problem != "" {
+	if problem := standin.AssertionProblem(form.Get("assertion"), "http://"+req.Host+tokenPath, scope, time.Now()); problem != "" {
 		d.refuse(w, http.StatusBadRequest, problem)
 		return
 	}
 	token := fmt.Sprintf("ya29.example-%d", len(d.tokens)+1)
 	d.tokens = append(d.tokens, token)
 	standin.Answer(w, http.StatusOK, map[string]any{"access_token": token, "token_type": "Bearer", "expires_in": 3599})
-}
-
-// assertionProblem checks all that https://developers.google.com/identity/protocols/oauth2/service-account#httprest
-// asks of the token that a service account signs.
-func assertionProblem(assertion, audience string, now time.Time) string {
-	parts := strings.Split(assertion, ".")
-	if len(parts) != 3 {
-		return "the assertion has not three parts"
-	}
-	var header struct {
-		Algorithm string `json:"alg"`
-		Type      string `json:"typ"`
-		KeyID     string `json:"kid"`
-	}
-	var claims struct {
-		Issuer   string `json:"iss"`
-		Scope    string `json:"scope"`
-		Audience string `json:"aud"`
-		IssuedAt int64  `json:"iat"`
-		Expires  int64  `json:"exp"`
-	}
-	signature, err := base64.RawURLEncoding.DecodeString(parts[2])
-	sum := sha256.Sum256([]byte(parts[0] + "." + parts[1]))
-	switch {
-	case !decode(parts[0], &header) || header.Algorithm != "RS256" || header.Type != "JWT" || header.KeyID != accountKeyID:
-		return "the header of the assertion is wrong"
-	case err != nil || rsa.VerifyPKCS1v15(&accountKey().PublicKey, crypto.SHA256, sum[:], signature) != nil:
-		return "the signature of the assertion is wrong"
-	case !decode(parts[1], &claims) || claims.Issuer != accountEmail || claims.Audience != audience:
-		return "the assertion is of somebody else, or for somebody else"
-	case claims.Scope != "https://www.googleapis.com/auth/analytics.edit":
-		return "the scope of the assertion is wrong"
-	}
-	issued, expires := time.Unix(claims.IssuedAt, 0), time.Unix(claims.Expires, 0)
-	if issued.After(now) || !expires.After(now) || expires.Sub(issued) > time.Hour {
-		return "the time of the assertion is wrong"
-	}
-	return ""
-}
-
-func decode(part string, into any) bool {
-	text, err := base64.RawURLEncoding.DecodeString(part)
-	return err == nil && json.Unmarshal(text, into) == nil
 }
 
 func (d *Deletions) submit(w http.ResponseWriter, req *http.Request) {
