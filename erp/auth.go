@@ -47,7 +47,9 @@ type ClientCredentials struct {
 	TokenURL string
 	ID       string
 	Secret   config.Secret
-	Extra    url.Values // more of the form: scope, tenant_id
+	Extra    url.Values  // more of the form: scope, tenant_id
+	Header   http.Header // more of the request's header
+	Basic    bool        // id and secret are sent by HTTP's Basic authentication, and not in the form
 
 	mu    sync.Mutex
 	token string
@@ -79,7 +81,11 @@ func (cc *ClientCredentials) Refused() bool {
 }
 
 func (cc *ClientCredentials) fetch(ctx context.Context, c *Client) error {
-	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {cc.ID}, "client_secret": {cc.Secret.Reveal()}}
+	form := url.Values{"grant_type": {"client_credentials"}}
+	if !cc.Basic {
+		form.Set("client_id", cc.ID)
+		form.Set("client_secret", cc.Secret.Reveal())
+	}
 	for name, values := range cc.Extra {
 		form[name] = values
 	}
@@ -88,6 +94,12 @@ func (cc *ClientCredentials) fetch(ctx context.Context, c *Client) error {
 		return Fail(Misconfigured, "the address of the token endpoint is no URL")
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	for name, values := range cc.Header {
+		req.Header[name] = values
+	}
+	if cc.Basic {
+		req.SetBasicAuth(url.QueryEscape(cc.ID), url.QueryEscape(cc.Secret.Reveal())) // RFC 6749, 2.3.1
+	}
 	var answer struct {
 		Token string `json:"access_token"`
 		Type  string `json:"token_type"`

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strconv"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -24,6 +25,10 @@ type ClientOptions struct {
 	Auth         Authorizer // nil: none
 	Rate         float64    // requests a second; 0: no limit
 	Burst        int        // requests that may follow each other at once; default 1
+
+	// ResetSeconds tells that the ERP's X-RateLimit-Reset counts seconds: after an answer whose X-RateLimit-Remaining
+	// is 0 the next request waits so long, instead of being turned away.
+	ResetSeconds bool
 }
 
 // Authorizer puts credentials on requests.
@@ -42,6 +47,8 @@ type Client struct {
 	auth    Authorizer
 	meter   *Meter
 	limiter *rate.Limiter
+	resets  bool
+	free    time.Time // before it the ERP's own limit lets no request through
 	wait    func(ctx context.Context, d time.Duration) error
 	now     func() time.Time
 }
@@ -52,7 +59,7 @@ func NewClient(common Common, o ClientOptions) *Client {
 	options.AllowPrivate, options.MaxAnswer, options.MaxConns = o.AllowPrivate, MaxAnswer, 1
 	c := &Client{
 		http: destination.NewClient(options), auth: o.Auth, meter: common.Meter,
-		wait: common.Wait, now: common.Now, limiter: rate.NewLimiter(rate.Inf, 1),
+		wait: common.Wait, now: common.Now, limiter: rate.NewLimiter(rate.Inf, 1), resets: o.ResetSeconds,
 	}
 	if o.Rate > 0 {
 		c.limiter = rate.NewLimiter(rate.Limit(o.Rate), max(o.Burst, 1))
@@ -138,8 +145,8 @@ func (c *Client) try(ctx context.Context, build func() (*http.Request, error), i
 
 // once makes one request without credentials of its own.
 func (c *Client) once(req *http.Request, into any) (http.Header, error) {
-	if err := c.limiter.Wait(req.Context()); err != nil {
-		return nil, Fail(Unreachable, "interrupted while waiting for the ERP's rate")
+	if err := c.pace(req.Context()); err != nil {
+		return nil, err
 	}
 	if err := c.meter.Take(); err != nil {
 		return nil, err
@@ -151,10 +158,39 @@ func (c *Client) once(req *http.Request, into any) (http.Header, error) {
 	if failed != nil {
 		return nil, unanswered(failed)
 	}
+	c.noteReset(answer.Header)
 	if err := judgeAnswer(answer); err != nil {
 		return answer.Header, err
 	}
 	return answer.Header, decode(answer, into)
+}
+
+// pace waits until the rate lets the next request through, and the ERP's own limit if it told of one.
+func (c *Client) pace(ctx context.Context) error {
+	now := c.now()
+	pause := c.free.Sub(now)
+	if pause > patience {
+		return &Error{Kind: Throttled, Reason: "the calls that the ERP takes for now are used up", RetryAfter: pause}
+	}
+	c.free = time.Time{}
+	pause = max(pause, c.limiter.ReserveN(now, 1).DelayFrom(now))
+	if pause <= 0 {
+		return nil
+	}
+	if err := c.wait(ctx, pause); err != nil {
+		return Fail(Unreachable, "interrupted while waiting for the ERP's rate")
+	}
+	return nil
+}
+
+func (c *Client) noteReset(header http.Header) {
+	if !c.resets || header.Get("X-RateLimit-Remaining") != "0" {
+		return
+	}
+	seconds, err := strconv.Atoi(header.Get("X-RateLimit-Reset"))
+	if err == nil && 0 < seconds && seconds <= 24*60*60 {
+		c.free = c.now().Add(time.Duration(seconds) * time.Second)
+	}
 }
 
 func unanswered(e *destination.Error) *Error {

@@ -50,7 +50,7 @@ var arrows = map[string][]string{
 	"config/configtest":           {"config"},
 	"destination/destinationtest": {"destination"},
 	"erp/erptest":                 {"erp"},
-	"erp/*/*":                     {"erp"},
+	"erp/*/*":                     {"erp", "erp/erptest"},
 	"shops":                       {"store/storetest"},
 	"store/storetest":             {"migrations", "store/localpg"},
 }

@@ -21,7 +21,7 @@ erp:
 `
 
 const good = `    url: ${LEDGER}
-    company: Vinter ApS
+    company: Example ApS
     probe: select name from company
     lookup: |
       select ref from sale

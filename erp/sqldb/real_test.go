@@ -185,7 +185,7 @@ func TestTryton(t *testing.T) {
 	a := ask(t, documented(t, 0, address))
 	proof, err := a.connector.Probe(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, "company Vinter ApS", proof.Company)
+	require.Equal(t, "company Example ApS", proof.Company)
 
 	before := time.Now()
 	docs, err := a.lookup("WEB-1", "WEB-2", "WEB-3", "WEB-4", "WEB-5", "WEB-6", "WEB-7")

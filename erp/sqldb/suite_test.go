@@ -42,7 +42,7 @@ func (l *ledger) exec(statement string, args ...any) {
 
 func (l *ledger) create() {
 	l.exec(`create table company (name ` + l.text + `)`)
-	l.exec(`insert into company values ('Vinter ApS')`)
+	l.exec(`insert into company values ('Example ApS')`)
 	columns := fmt.Sprintf(`(kind %[1]s, ref %[1]s, number %[1]s, order_number %[1]s, created_at %[2]s, changed_at %[2]s, line_count int, total decimal(12,2))`, l.text, l.at)
 	l.exec(`create table sale ` + columns)
 	l.exec(`create table invoice ` + columns)
@@ -94,7 +94,7 @@ func (*ledger) Requests() int                   { panic("a database counts no re
 func usual(address string) sqldb.Options {
 	return sqldb.Options{
 		Access:  sqldb.Access{URL: config.NewSecret(address), TLS: sqldb.TLSOff},
-		Company: "Vinter ApS", Probe: probe, Lookup: lookup, Changes: changes, Batch: 40,
+		Company: "Example ApS", Probe: probe, Lookup: lookup, Changes: changes, Batch: 40,
 	}
 }
 

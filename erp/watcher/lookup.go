@@ -114,6 +114,7 @@ func (r *run) lookupBatch(ctx context.Context, finder erp.Finder, orderRefs []st
 		return nil
 	}
 	var found []store.Evidence
+	exact := r.source.Connector.Traits().Exact // else a short reference finds all that begin with it
 	strangers := 0
 	failed := finder.Lookup(ctx, question.spelled, func(docs []erp.Document) error {
 		r.documents += len(docs)
@@ -127,12 +128,12 @@ func (r *run) lookupBatch(ctx context.Context, finder erp.Finder, orderRefs []st
 				found = append(found, e)
 			}
 		}
-		if strangers > mostStrangers {
+		if strangers > mostStrangers && exact {
 			return erp.Fail(erp.Malformed, "the ERP answers with thousands of documents that were not asked for: its filter is ignored")
 		}
 		return nil
 	})
-	if strangers > 0 && r.source.Connector.Traits().Exact {
+	if strangers > 0 && exact {
 		r.warn("the ERP answers with documents that were not asked for: its filter does not compare whole references, or is ignored")
 	}
 	written, err := r.write(ctx, found)

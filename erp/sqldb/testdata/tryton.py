@@ -28,7 +28,7 @@ STEPS = {
 
 def setup():
     Party, Uom, Template, Category = (Model.get(n) for n in ('party.party', 'product.uom', 'product.template', 'product.category'))
-    owner = Party(name='Vinter ApS')
+    owner = Party(name='Example ApS')
     owner.save()
     create_company(party=owner)
     company = get_company()
