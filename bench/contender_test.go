@@ -257,10 +257,13 @@ func eventsInReport(body []byte) int {
 func stop(b *testing.B, cmd *exec.Cmd) {
 	b.Helper()
 	require.NoError(b, cmd.Process.Signal(syscall.SIGTERM))
-	done := make(chan error, 1)
-	go func() { done <- cmd.Wait() }()
+	done := make(chan struct{})
+	go func() {
+		_ = cmd.Wait() // graphile-worker ends by the signal itself
+		close(done)
+	}()
 	select {
-	case <-done: // graphile-worker ends by the signal itself
+	case <-done:
 	case <-time.After(time.Minute):
 		_ = cmd.Process.Kill()
 		b.Fatalf("%s did not end within a minute", cmd.Path)

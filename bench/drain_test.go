@@ -19,12 +19,10 @@ const rounds = 3
 
 // drained is what one contender did in one turn.
 type drained struct {
-	rate      float64 // events/s, from the start of its process to the arrival of the last event
-	own       float64 // CPU of its processes, ms per 1,000 events
-	postgres  float64 // CPU of the server, ms per 1,000 events
-	peakMB    float64
-	expected  int
-	processes int
+	rate     float64 // events/s, from the start of its process to the arrival of the last event
+	own      float64 // CPU of its processes, ms per 1,000 events
+	postgres float64 // CPU of the server, ms per 1,000 events
+	peakMB   float64
 }
 
 // conditions are under which a contender drains what waits.

@@ -71,7 +71,8 @@ type Orders struct {
 
 // Delivery holds the limits of one delivery attempt (key "delivery").
 type Delivery struct {
-	Timeout time.Duration // of a whole attempt: load, send, settle; default 30s, 5s to 5m
+	Timeout  time.Duration // of a whole attempt: load, send, settle; default 30s, 5s to 5m
+	KeepJobs time.Duration // how long the jobs of deliveries that have ended stay in kvit.river_job; default 0: they go with the receipt
 }
 
 // Destination is one receiver of events (one key under "destinations"). Defaults that depend on the

@@ -103,7 +103,7 @@ func TestEveryValueCanBeSet(t *testing.T) {
 database: {url: "${PG}", max_connections: 7, notify: false}
 log: {level: debug, format: json}
 ops: {listen: off}
-delivery: {timeout: 5s}
+delivery: {timeout: 5s, keep_jobs: 24h}
 destinations:
   hook:
     kind: post
@@ -152,6 +152,7 @@ retention:
 	require.False(t, cfg.Database.Notify)
 	require.Equal(t, Log{Level: slog.LevelDebug, Format: "json"}, cfg.Log)
 	require.Equal(t, ListenOff, cfg.Ops.Listen)
+	require.Equal(t, Delivery{Timeout: 5 * time.Second, KeepJobs: 24 * time.Hour}, cfg.Delivery)
 
 	hook := cfg.Destinations[0]
 	require.Equal(t, &post{URL: "http://127.0.0.1:9999/in", Secret: NewSecret(signingKey), Sealed: true}, hook.Settings)

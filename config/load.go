@@ -155,7 +155,10 @@ func readOps(top *Section) Ops {
 func readDelivery(top *Section) Delivery {
 	s := top.Section("delivery")
 	defer s.Finish()
-	return Delivery{Timeout: s.Duration("timeout", 30*time.Second, 5*time.Second, 5*time.Minute)}
+	return Delivery{
+		Timeout:  s.Duration("timeout", 30*time.Second, 5*time.Second, 5*time.Minute),
+		KeepJobs: s.durationOrOff("keep_jobs", 0, time.Minute, 30*24*time.Hour),
+	}
 }
 
 // readShop gives a country without a shop where that is all that is said of it.

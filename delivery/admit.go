@@ -30,7 +30,7 @@ func (l *Lane) admit(a Attempt, stored *store.Event, now time.Time) (destination
 	if reason := l.deadline(a, stored, now); reason != "" {
 		return refuse(Expired, reason)
 	}
-	payload, invalid := destination.Reading{Country: l.Country}.Read(stored.Name, stored.Payload)
+	payload, invalid := l.read(stored)
 	if invalid != nil {
 		return refuse(Rejected, invalid.Reason)
 	}
@@ -42,6 +42,15 @@ func (l *Lane) admit(a Attempt, stored *store.Event, now time.Time) (destination
 		event.OrderRef = *stored.OrderRef
 	}
 	return event, nil
+}
+
+// read gives the payload as the destination uses it: one that passes it on pays for no more than a look whether it is one,
+// which is a tenth of what reading it takes.
+func (l *Lane) read(stored *store.Event) (destination.Payload, *destination.Error) {
+	if l.traits.Raw {
+		return destination.Payload{}, destination.Readable(stored.Name, stored.Payload)
+	}
+	return destination.Reading{Country: l.Country}.Read(stored.Name, stored.Payload)
 }
 
 // deadline says which limit the event has passed, if any. The age counts as if the request were made

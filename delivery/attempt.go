@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"kvit/destination"
+	"kvit/store"
 )
 
 // Outcomes of a delivery, the closed list that receipts use.
@@ -22,11 +23,13 @@ const (
 // Attempt is one try to deliver one event to one destination, with what earlier ones have left.
 type Attempt struct {
 	EventID  int64
-	Number   int       // from 1; what never got as far as the provider is not counted
-	First    time.Time // the first attempt
-	Unclear  time.Time // when the provider may first have counted the event; zero: it cannot have
-	Failures int       // attempts that failed by themselves: a crash of kvit is no failure
-	PutBack  int       // how often the event was put back without an attempt
+	JobID    int64        // the row of kvit.river_job that ends with the receipt; 0: none
+	Event    *store.Event // as it was when the job was fetched; nil: it has to be loaded
+	Number   int          // from 1; what never got as far as the provider is not counted
+	First    time.Time    // the first attempt
+	Unclear  time.Time    // when the provider may first have counted the event; zero: it cannot have
+	Failures int          // attempts that failed by themselves: a crash of kvit is no failure
+	PutBack  int          // how often the event was put back without an attempt
 
 	omitted destination.Omissions // what was left out of the event's payload when it was read
 }
@@ -39,6 +42,8 @@ type Verdict struct {
 	Kind VerdictKind
 	Wait time.Duration // PutBack: until it is looked at again
 	Err  error         // GivenUp and TryAgain: why, in kvit's own wording and without personal data
+
+	JobEnded bool // Done: the job's row ended with the receipt
 }
 
 // VerdictKind tells what follows from an attempt.

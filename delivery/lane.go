@@ -33,6 +33,7 @@ type Settings struct {
 	Batch        destination.Limits // of one request
 	Now          func() time.Time   // the database's clock, by which ages count; nil: time.Now
 	Consent      *ConsentMap        // how the events' consent becomes purposes; nil: it is an object of purposes
+	KeepJobs     bool               // a job stays as completed when its delivery has ended; otherwise it goes with the receipt
 	Country      string             // where national phone numbers belong whose customer has no country; empty: not known
 
 	// For tests that cannot wait; 0: the constants of these names.
@@ -50,12 +51,15 @@ type Lane struct {
 	sender  *sender
 	load    *group.Group[int64, *store.Event]
 	place   *group.Group[int64, store.Place]
-	settle  *group.Group[store.Delivery, struct{}]
+	settle  *group.Group[store.Delivery, bool] // whether the job ended with the receipt
 	changed func(GateState)
 	disable func(ctx context.Context, destination, reason string)
 	metrics *Metrics
 	logger  *slog.Logger
 }
+
+// MaxPayload is the most bytes of a payload that an event is loaded with.
+const MaxPayload = destination.MaxPayload
 
 // groupMax bounds a round trip's memory: this many payloads of destination.MaxPayload at worst.
 const groupMax = 100
@@ -67,7 +71,6 @@ func NewLane(s Settings, db store.DB, timeout time.Duration, metrics *Metrics, l
 	}
 	batcher, _ := s.Destination.(destination.Batcher)
 	traits := s.Destination.Traits()
-	careful := len(traits.CountedAgain) > 0
 	lane := &Lane{
 		Settings: s,
 		db:       db,
@@ -75,15 +78,15 @@ func NewLane(s Settings, db store.DB, timeout time.Duration, metrics *Metrics, l
 		traits:   traits,
 		batcher:  batcher,
 		load: group.New(groupMax, func(ctx context.Context, ids []int64) ([]*store.Event, error) {
-			events, err := store.Events(ctx, db, s.Name, ids, destination.MaxPayload)
+			events, err := store.Events(ctx, db, s.Name, ids, MaxPayload)
 			return arrange(ids, events, func(e *store.Event) int64 { return e.ID }), err
 		}),
 		place: group.New(groupMax, func(ctx context.Context, ids []int64) ([]store.Place, error) {
 			places, err := store.Places(ctx, db, s.Name, ids)
 			return values(arrange(ids, places, func(p *store.Place) int64 { return p.ID })), err
 		}),
-		settle: group.New(groupMax, func(ctx context.Context, list []store.Delivery) ([]struct{}, error) {
-			return make([]struct{}, len(list)), settle(ctx, db, list, careful)
+		settle: group.New(groupMax, func(ctx context.Context, list []store.Delivery) ([]bool, error) {
+			return settle(ctx, db, list)
 		}),
 		changed: func(GateState) {},
 		disable: func(context.Context, string, string) {},
@@ -139,12 +142,17 @@ func (l *Lane) Capacity() int {
 	return jobs
 }
 
-// settle writes receipts; attempts that had been noted as begun have then ended.
-func settle(ctx context.Context, db store.DB, list []store.Delivery, careful bool) error {
-	if !careful {
-		return store.SettleDeliveries(ctx, db, list)
+// settle writes receipts, and tells of each whether its job ended with it.
+func settle(ctx context.Context, db store.DB, list []store.Delivery) ([]bool, error) {
+	ids, err := store.SettleDeliveries(ctx, db, list)
+	if err != nil {
+		return nil, err
 	}
-	return store.SettleCarefulDeliveries(ctx, db, list)
+	ended := make([]bool, len(list))
+	for i, d := range list {
+		ended[i] = slices.Contains(ids, d.JobID)
+	}
+	return ended, nil
 }
 
 // arrange puts rows in the order of the ids that were asked for; nil where there is no row.
@@ -172,7 +180,7 @@ func values[Row any](rows []*Row) []Row {
 
 // Work takes one event the whole way: load, admit, send, settle.
 func (l *Lane) Work(ctx context.Context, a Attempt) Verdict {
-	stored, err := l.load.Do(ctx, a.EventID)
+	stored, err := l.event(ctx, a)
 	if err != nil {
 		return l.postpone(ctx, "load event", err)
 	}
@@ -203,6 +211,13 @@ func (l *Lane) Work(ctx context.Context, a Attempt) Verdict {
 		}
 	}
 	return l.deliver(ctx, a, stored, event)
+}
+
+func (l *Lane) event(ctx context.Context, a Attempt) (*store.Event, error) {
+	if a.Event != nil {
+		return a.Event, nil
+	}
+	return l.load.Do(ctx, a.EventID)
 }
 
 // turnWait is how long an event waits for the one before it: a little longer than that one's own
@@ -264,17 +279,22 @@ func withNote(e ending, omitted destination.Omissions) string {
 	}
 }
 
-// end writes the receipt, then ends the attempts: given up, with the reason, where somebody may want to
-// look into it.
+// end writes the receipt, and ends the attempts: together, or given up afterwards, with the reason, where somebody may want
+// to look into it.
 func (l *Lane) end(ctx context.Context, a Attempt, stored *store.Event, e ending) Verdict {
 	// The event has been sent or judged: neither a stop of kvit nor the job's timeout may lose that.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), group.Timeout)
 	defer cancel()
 	e.Reason = withNote(e, a.omitted)
-	_, err := l.settle.Do(ctx, store.Delivery{
+	trouble := e.Outcome == Rejected || e.Outcome == Failed
+	receipt := store.Delivery{
 		EventID: stored.ID, Destination: l.Name, Outcome: e.Outcome, Reason: e.Reason, ResponseCode: e.Code,
-		Unclear: e.Unclear, Attempts: a.Number, FirstAttemptAt: a.First,
-	})
+		Unclear: e.Unclear, Attempts: a.Number, FirstAttemptAt: a.First, Careful: len(l.traits.CountedAgain) > 0,
+	}
+	if !trouble {
+		receipt.JobID, receipt.KeepJob = a.JobID, l.KeepJobs
+	}
+	jobEnded, err := l.settle.Do(ctx, receipt)
 	if err != nil {
 		l.logger.Error("receipt could not be written", "event_id", stored.ID, "outcome", e.Outcome, "problem", store.Describe(err))
 		return tryAgain(errors.New("write receipt: the database did not take it"))
@@ -283,9 +303,9 @@ func (l *Lane) end(ctx context.Context, a Attempt, stored *store.Event, e ending
 	if e.Outcome == Delivered {
 		l.metrics.leftOut(l.Name, a.omitted)
 	}
-	if e.Outcome == Rejected || e.Outcome == Failed {
+	if trouble {
 		l.logger.Warn("delivery ended without success", "event_id", stored.ID, "outcome", e.Outcome, "reason", e.Reason)
 		return giveUp(fmt.Errorf("%s: %s", e.Outcome, e.Reason))
 	}
-	return done()
+	return Verdict{Kind: Done, JobEnded: jobEnded}
 }

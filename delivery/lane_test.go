@@ -236,6 +236,21 @@ func TestWhatCannotBeReadIsLeftOutAndNoted(t *testing.T) {
 	require.Equal(t, []string{"customer.email", "order.items.quantity"}, fieldsCounted(t, b.lane))
 }
 
+// TestPayloadIsNotReadToBePassedOn: what is passed on as it is stored is delivered without nothing, but has to be an object.
+func TestPayloadIsNotReadToBePassedOn(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.lane.traits.Raw = true
+	id := b.event("order_paid", map[string]string{"payload": `'{"order": {"total": "Mxrkxr"}}'`})
+	requireDone(t, b.work(t.Context(), id))
+	require.Equal(t, "delivered", b.receipt(id))
+	require.Equal(t, destination.Payload{}, b.sent[0].Payload)
+	require.Equal(t, `{"order": {"total": "Mxrkxr"}}`, string(b.sent[0].Raw))
+	id = b.event("order_paid", map[string]string{"payload": `'[7]'`})
+	requireGivenUp(t, b.work(t.Context(), id), "payload: must be an object")
+	require.Empty(t, fieldsCounted(t, b.lane))
+}
+
 // fieldsCounted are the fields that the metric has counted as left out.
 func fieldsCounted(t *testing.T, lane *Lane) []string {
 	t.Helper()

@@ -27,9 +27,9 @@ type Event struct {
 	Name       string    // one of Names, or "custom:<name>"
 	OccurredAt time.Time // UTC
 	OrderRef   string    // the shop's permanent order reference; empty for events without an order
-	Payload    Payload
-	Raw        []byte   // the payload as stored: a JSON object
-	Consent    []string // the purposes that the visitor has accepted
+	Payload    Payload   // empty where Traits.Raw says that it is not used
+	Raw        []byte    // the payload as stored: a JSON object
+	Consent    []string  // the purposes that the visitor has accepted
 }
 
 // Accepts tells whether the visitor has accepted a purpose, "marketing" for instance.
@@ -74,6 +74,8 @@ type Traits struct {
 	// FindsByClientID tells that the provider of a Redactor finds what it has of a person by
 	// Redaction.ClientIDs: of a browser whose id is not known any more, it keeps what it has.
 	FindsByClientID bool
+	// Raw tells that Event.Payload is not used: it stays empty, since the payload is passed on as it is stored.
+	Raw bool
 	// Batch is how much one request of a Batcher may hold.
 	Batch Limits
 }

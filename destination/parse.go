@@ -31,27 +31,9 @@ func ParsePayload(name string, raw []byte) (Payload, *Error) { return Reading{}.
 // Rejected, where there is nothing to read at all. The texts of the Payload are parts of raw, which must not be
 // changed any more.
 func (r Reading) Read(name string, raw []byte) (Payload, *Error) {
-	if !IsName(name) {
-		return Payload{}, Reject("name: is not the name of an event")
-	}
-	if len(raw) > MaxPayload {
-		return Payload{}, Reject("payload: must not be larger than 256 KiB")
-	}
-	raw = bytes.TrimSpace(raw)
-	if len(raw) == 0 || string(raw) == "null" {
-		return Payload{}, nil
-	}
-	if tooDeep(raw) {
-		return Payload{}, Reject("payload: must not be nested deeper than %d levels", maxDepth)
-	}
-	if !gjson.ValidBytes(raw) {
-		return Payload{}, Reject("payload: must be JSON")
-	}
-	// A copy would be most of the memory that reading takes.
-	text := unsafe.String(&raw[0], len(raw)) //nolint:gosec // raw is not empty, and is not changed any more
-	root, ok := objectIn(gjson.Parse(text))
-	if !ok {
-		return Payload{}, Reject("payload: must be an object")
+	root, rejected := open(name, raw)
+	if rejected != nil || !root.Exists() {
+		return Payload{}, rejected
 	}
 	var d decoder
 	d.way = d.steps[:0]
@@ -59,6 +41,40 @@ func (r Reading) Read(name string, raw []byte) (Payload, *Error) {
 	d.phone(r.Country)
 	slices.SortFunc(d.payload.Omitted, func(a, b Omission) int { return strings.Compare(a.Member, b.Member) })
 	return d.payload, nil
+}
+
+// Readable is what Read would have against the payload as a whole, without reading a member of it: for destinations that pass
+// it on as it is stored.
+func Readable(name string, raw []byte) *Error {
+	_, rejected := open(name, raw)
+	return rejected
+}
+
+// open gives the object that the payload is; one that does not exist is an empty payload.
+func open(name string, raw []byte) (root gjson.Result, rejected *Error) {
+	if !IsName(name) {
+		return root, Reject("name: is not the name of an event")
+	}
+	if len(raw) > MaxPayload {
+		return root, Reject("payload: must not be larger than 256 KiB")
+	}
+	raw = bytes.TrimSpace(raw)
+	if len(raw) == 0 || string(raw) == "null" {
+		return root, nil
+	}
+	if tooDeep(raw) {
+		return root, Reject("payload: must not be nested deeper than %d levels", maxDepth)
+	}
+	if !gjson.ValidBytes(raw) {
+		return root, Reject("payload: must be JSON")
+	}
+	// A copy would be most of the memory that reading takes.
+	text := unsafe.String(&raw[0], len(raw)) //nolint:gosec // raw is not empty, and is not changed any more
+	root, ok := objectIn(gjson.Parse(text))
+	if !ok {
+		return root, Reject("payload: must be an object")
+	}
+	return root, nil
 }
 
 // tooDeep counts brackets outside strings; where there are few in all, it need not look where.

@@ -107,7 +107,7 @@ func (g *Group[In, Out]) roundTrip(batch []call[In, Out]) {
 func (g *Group[In, Out]) persist(ctx context.Context, inputs []In) ([]Out, error) {
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, time.Second) {
 		outputs, err := g.protect(ctx, inputs)
-		if err == nil || errors.Is(err, ErrPanic) || !store.IsConnection(err) {
+		if err == nil || errors.Is(err, ErrPanic) || !store.IsConnection(err) && !store.IsDeadlock(err) {
 			return outputs, err
 		}
 		select {

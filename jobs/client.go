@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -34,6 +36,7 @@ type Options struct {
 	Pool    *pgxpool.Pool
 	Lanes   []delivery.Settings // enabled destinations; jobs of others wait
 	Timeout time.Duration       // of one delivery attempt
+	Keep    time.Duration       // how long the jobs of deliveries that have ended stay; 0: they go with the receipt
 	Notify  bool                // false: poll, LISTEN is not available
 	Orders  *store.Orders       // nil: the shop's orders are not configured
 	ERPs    []*watcher.Watcher  // those that are polled
@@ -42,6 +45,13 @@ type Options struct {
 	Metrics *delivery.Metrics
 	Logger  *slog.Logger
 }
+
+// How often River looks for jobs of a queue by itself: where nobody wakes it, and beside the waker, which looks at all
+// queues in one statement.
+const (
+	pollOnly   = time.Second
+	pollBeside = 30 * time.Second
+)
 
 // rescueFactor: a job that has run this many timeouts belongs to a process that crashed. River
 // looks every 30 s, so with a timeout of 30 s it is back within about two minutes, not an hour.
@@ -53,17 +63,21 @@ func NewClient(o Options) (*river.Client[pgx.Tx], error) {
 		o.Watch = watch.New(watch.Options{DB: o.Pool, Logger: o.Logger})
 	}
 	pauser := &pauser{pool: o.Pool, logger: o.Logger}
-	deliver := &deliverWorker{lanes: map[string]*delivery.Lane{}, timeout: o.Timeout, logger: o.Logger}
+	deliver := &deliverWorker{lanes: map[string]*delivery.Lane{}, timeout: o.Timeout, relay: newRelay(), logger: o.Logger}
+	poll := pollOnly
+	if o.Notify {
+		poll = pollBeside
+	}
 	queues := map[string]river.QueueConfig{
-		erpQueue:         {MaxWorkers: markMax, FetchCooldown: 20 * time.Millisecond},
-		maintenanceQueue: {MaxWorkers: 2},
+		erpQueue:         {MaxWorkers: markMax, FetchCooldown: 20 * time.Millisecond, FetchPollInterval: poll},
+		maintenanceQueue: {MaxWorkers: 2, FetchPollInterval: poll},
 	}
 	var intakes []*intake
 	for _, l := range o.Lanes {
-		l.Now = o.Watch.Now
+		l.Now, l.KeepJobs = o.Watch.Now, o.Keep > 0
 		lane := delivery.NewLane(l, o.Pool, o.Timeout, o.Metrics, o.Logger)
 		lane.OnGone(pauser.disable)
-		intake := newIntake(lane, o.Pool, o.Logger)
+		intake := newIntake(lane, poll, o.Pool, o.Logger)
 		intakes = append(intakes, intake)
 		deliver.lanes[l.Name] = lane
 		queues[intake.queue] = intake.full
@@ -78,7 +92,8 @@ func NewClient(o Options) (*river.Client[pgx.Tx], error) {
 	river.AddWorker(workers, newPollWorker(o.ERPs, o.Logger))
 	river.AddWorker(workers, newEraseWorker(o.Eraser, o.Logger))
 
-	client, err := river.NewClient(clockDriver{newDriver(o.Pool, o.Logger), o.Watch, o.Pool}, &river.Config{
+	waker := newWaker(o.Pool, slices.Sorted(maps.Keys(queues)), deliver.traffic)
+	client, err := river.NewClient(clockDriver{newDriver(o.Pool, waker, o.Logger), o.Watch, o.Pool, deliver.relay}, &river.Config{
 		Schema:                      Schema,
 		Queues:                      queues,
 		Workers:                     workers,
@@ -86,6 +101,7 @@ func NewClient(o Options) (*river.Client[pgx.Tx], error) {
 		JobTimeout:                  o.Timeout,
 		RescueStuckJobsAfter:        rescueFactor * o.Timeout,
 		SoftStopTimeout:             o.Timeout / 2,
+		CompletedJobRetentionPeriod: o.Keep,             // 0: River's default, a day, for jobs of other kinds
 		CancelledJobRetentionPeriod: 7 * 24 * time.Hour, // rejected and failed ones, for operators to look into
 		PollOnly:                    !o.Notify,
 		ErrorHandler:                cancelUnknown{logger: o.Logger},

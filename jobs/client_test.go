@@ -26,11 +26,14 @@ import (
 // startClient runs a client with one destination, crm, that answers as send says.
 func startClient(t *testing.T, pool *pgxpool.Pool, orders *store.Orders, send func(context.Context, destination.Event) (int, error)) *river.Client[pgx.Tx] {
 	t.Helper()
-	require.NoError(t, store.SyncDestinations(t.Context(), pool, []store.Destination{
-		{Name: "crm", Kind: "webhook", Enabled: true, EventNames: destination.Names},
-	}, true))
+	return startClientWith(t, pool, Options{Orders: orders}, send)
+}
+
+func startClientWith(t *testing.T, pool *pgxpool.Pool, o Options, send func(context.Context, destination.Event) (int, error)) *river.Client[pgx.Tx] {
+	t.Helper()
+	syncCRM(t, pool)
 	client, err := NewClient(Options{
-		Pool: pool, Timeout: 10 * time.Second, Notify: true, Orders: orders,
+		Pool: pool, Timeout: 10 * time.Second, Notify: true, Orders: o.Orders, Keep: o.Keep,
 		Lanes: []delivery.Settings{{
 			Name: "crm", Concurrency: 4, RetryFor: time.Hour,
 			Destination: &provider{send: send},
@@ -45,6 +48,11 @@ func startClient(t *testing.T, pool *pgxpool.Pool, orders *store.Orders, send fu
 		require.NoError(t, client.StopAndCancel(ctx))
 	})
 	return client
+}
+
+func syncCRM(t *testing.T, db store.DB) {
+	t.Helper()
+	require.NoError(t, store.SyncDestinations(t.Context(), db, []store.Destination{{Name: "crm", Kind: "webhook", Enabled: true, EventNames: destination.Names}}, true))
 }
 
 func insertEvent(t *testing.T, db store.DB, key string) {
@@ -75,6 +83,24 @@ func TestRetryAfterIsHonouredWithoutUsingAnAttempt(t *testing.T) {
 	require.Eventually(t, func() bool { return scan[int](t, pool, `select count(*) from kvit.delivery`) == 1 }, waitFor, tick)
 	require.GreaterOrEqual(t, time.Duration(second.Load()-first.Load()), time.Second)
 	require.Equal(t, 1, scan[int](t, pool, `select attempts from kvit.delivery`))
+}
+
+// Whoever wants to see jobs whose deliveries have ended keeps them; River then completes them.
+func TestJobsStayWhereTheyAreKept(t *testing.T) {
+	t.Parallel()
+	for keep, left := range map[time.Duration]int{0: 0, time.Hour: 1} {
+		t.Run(keep.String(), func(t *testing.T) {
+			t.Parallel()
+			pool := storetest.DB(t)
+			startClientWith(t, pool, Options{Keep: keep}, func(context.Context, destination.Event) (int, error) { return 200, nil })
+			insertEvent(t, pool, "order_paid:E1")
+			require.Eventually(t, func() bool {
+				return scan[int](t, pool, `select count(*) from kvit.delivery`) == 1 &&
+					scan[int](t, pool, `select count(*) from kvit.river_job where kind = 'deliver_event' and finalized_at is null`) == 0
+			}, waitFor, tick)
+			require.Equal(t, left, scan[int](t, pool, `select count(*) from kvit.river_job where kind = 'deliver_event' and state = 'completed'`))
+		})
+	}
 }
 
 func TestGonePausesTheDestinationUntilItIsResumed(t *testing.T) {

@@ -47,12 +47,14 @@ type deliverWorker struct {
 	river.WorkerDefaults[DeliverArgs]
 	lanes   map[string]*delivery.Lane
 	timeout time.Duration
-	logger  *slog.Logger
+	relay
+	logger *slog.Logger
 }
 
 // Work delivers one event to one destination, or says when to try again.
 func (w *deliverWorker) Work(ctx context.Context, job *river.Job[DeliverArgs]) (err error) {
 	defer catch(w.logger, job.ID, &err)
+	event := w.loaded.take(job.ID)
 	if job.Args.unfit {
 		return river.JobCancel(errArgs)
 	}
@@ -60,7 +62,13 @@ func (w *deliverWorker) Work(ctx context.Context, job *river.Job[DeliverArgs]) (
 	if !ok {
 		return river.JobCancel(errors.New("destination is not configured"))
 	}
-	return toRiver(lane.Work(ctx, attemptOf(job)))
+	attempt := attemptOf(job)
+	attempt.Event = event
+	verdict := lane.Work(ctx, attempt)
+	if verdict.JobEnded {
+		w.ended.add(job.ID)
+	}
+	return toRiver(verdict)
 }
 
 // Timeout bounds one attempt: load, admit, send and settle.
@@ -90,7 +98,7 @@ func toRiver(v delivery.Verdict) error {
 // attemptOf reads what River has noted about the job.
 func attemptOf(job *river.Job[DeliverArgs]) delivery.Attempt {
 	return delivery.Attempt{
-		EventID: job.Args.EventID, Number: job.Attempt, First: firstAttempt(job.JobRow), Unclear: firstUnclear(job.JobRow),
+		EventID: job.Args.EventID, JobID: job.ID, Number: job.Attempt, First: firstAttempt(job.JobRow), Unclear: firstUnclear(job.JobRow),
 		Failures: failures(job.JobRow), PutBack: snoozes(job.JobRow),
 	}
 }

@@ -88,7 +88,7 @@ func TestTriesAgainAfterTheHold(t *testing.T) {
 			return 429, &destination.Error{Kind: destination.Throttled, Code: 429, Reason: "too many", RetryAfter: time.Hour}
 		}},
 	}, tx, 4*time.Second, delivery.NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
-	worker := &deliverWorker{lanes: map[string]*delivery.Lane{"crm": lane}}
+	worker := &deliverWorker{relay: newRelay(), lanes: map[string]*delivery.Lane{"crm": lane}}
 	job := &river.Job[DeliverArgs]{
 		JobRow: &rivertype.JobRow{}, Args: DeliverArgs{EventID: scan[int64](t, tx, `select id from kvit.event`), Destination: "crm"},
 	}
@@ -101,11 +101,11 @@ func TestArgsByHand(t *testing.T) {
 	for _, data := range []string{`{}`, `[]`, `7`, `{"event_id": "1", "destination": "crm"}`, `{"event_id": -1, "destination": "crm"}`, `{"event_id": 1}`, `{"event_id": 1, "destination": "crm", "email": "jane@example.com"}`} {
 		var args DeliverArgs
 		require.NoError(t, args.UnmarshalJSON([]byte(data)), "an error here would make River retry for days")
-		err := (&deliverWorker{}).Work(t.Context(), &river.Job[DeliverArgs]{JobRow: &rivertype.JobRow{}, Args: args})
+		err := (&deliverWorker{relay: newRelay()}).Work(t.Context(), &river.Job[DeliverArgs]{JobRow: &rivertype.JobRow{}, Args: args})
 		requireCancelled(t, err, errArgs.Error())
 	}
 	for _, args := range []DeliverArgs{{EventID: 1, Destination: "nowhere"}} {
-		err := (&deliverWorker{}).Work(t.Context(), &river.Job[DeliverArgs]{JobRow: &rivertype.JobRow{}, Args: args})
+		err := (&deliverWorker{relay: newRelay()}).Work(t.Context(), &river.Job[DeliverArgs]{JobRow: &rivertype.JobRow{}, Args: args})
 		requireCancelled(t, err, "not configured")
 	}
 }

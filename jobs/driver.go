@@ -22,11 +22,24 @@ type clockDriver struct {
 	riverdriver.Driver[pgx.Tx]
 	watch *watch.Watch
 	db    store.DB
+	relay
+}
+
+// relay is what the driver and the workers of one process tell each other.
+type relay struct {
+	ended   *ended
+	loaded  *loaded
+	traffic *traffic
+	pace    *pace
+}
+
+func newRelay() relay {
+	return relay{ended: newEnded(), loaded: newLoaded(), traffic: newTraffic(), pace: newPace()}
 }
 
 // GetExecutor wraps that of River's driver.
 func (d clockDriver) GetExecutor() riverdriver.Executor {
-	return clockExecutor{d.Driver.GetExecutor(), d.watch, d.db}
+	return clockExecutor{d.Driver.GetExecutor(), d.watch, d.db, d.relay}
 }
 
 // UnwrapTx is the transaction within one that the executor has begun.
@@ -41,6 +54,7 @@ type clockExecutor struct {
 	riverdriver.Executor
 	watch *watch.Watch
 	db    store.DB
+	relay
 }
 
 // Begin wraps the transaction, too: River bids, and makes jobs available, in one.
@@ -128,11 +142,15 @@ func (e clockExecutor) JobRescueMany(ctx context.Context, params *riverdriver.Jo
 	return e.Executor.JobRescueMany(ctx, &corrected)
 }
 
-// JobSetStateIfRunningMany notes when a job is to be tried again, which River has by its own clock.
+// JobSetStateIfRunningMany notes nothing of jobs that have ended, and of others when they are to be tried again, which River
+// has by its own clock.
 func (e clockExecutor) JobSetStateIfRunningMany(ctx context.Context, params *riverdriver.JobSetStateIfRunningManyParams) ([]*rivertype.JobRow, error) {
-	corrected := *params
-	corrected.ScheduledAt = e.all(params.ScheduledAt)
-	corrected.FinalizedAt = e.all(params.FinalizedAt)
+	corrected := *e.ended.without(params)
+	if len(corrected.ID) == 0 {
+		return nil, nil
+	}
+	corrected.ScheduledAt = e.all(corrected.ScheduledAt)
+	corrected.FinalizedAt = e.all(corrected.FinalizedAt)
 	return e.Executor.JobSetStateIfRunningMany(ctx, &corrected)
 }
 

@@ -25,7 +25,7 @@ func TestRescueGoesByTheDatabasesClock(t *testing.T) {
 			values ('deliver_event', '{}', 'deliver_crm', 10, 'running', 1, now() - $1::interval, '{somebody}', jsonb_build_object('is', $2::text))`, started, state)
 		require.NoError(t, err)
 	}
-	driver := clockDriver{riverpgxv5.New(db), watch.New(watch.Options{DB: db, Logger: slog.New(slog.DiscardHandler)}), db}
+	driver := clockDriver{riverpgxv5.New(db), watch.New(watch.Options{DB: db, Logger: slog.New(slog.DiscardHandler)}), db, newRelay()}
 	executor := driver.GetExecutor()
 	stuck := func(e riverdriver.Executor) []*rivertype.JobRow {
 		list, err := e.JobGetStuck(t.Context(), &riverdriver.JobGetStuckParams{Max: 10, Schema: Schema, StuckHorizon: time.Now().Add(-time.Minute)})

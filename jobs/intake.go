@@ -38,8 +38,8 @@ type intake struct {
 }
 
 // newIntake lets the lane's gate decide about what is fetched for it.
-func newIntake(l *delivery.Lane, db store.DB, logger *slog.Logger) *intake {
-	full := river.QueueConfig{MaxWorkers: l.Capacity(), FetchCooldown: 20 * time.Millisecond}
+func newIntake(l *delivery.Lane, poll time.Duration, db store.DB, logger *slog.Logger) *intake {
+	full := river.QueueConfig{MaxWorkers: l.Capacity(), FetchCooldown: fetchCooldown, FetchPollInterval: poll}
 	i := &intake{
 		queue: QueueOf(l.Name), full: full, want: full.MaxWorkers, have: full.MaxWorkers,
 		db: db, logger: logger.With("destination", l.Name), name: l.Name,

@@ -18,22 +18,24 @@ import (
 type carefulDriver struct {
 	*riverpgxv5.Driver
 	pool   *pgxpool.Pool
+	waker  *waker
 	logger *slog.Logger
 }
 
-func newDriver(pool *pgxpool.Pool, logger *slog.Logger) carefulDriver {
-	return carefulDriver{Driver: riverpgxv5.New(pool), pool: pool, logger: logger}
+func newDriver(pool *pgxpool.Pool, w *waker, logger *slog.Logger) carefulDriver {
+	return carefulDriver{Driver: riverpgxv5.New(pool), pool: pool, waker: w, logger: logger}
 }
 
 // GetListener returns the careful listener.
 func (d carefulDriver) GetListener(params *riverdriver.GetListenenerParams) riverdriver.Listener {
-	return &carefulListener{Listener: d.Driver.GetListener(params), db: d.pool, logger: d.logger}
+	return &carefulListener{Listener: d.Driver.GetListener(params), db: d.pool, waker: d.waker, logger: d.logger}
 }
 
 // carefulListener takes a notification for no more than a hint to look. River waits for one at a time.
 type carefulListener struct {
 	riverdriver.Listener
 	db     store.DB
+	waker  *waker
 	logger *slog.Logger
 
 	believed []*riverdriver.Notification // to be handed out, the oldest first
@@ -46,18 +48,47 @@ const (
 	warnEvery    = time.Minute
 )
 
-// WaitForNotification returns the next notification that can be believed.
+// WaitForNotification returns the next notification that can be believed, or one of the waker's.
 func (l *carefulListener) WaitForNotification(ctx context.Context) (*riverdriver.Notification, error) {
 	for len(l.believed) == 0 {
-		heard, err := l.Listener.WaitForNotification(ctx)
-		if err != nil {
+		heard, err := l.waitUntil(ctx, l.waker.next)
+		switch {
+		case err != nil:
 			return nil, err
+		case heard == nil:
+			l.look(ctx)
+		default:
+			l.consider(ctx, heard)
 		}
-		l.consider(ctx, heard)
 	}
 	next := l.believed[0]
 	l.believed = l.believed[1:]
 	return next, nil
+}
+
+// waitUntil waits for a notification for so long; nil: none came.
+func (l *carefulListener) waitUntil(ctx context.Context, at time.Time) (*riverdriver.Notification, error) {
+	if !at.After(time.Now()) && ctx.Err() == nil {
+		return nil, nil
+	}
+	wait, cancel := context.WithDeadline(ctx, at)
+	defer cancel()
+	heard, err := l.Listener.WaitForNotification(wait)
+	if err != nil && wait.Err() != nil && ctx.Err() == nil {
+		return nil, nil // it is time to look
+	}
+	return heard, err
+}
+
+// look lets the waker look for jobs. River looks by itself, too, though seldom.
+func (l *carefulListener) look(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookPatience)
+	defer cancel()
+	queues, err := l.waker.look(ctx)
+	if err != nil {
+		l.logger.Debug("waker could not look for jobs", "problem", store.Describe(err))
+	}
+	l.believed = insertNotifications(queues)
 }
 
 // consider goes on when River interrupts its waiting: what has been heard would be lost. Where the tables cannot be read
@@ -67,7 +98,7 @@ func (l *carefulListener) consider(ctx context.Context, heard *riverdriver.Notif
 	defer cancel()
 	believed, err := l.believe(ctx, heard)
 	switch {
-	case err != nil:
+	case err != nil && len(believed) == 0:
 		l.logger.Warn("notification could not be compared with the tables", "topic", heard.Topic, "problem", store.Describe(err))
 	case len(believed) == 0:
 		l.ignore(heard.Topic)
@@ -100,7 +131,7 @@ func (l *carefulListener) believe(ctx context.Context, heard *riverdriver.Notifi
 	}
 	switch heard.Topic {
 	case "river_insert": // to look for jobs does no harm
-		return []*riverdriver.Notification{heard}, nil
+		return []*riverdriver.Notification{heard}, l.waker.hear(ctx, said.Queue)
 	case "river_control":
 		return l.believeControl(ctx, said)
 	case "river_leadership":

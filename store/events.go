@@ -30,24 +30,29 @@ type Event struct {
 // join with a limit, since for a plain one Postgres prefers to read the whole table until it is
 // large: that took three quarters of the time of a delivery.
 func Events(ctx context.Context, db DB, destination string, ids []int64, maxPayload int) ([]Event, error) {
-	rows, _ := db.Query(ctx, `
-		select e.id, e.event_key, e.name, e.occurred_at, e.received_at, e.order_ref,
-		       case when octet_length(p.text) <= $3 then p.text end as payload,
-		       case when octet_length(c.text) <= $3 then c.text end as consent, e.erased_at, e.defect,
-		       coalesce(octet_length(p.text) > $3, false) as too_large,
-		       coalesce(r.settled, false) as settled
-		from kvit.event e
-		cross join lateral (select e.payload::text as text offset 0) p -- once, not three times
-		cross join lateral (select e.consent::text as text offset 0) c
-		left join lateral (
-		    select r.outcome <> 'lost' as settled from kvit.delivery r where r.event_id = e.id and r.destination = $1 limit 1
-		) r on true
+	rows, _ := db.Query(ctx, eventColumns("$1", "$3")+`
 		where e.id = any ($2)`, destination, ids, maxPayload) // Collect reports its error
 	events, err := pgx.CollectRows(rows, pgx.RowToStructByName[Event])
 	if err != nil {
 		return nil, fmt.Errorf("load events: %w", err)
 	}
 	return events, nil
+}
+
+// eventColumns selects events, up to the condition, for a destination and with the most bytes of a payload, each a parameter.
+func eventColumns(destination, maxPayload string) string {
+	return `
+		select e.id, e.event_key, e.name, e.occurred_at, e.received_at, e.order_ref,
+		       case when octet_length(p.text) <= ` + maxPayload + ` then p.text end as payload,
+		       case when octet_length(c.text) <= ` + maxPayload + ` then c.text end as consent, e.erased_at, e.defect,
+		       coalesce(octet_length(p.text) > ` + maxPayload + `, false) as too_large,
+		       coalesce(r.settled, false) as settled
+		from kvit.event e
+		cross join lateral (select e.payload::text as text offset 0) p -- once, not three times
+		cross join lateral (select e.consent::text as text offset 0) c
+		left join lateral (
+		    select r.outcome <> 'lost' as settled from kvit.delivery r where r.event_id = e.id and r.destination = ` + destination + ` limit 1
+		) r on true`
 }
 
 // Place is where an event stands in its stream at a destination that keeps state.

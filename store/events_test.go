@@ -225,7 +225,7 @@ func TestDeliveryStatusShowsEveryState(t *testing.T) {
 		require.NoError(t, err)
 	}
 	ids := eventIDs(t, tx)
-	require.NoError(t, store.SettleDeliveries(ctx, tx, []store.Delivery{{EventID: ids[0], Destination: "all", Outcome: "delivered", Attempts: 1}}))
+	conclude(t, tx, store.Delivery{EventID: ids[0], Destination: "all", Outcome: "delivered", Attempts: 1})
 	_, err := tx.Exec(ctx, `
 		update kvit.river_job set state = 'retryable', attempt = 1, errors = array['{"error": "HTTP 500"}'::jsonb]
 		where kvit.job_event_id(args) = $1`, ids[1])
@@ -253,7 +253,7 @@ func TestPlaces(t *testing.T) {
 			return id
 		}
 		finish = func(id int64, outcome string) {
-			require.NoError(t, store.SettleDeliveries(t.Context(), tx, []store.Delivery{{EventID: id, Destination: "crm", Outcome: outcome}}))
+			conclude(t, tx, store.Delivery{EventID: id, Destination: "crm", Outcome: outcome})
 			_, err := tx.Exec(t.Context(), `
 				update kvit.river_job set state = 'completed', finalized_at = now() where kvit.job_event_id(args) = $1`, id)
 			require.NoError(t, err)

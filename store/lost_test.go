@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -26,6 +27,14 @@ func lostBench(t *testing.T) (tx pgx.Tx, ids []int64) {
 	}
 	mustExec(t, tx, `update kvit.event set received_at = now() - interval '10 minutes'`)
 	return tx, eventIDs(t, tx)
+}
+
+// conclude writes receipts and returns the jobs that went with them.
+func conclude(t *testing.T, tx pgx.Tx, list ...store.Delivery) []int64 {
+	t.Helper()
+	gone, err := store.SettleDeliveries(t.Context(), tx, list)
+	require.NoError(t, err)
+	return gone
 }
 
 // states are those of the deliveries to crm, as an operator reads them.
@@ -68,7 +77,7 @@ func TestDeletedJobIsALostDelivery(t *testing.T) {
 func TestTruncatedJobsAreLostDeliveries(t *testing.T) {
 	t.Parallel()
 	tx, ids := lostBench(t)
-	require.NoError(t, store.SettleDeliveries(t.Context(), tx, []store.Delivery{{EventID: ids[0], Destination: "crm", Outcome: "delivered"}}))
+	conclude(t, tx, store.Delivery{EventID: ids[0], Destination: "crm", Outcome: "delivered"})
 	mustExec(t, tx, `truncate kvit.river_job`)
 	require.Equal(t, []string{"delivered", deleted, deleted}, states(t, tx))
 }
@@ -78,7 +87,7 @@ func TestClearedJobsAreNotLost(t *testing.T) {
 	t.Parallel()
 	tx, ids := lostBench(t)
 	for i, outcome := range []string{"delivered", "failed", "rejected"} {
-		require.NoError(t, store.SettleDeliveries(t.Context(), tx, []store.Delivery{{EventID: ids[i], Destination: "crm", Outcome: outcome}}))
+		conclude(t, tx, store.Delivery{EventID: ids[i], Destination: "crm", Outcome: outcome})
 	}
 	mustExec(t, tx, `update kvit.river_job set state = case when kvit.job_event_id(args) = $1 then 'completed' else 'cancelled' end::kvit.river_job_state, finalized_at = now()
 		where args ->> 'destination' = 'crm'`, ids[0])
@@ -86,6 +95,69 @@ func TestClearedJobsAreNotLost(t *testing.T) {
 	_, err := store.FindLost(t.Context(), tx)
 	require.NoError(t, err)
 	require.Equal(t, []string{"delivered", "failed", "rejected"}, states(t, tx))
+}
+
+func jobOf(t *testing.T, db store.DB, event int64) (id int64) {
+	t.Helper()
+	require.NoError(t, db.QueryRow(t.Context(), `
+		select id from kvit.river_job where kvit.job_event_id(args) = $1 and args ->> 'destination' = 'crm'`, event).Scan(&id))
+	return id
+}
+
+// The receipt and the end of the job are one; a job that is deleted by another statement is lost, also in the same
+// transaction.
+func TestJobGoesWithItsReceipt(t *testing.T) {
+	t.Parallel()
+	tx, ids := lostBench(t)
+	mustExec(t, tx, `update kvit.river_job set state = 'running', attempt = 1, attempted_at = now()`)
+	job, other := jobOf(t, tx, ids[0]), jobOf(t, tx, ids[1])
+	gone := conclude(t, tx,
+		store.Delivery{EventID: ids[0], Destination: "crm", Outcome: "delivered", JobID: job},
+		store.Delivery{EventID: ids[2], Destination: "crm", Outcome: "rejected"})
+	require.Equal(t, []int64{job}, gone)
+	mustExec(t, tx, `delete from kvit.river_job where id = $1`, other)
+	require.Equal(t, []string{"delivered", deleted, "rejected"}, states(t, tx))
+	var left int
+	require.NoError(t, tx.QueryRow(t.Context(), `select count(*) from kvit.river_job where args ->> 'destination' = 'crm'`).Scan(&left))
+	require.Equal(t, 1, left, "that of the rejected one")
+}
+
+func TestJobIsKeptAsCompleted(t *testing.T) {
+	t.Parallel()
+	tx, ids := lostBench(t)
+	running, retryable := jobOf(t, tx, ids[0]), jobOf(t, tx, ids[1])
+	mustExec(t, tx, `update kvit.river_job set state = 'running', attempt = 1, attempted_at = now() where id = $1`, running)
+	require.Equal(t, []int64{running}, conclude(t, tx,
+		store.Delivery{EventID: ids[0], Destination: "crm", Outcome: "delivered", JobID: running, KeepJob: true},
+		store.Delivery{EventID: ids[1], Destination: "crm", Outcome: "delivered", JobID: retryable, KeepJob: true}), "the other is not at work")
+	var state string
+	require.NoError(t, tx.QueryRow(t.Context(), `select state::text from kvit.river_job where id = $1 and finalized_at is not null`, running).Scan(&state))
+	require.Equal(t, "completed", state)
+}
+
+// An operator's open transaction has a job; the receipt of its event, and those of a hundred others, are written all the same.
+func TestReceiptsDoNotWaitForAJob(t *testing.T) {
+	t.Parallel()
+	pool := storetest.DB(t)
+	addDestinations(t, pool, store.Destination{Name: "crm", Kind: "webhook", Enabled: true, EventNames: destination.Names})
+	var list []store.Delivery
+	for i := range 2 {
+		_, err := insertEvent(t.Context(), pool, fmt.Sprintf("order_paid:E%d", i), "order_paid", "E", `{}`)
+		require.NoError(t, err)
+	}
+	for _, id := range eventIDs(t, pool) {
+		list = append(list, store.Delivery{EventID: id, Destination: "crm", Outcome: "delivered", JobID: jobOf(t, pool, id)})
+	}
+	operator, err := pool.Begin(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = operator.Rollback(context.Background()) })
+	mustExec(t, operator, `select from kvit.river_job where id = $1 for update`, list[0].JobID)
+	gone, err := store.SettleDeliveries(t.Context(), pool, list)
+	require.NoError(t, err)
+	require.Equal(t, []int64{list[1].JobID}, gone)
+	var receipts int
+	require.NoError(t, pool.QueryRow(t.Context(), `select count(*) from kvit.delivery where outcome = 'delivered'`).Scan(&receipts))
+	require.Equal(t, 2, receipts)
 }
 
 // passTriggers runs a statement as a restore of some of the tables would.
@@ -168,8 +240,8 @@ func TestReceiptReplacesLost(t *testing.T) {
 	events, err := store.Events(t.Context(), tx, "crm", ids, 1000)
 	require.NoError(t, err)
 	require.False(t, events[0].Settled)
-	require.NoError(t, store.SettleDeliveries(t.Context(), tx, []store.Delivery{{EventID: ids[0], Destination: "crm", Outcome: "delivered"}}))
-	require.NoError(t, store.SettleDeliveries(t.Context(), tx, []store.Delivery{{EventID: ids[0], Destination: "crm", Outcome: "failed"}}))
+	conclude(t, tx, store.Delivery{EventID: ids[0], Destination: "crm", Outcome: "delivered"})
+	conclude(t, tx, store.Delivery{EventID: ids[0], Destination: "crm", Outcome: "failed"})
 	require.Equal(t, []string{"delivered", deleted, deleted}, states(t, tx))
 }
 

@@ -103,7 +103,7 @@ func TestUnreadConsentIsCounted(t *testing.T) {
 	t.Parallel()
 	tx, ids := lostBench(t)
 	for i, reason := range []string{"no consent for marketing", "consent is not understood: it is no object of purposes", "consent is not understood: marketing is neither true nor false"} {
-		require.NoError(t, store.SettleDeliveries(t.Context(), tx, []store.Delivery{{EventID: ids[i], Destination: "crm", Outcome: "withheld", Reason: reason}}))
+		conclude(t, tx, store.Delivery{EventID: ids[i], Destination: "crm", Outcome: "withheld", Reason: reason})
 	}
 	mustExec(t, tx, `update kvit.delivery set finished_at = now() - interval '2 days' where event_id = $1`, ids[2])
 	list, err := store.DestinationStatuses(t.Context(), tx)

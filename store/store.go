@@ -83,3 +83,9 @@ func IsConnection(err error) bool {
 	}
 	return true
 }
+
+// IsDeadlock tells whether the statement was given up for another's sake, and has done nothing: trying again helps.
+func IsDeadlock(err error) bool {
+	var pgErr *pgconn.PgError
+	return errors.As(err, &pgErr) && pgErr.Code == "40P01"
+}

@@ -26,6 +26,7 @@ func TestStatesOfAnOrderGoForwardsWithTwoProcesses(t *testing.T) {
 	yaml := fmt.Sprintf(`
 database: {url: "${DATABASE_URL}"}
 ops: {listen: "%%ADDRESS%%"}
+delivery: {keep_jobs: 24h}
 destinations:
   spread: {kind: spread, public_key: "${SPREAD_KEY}", private_key: "${CRM_SECRET}", base_url: %q, concurrency: 8}
 `, server.URL)

@@ -271,7 +271,7 @@ func TestCommon(t *testing.T) {
 	require.Equal(t, []string{"common", "own"}, []string{last().Header.Get("X-A"), last().Header.Get("X-B")})
 	require.Len(t, last().Header["X-B"], 1)
 	for _, payload := range []string{`{"custom": {"yes": true}}`, `{"custom": {"also": 1}}`} {
-		destinationtest.Fail(t, d, destinationtest.EventWith(t, "page_viewed", payload))
+		_ = destinationtest.Fail(t, d, destinationtest.EventWith(t, "page_viewed", payload))
 	}
 }
 

@@ -86,7 +86,7 @@ func signer(secret string) (*standardwebhooks.Webhook, error) {
 
 // Traits tells that the receiver takes everything, and that events stand for themselves.
 func (w *Webhook) Traits() destination.Traits {
-	return destination.Traits{Events: append(slices.Clone(destination.Names), destination.AnyCustom)}
+	return destination.Traits{Events: append(slices.Clone(destination.Names), destination.AnyCustom), Raw: true}
 }
 
 // Reach connects to the receiver and sends nothing.
