@@ -83,7 +83,7 @@ func (n *notes) texts() map[string]string {
 // domain is one that every database has.
 const domain = "information_schema.character_data"
 
-var hexHash = regexp.MustCompile(`^[0-9a-f]{64} *$`)
+var hashForm = regexp.MustCompile(`\b[0-9a-f]{64}\b`)
 
 // What was just erased is never left over, however odd it was; what is put back is, unless erasing it
 // would change nothing.
@@ -139,10 +139,8 @@ func TestRemainsOfRandomValues(t *testing.T) {
 			left := n.left()
 			n.erase()
 			for ref, value := range n.texts() {
-				want := back[ref] != value
-				if c.write.Strategy == "hash" {
-					want = back[ref] != "null" && !hexHash.MatchString(back[ref])
-				}
+				// What has the form of a hash counts as hashed: beside that, a value is left if an erasure changes it.
+				want := hashForm.ReplaceAllString(back[ref], "hash") != hashForm.ReplaceAllString(value, "hash")
 				require.Equal(t, want, left[ref] == 1, "%s: %q became %q", ref, back[ref], value)
 			}
 			require.Greater(t, len(left), 20, "most values are")
