@@ -10,7 +10,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 LINT_VERSION := v2.15.0
 LINT         := .tools/golangci-lint-$(LINT_VERSION)
 
-.PHONY: help demo test test-database test-shops test-erps lint bench build sbom vulnerabilities prerequisites clean
+.PHONY: help demo test test-database test-shops test-erps test-pages lint bench build sbom vulnerabilities prerequisites clean
 
 help:
 	@echo 'make demo    install what is missing, build, and show kvit at work for a minute and a half'
@@ -18,6 +18,7 @@ help:
 	@echo 'make test-database   the part of them that the version of Postgres matters to: PG=18'
 	@echo 'make test-shops   put kvit beside real webshops, which npm installs, and see what it does to them'
 	@echo 'make test-erps   ask a real ERP and real databases; part of test-shops'
+	@echo 'make test-pages   drive the pages of a running demo in Chromium; pictures are left in build/pages'
 	@echo 'make lint    gofmt, go vet, golangci-lint'
 	@echo 'make bench   print how fast this machine delivers events and erases orders, and what others feel of it'
 	@echo 'make build   ./kvit, one static binary'
@@ -46,6 +47,11 @@ test-shops: prerequisites
 test-erps: prerequisites
 	@sh erp/install.sh
 	KVIT_ERPS=1 $(GO) test -count=1 -timeout 14m ./erp/sqldb ./erp/files
+
+# The demo of this checkout, in the browser that browser/install.sh installs.
+test-pages: prerequisites
+	@sh browser/install.sh
+	PATH="$(CURDIR)/.tools/node/bin:$$PATH" KVIT_BROWSER=1 $(GO) test -count=1 -timeout 8m ./browser
 
 lint: $(LINT)
 	@unformatted="$$(gofmt -l .)"; if [ -n "$$unformatted" ]; then \
@@ -86,4 +92,4 @@ $(LINT):
 	@mv .tools/new/golangci-lint $(LINT) && rmdir .tools/new
 
 clean:
-	rm -rf kvit kvit.cdx.json .tools
+	rm -rf kvit kvit.cdx.json build .tools
