@@ -78,8 +78,33 @@ func (t *Tokens) Get(ctx context.Context) (string, *Error) {
 	}
 }
 
-// Drop forgets a token that the provider did not accept, so that the next attempt gets another one.
-func (t *Tokens) Drop(token string) {
+// With calls send with a token, or tells why there is none as Get does. A token that the provider does not accept is
+// forgotten; one that was kept from before may have been revoked, so that send is called once more with a new one.
+func (t *Tokens) With(ctx context.Context, send func(token string) *Error) *Error {
+	kept, _ := t.current()
+	token, failed := t.Get(ctx)
+	if failed != nil {
+		return failed
+	}
+	failed = send(token)
+	if failed == nil || failed.Kind != Unauthorized || failed.Code == http.StatusForbidden { // 403: it is not about the token
+		return failed
+	}
+	t.drop(token)
+	if token != kept.token {
+		return failed
+	}
+	if token, failed = t.Get(ctx); failed != nil {
+		return failed
+	}
+	if failed = send(token); failed != nil && failed.Kind == Unauthorized {
+		t.drop(token)
+	}
+	return failed
+}
+
+// drop forgets a token that the provider did not accept, so that the next attempt gets another one.
+func (t *Tokens) drop(token string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.kept.token == token {
@@ -152,7 +177,7 @@ func readToken(answer Answer, asked time.Time) (heldToken, *Error) {
 	}
 	token := gjson.GetBytes(answer.Body, "access_token").Str
 	if !gjson.ValidBytes(answer.Body) || !IsVisibleASCII(token) {
-		return heldToken{}, noToken(Misconfigured, "the answer holds none: check the address")
+		return heldToken{}, &Error{Kind: Misconfigured, Code: answer.Status, Reason: "no access token: the answer holds none: check the address"}
 	}
 	life := min(time.Duration(gjson.GetBytes(answer.Body, "expires_in").Int())*time.Second, maxTokenLife) // some write it as a text
 	if life <= 0 {

@@ -170,18 +170,39 @@ func TestTokenFailures(t *testing.T) {
 	}
 }
 
-func TestDroppedToken(t *testing.T) {
+// TestTokenThatIsNotAccepted: one from before may have been revoked; a new one is not at fault.
+func TestTokenThatIsNotAccepted(t *testing.T) {
 	t.Parallel()
 	tokens, server, _ := setupTokens(t)
 	server.answers(200, `{"access_token": "one", "expires_in": 3600}`)
-	one, _ := tokens.Get(t.Context())
+	var sent []string
+	with := func(answers ...*destination.Error) *destination.Error {
+		sent = nil
+		return tokens.With(t.Context(), func(token string) *destination.Error {
+			sent = append(sent, token)
+			return answers[len(sent)-1]
+		})
+	}
+	unauthorized := &destination.Error{Kind: destination.Unauthorized, Code: 401}
+	require.Same(t, unauthorized, with(unauthorized))
+	require.Equal(t, []string{"one"}, sent, "it was new")
+	require.Nil(t, with(nil))
+	require.EqualValues(t, 2, server.asked.Load(), "it was forgotten")
+
 	server.answers(200, `{"access_token": "two", "expires_in": 3600}`)
-	tokens.Drop("another")
-	still, _ := tokens.Get(t.Context())
-	require.Equal(t, one, still)
-	tokens.Drop(one)
-	two, _ := tokens.Get(t.Context())
-	require.Equal(t, "two", two)
+	forbidden := &destination.Error{Kind: destination.Unauthorized, Code: 403}
+	require.Same(t, forbidden, with(forbidden))
+	require.Equal(t, []string{"one"}, sent, "another token has the same rights")
+	require.Nil(t, with(unauthorized, nil))
+	require.Equal(t, []string{"one", "two"}, sent)
+	server.answers(200, `{"access_token": "three", "expires_in": 3600}`)
+	require.Same(t, unauthorized, with(unauthorized, unauthorized))
+	require.Equal(t, []string{"two", "three"}, sent, "not for ever")
+	require.EqualValues(t, 4, server.asked.Load())
+
+	server.answers(401, ``)
+	require.Equal(t, "no access token: the provider did not accept the credentials", with().Reason)
+	require.Empty(t, sent)
 }
 
 func TestTokenRequest(t *testing.T) {

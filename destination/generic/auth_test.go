@@ -158,15 +158,15 @@ func TestNoToken(t *testing.T) {
 		kind   destination.Kind
 		reason string
 	}{
-		"Client":    {401, `{"error": "invalid_client"}`, destination.Unauthorized, "no access token: the client's credentials were not accepted"},
-		"Scope":     {400, `{"error": "invalid_scope"}`, destination.Unauthorized, "no access token: the client's credentials were not accepted"},
-		"Address":   {404, ``, destination.Misconfigured, "no access token: nothing gives tokens at token_url"},
-		"Refused":   {422, ``, destination.Misconfigured, "no access token: the request for a token was refused"},
+		"Client":    {401, `{"error": "invalid_client"}`, destination.Unauthorized, "no access token: the provider did not accept the credentials"},
+		"Scope":     {400, `{"error": "invalid_scope"}`, destination.Unauthorized, "no access token: the provider did not accept the credentials"},
+		"Address":   {404, ``, destination.Misconfigured, "no access token: nothing gives them at this address"},
+		"Refused":   {422, ``, destination.Unauthorized, "no access token: the provider did not accept the credentials"},
 		"Throttled": {429, ``, destination.Throttled, "no access token: the provider asked to slow down"},
 		"Down":      {500, ``, destination.Unreachable, "no access token: the provider had an error of its own"},
-		"NoJSON":    {200, `<html>`, destination.Unreachable, "no access token: the answer held none"},
-		"Empty":     {200, `{"access_token": ""}`, destination.Unreachable, "no access token: the answer held none"},
-		"NoHeader":  {200, `{"access_token": "a\r\nb"}`, destination.Unreachable, "no access token: the answer held none"},
+		"NoJSON":    {200, `<html>`, destination.Misconfigured, "no access token: the answer holds none: check the address"},
+		"Empty":     {200, `{"access_token": ""}`, destination.Misconfigured, "no access token: the answer holds none: check the address"},
+		"NoHeader":  {200, `{"access_token": "a\r\nb"}`, destination.Misconfigured, "no access token: the answer holds none: check the address"},
 		"Redirect":  {302, ``, destination.Misconfigured, "no access token: the provider answered with a redirect; set the address it leads to"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -215,7 +215,7 @@ func TestWhoLeavesDoesNotTakeTheTokenAlong(t *testing.T) {
 	}()
 	<-asked
 	cancel()
-	require.Equal(t, &destination.Error{Kind: destination.Unreachable, Reason: "cancelled while waiting for an access token"}, <-left)
+	require.Equal(t, &destination.Error{Kind: destination.Unreachable, Reason: "no access token: cancelled while waiting for one"}, <-left)
 	close(answer)
 	destinationtest.Deliver(t, d, search(t, "b"))
 	require.Equal(t, 1, provider.Counts().Tokens)
@@ -234,7 +234,7 @@ func TestProve(t *testing.T) {
 	_, err = at(t, elsewhere, origin).(destination.Prober).Prove(t.Context())
 	require.EqualError(t, err, "connection refused")
 	_, err = at(t, asOAuth, destinationtest.Answering(t, 401, "")).(destination.Prober).Prove(t.Context())
-	require.EqualError(t, err, "no access token: the client's credentials were not accepted (HTTP 401)")
+	require.EqualError(t, err, "no access token: the provider did not accept the credentials (HTTP 401)")
 
 	_, proves := at(t, asQuery, origin).(destination.Prober)
 	require.False(t, proves)

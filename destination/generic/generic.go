@@ -27,7 +27,7 @@ type HTTP struct {
 	requests map[string]*request
 	answers  answers
 	client   *destination.Client
-	tokens   map[*oauth2]*tokens
+	tokens   map[*oauth2]*destination.Tokens
 	traits   destination.Traits
 }
 
@@ -50,11 +50,11 @@ func New(options Options) (*HTTP, error) {
 }
 
 // tokensOf makes what gives the access tokens of the requests.
-func tokensOf(options Options) map[*oauth2]*tokens {
-	all := map[*oauth2]*tokens{}
+func tokensOf(options Options) map[*oauth2]*destination.Tokens {
+	all := map[*oauth2]*destination.Tokens{}
 	for _, r := range options.requests {
 		if a := r.auth; a != nil && a.oauth2 != nil && all[a.oauth2] == nil {
-			all[a.oauth2] = &tokens{oauth2: a.oauth2, client: destination.NewClient(options.HTTP)}
+			all[a.oauth2] = destination.NewTokens(destination.NewClient(options.HTTP), a.oauth2.options())
 		}
 	}
 	return all
@@ -81,58 +81,45 @@ func traits(requests map[string]*request) (t destination.Traits) {
 // Traits gives the events for which there is a request. How long a repeat is recognised is not known.
 func (h *HTTP) Traits() destination.Traits { return h.traits }
 
-// Send makes the request of an event. An access token that is not accepted any more is replaced once.
+// Send makes the request of an event.
 func (h *HTTP) Send(ctx context.Context, event destination.Event) (int, error) {
 	r := h.requestFor(event.Name)
 	if r == nil {
 		return 0, destination.Reject("name: is not an event that this destination sends")
 	}
-	code, kept, failed := h.attempt(ctx, r, event)
-	if kept && failed != nil && failed.Kind == destination.Unauthorized { // the token has ended before its time
-		code, _, failed = h.attempt(ctx, r, event)
-	}
+	code, failed := h.authorised(ctx, r, event)
 	if failed != nil {
 		return code, failed
 	}
 	return code, nil
 }
 
-// attempt makes one request. kept tells that it had an access token from before.
-func (h *HTTP) attempt(ctx context.Context, r *request, event destination.Event) (code int, kept bool, failed *destination.Error) {
+// authorised makes a request, with an access token where it wants one.
+func (h *HTTP) authorised(ctx context.Context, r *request, event destination.Event) (code int, failed *destination.Error) {
+	if r.auth == nil || r.auth.oauth2 == nil {
+		return h.attempt(ctx, r, event, "")
+	}
+	failed = h.tokens[r.auth.oauth2].With(ctx, func(token string) (failed *destination.Error) {
+		code, failed = h.attempt(ctx, r, event, token)
+		return failed
+	})
+	if failed != nil && code == 0 { // there was no token
+		code = failed.Code
+	}
+	return code, failed
+}
+
+func (h *HTTP) attempt(ctx context.Context, r *request, event destination.Event, token string) (int, *destination.Error) {
 	req, failed := r.build(ctx, event)
 	if failed != nil {
-		return 0, false, failed
-	}
-	token, kept, failed := h.token(ctx, r.auth)
-	if failed != nil {
-		return failed.Code, false, failed
+		return 0, failed
 	}
 	r.auth.sign(req, token, time.Now())
 	answer, failed := h.client.Do(req)
 	if failed != nil {
-		return 0, kept, failed
+		return 0, failed
 	}
-	failed = h.answers.judge(answer, r.isPlain())
-	if failed != nil && failed.Kind == destination.Unauthorized {
-		h.refused(r.auth, token)
-	}
-	return answer.Status, kept, failed
-}
-
-// token is the access token of a request, or why there is none; empty where none is wanted. kept tells that it is
-// from before.
-func (h *HTTP) token(ctx context.Context, a *auth) (token string, kept bool, failed *destination.Error) {
-	if a == nil || a.oauth2 == nil {
-		return "", false, nil
-	}
-	return h.tokens[a.oauth2].get(ctx)
-}
-
-// refused drops an access token that the provider does not accept.
-func (h *HTTP) refused(a *auth, token string) {
-	if token != "" {
-		h.tokens[a.oauth2].forget(token)
-	}
+	return answer.Status, h.answers.judge(answer, r.isPlain())
 }
 
 func (h *HTTP) requestFor(event string) *request {
@@ -162,7 +149,7 @@ func (h *HTTP) Reach(ctx context.Context) error {
 // Prove asks for an access token, and connects to where the events go.
 func (p Proving) Prove(ctx context.Context) (string, error) {
 	for _, t := range p.tokens {
-		if _, _, failed := t.get(ctx); failed != nil {
+		if _, failed := t.Get(ctx); failed != nil {
 			return "", failed
 		}
 	}

@@ -115,28 +115,31 @@ func (g *GoogleAds) Prove(ctx context.Context) (string, error) {
 }
 
 func (g *GoogleAds) post(ctx context.Context, items []destination.Encoded, validate bool) ([]destination.Result, *destination.Error) {
-	token, failed := g.tokens.Get(ctx)
+	before, after := g.envelope(items[0].Group, validate)
+	content := destination.Join(before, items, after)
+	var status int
+	failed := g.tokens.With(ctx, func(token string) (failed *destination.Error) {
+		status, failed = g.attempt(ctx, content, validate, token)
+		return failed
+	})
 	if failed != nil {
 		return nil, failed
 	}
-	before, after := g.envelope(items[0].Group, validate)
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, g.url, bytes.NewReader(destination.Join(before, items, after)))
+	return destination.Taken(items, status), nil
+}
+
+func (g *GoogleAds) attempt(ctx context.Context, content []byte, validate bool, token string) (int, *destination.Error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, g.url, bytes.NewReader(content))
 	if err != nil {
-		return nil, &destination.Error{Kind: destination.Misconfigured, Reason: "the address cannot be used"}
+		return 0, &destination.Error{Kind: destination.Misconfigured, Reason: "the address cannot be used"}
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
 	req.Header.Set("Content-Type", "application/json")
 	answer, failed := g.client.Do(req)
 	if failed != nil {
-		return nil, failed
+		return 0, failed
 	}
-	if answer.Status == http.StatusUnauthorized {
-		g.tokens.Drop(token)
-	}
-	if judged := judge(answer, validate); judged != nil {
-		return nil, judged
-	}
-	return destination.Taken(items, answer.Status), nil
+	return answer.Status, judge(answer, validate)
 }
 
 // envelope is a request around its events.

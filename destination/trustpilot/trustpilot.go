@@ -84,11 +84,18 @@ func (t *Trustpilot) Prove(ctx context.Context) (string, error) {
 	return "Trustpilot accepts the credentials and has the template; not proved that they may invite", nil
 }
 
-func (t *Trustpilot) do(ctx context.Context, method, path string, content []byte) (destination.Answer, *destination.Error) {
-	token, failed := t.tokens.Get(ctx)
-	if failed != nil {
-		return destination.Answer{}, failed
-	}
+func (t *Trustpilot) do(ctx context.Context, method, path string, content []byte) (answer destination.Answer, failed *destination.Error) {
+	failed = t.tokens.With(ctx, func(token string) *destination.Error {
+		answer, failed = t.attempt(ctx, method, path, content, token)
+		if failed == nil && answer.Status == http.StatusUnauthorized {
+			return destination.Judge(answer.Status, answer.Header)
+		}
+		return failed
+	})
+	return answer, failed
+}
+
+func (t *Trustpilot) attempt(ctx context.Context, method, path string, content []byte, token string) (destination.Answer, *destination.Error) {
 	req, err := http.NewRequestWithContext(ctx, method, t.unit+path, bytes.NewReader(content))
 	if err != nil {
 		return destination.Answer{}, &destination.Error{Kind: destination.Misconfigured, Reason: "the address cannot be used"}
@@ -99,11 +106,7 @@ func (t *Trustpilot) do(ctx context.Context, method, path string, content []byte
 	if content != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	answer, failed := t.client.Do(req)
-	if answer.Status == http.StatusUnauthorized {
-		t.tokens.Drop(token)
-	}
-	return answer, failed
+	return t.client.Do(req)
 }
 
 // judge adds to what the status alone says. The addresses are fixed, so that a 404 speaks of the business unit.
