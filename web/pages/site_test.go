@@ -1,0 +1,139 @@
+package pages
+
+import (
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/crypto/bcrypt"
+
+	"kvit/config"
+	"kvit/store/storetest"
+	"kvit/web/access"
+)
+
+// TestMain keeps one Postgres for all tests.
+func TestMain(m *testing.M) { storetest.Run(m) }
+
+const password = "correct horse battery"
+
+// hashed is made once: each takes a while.
+var hashed = func() string {
+	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
+	if err != nil {
+		panic(err)
+	}
+	return string(hash)
+}()
+
+// testSite is a site on a database of its own, with the users reader and operator, whose password is password.
+func testSite(t *testing.T, change ...func(*Options)) (*Site, *httptest.Server) {
+	t.Helper()
+	pool := storetest.DB(t)
+	logger := slog.New(slog.DiscardHandler)
+	guard, err := access.New(access.Options{DB: pool, KeepAudit: time.Hour, Logger: logger, Users: []access.Account{
+		{User: access.User{Name: "reader", Role: access.Read}, PasswordHash: hashed},
+		{User: access.User{Name: "operator", Role: access.Operate}, PasswordHash: hashed},
+	}})
+	require.NoError(t, err)
+	o := Options{
+		Pool: pool, Guard: guard, Logger: logger, Grace: func(time.Time) time.Duration { return 26 * time.Hour },
+		Config: config.Config{Retention: config.Retention{TimeZone: "Europe/Copenhagen", Schedule: "30 3 * * *"}},
+	}
+	for _, c := range change {
+		c(&o)
+	}
+	site, err := New(o)
+	require.NoError(t, err)
+	server := httptest.NewServer(site.Handler())
+	t.Cleanup(server.Close)
+	return site, server
+}
+
+// visitor is a browser without login.
+func visitor(t *testing.T) *http.Client {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	require.NoError(t, err)
+	return &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
+// loggedIn is a browser of a user's.
+func loggedIn(t *testing.T, server *httptest.Server, name string) *http.Client {
+	t.Helper()
+	client := visitor(t)
+	status, body, _ := post(t, client, server, "/login", url.Values{"name": {name}, "password": {password}})
+	require.Equal(t, http.StatusSeeOther, status, body)
+	return client
+}
+
+func get(t *testing.T, client *http.Client, server *httptest.Server, path string) (status int, body string, header http.Header) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+path, nil)
+	require.NoError(t, err)
+	return do(t, client, req)
+}
+
+func post(t *testing.T, client *http.Client, server *httptest.Server, path string, form url.Values) (status int, body string, header http.Header) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL+path, strings.NewReader(form.Encode()))
+	require.NoError(t, err)
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Sec-Fetch-Site", "same-origin")
+	return do(t, client, req)
+}
+
+func do(t *testing.T, client *http.Client, req *http.Request) (status int, body string, header http.Header) {
+	t.Helper()
+	res, err := client.Do(req)
+	require.NoError(t, err)
+	defer res.Body.Close()
+	data, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	return res.StatusCode, string(data), res.Header
+}
+
+func TestLogin(t *testing.T) {
+	t.Parallel()
+	_, server := testSite(t)
+	client := visitor(t)
+	status, _, header := get(t, client, server, "/audit")
+	require.Equal(t, http.StatusSeeOther, status)
+	require.Equal(t, "/login?to=%2Faudit", header.Get("Location"))
+
+	status, body, _ := post(t, client, server, "/login", url.Values{"name": {"reader"}, "password": {"wrong"}})
+	require.Equal(t, http.StatusUnauthorized, status)
+	require.Contains(t, body, "Name or password are wrong.")
+
+	status, _, header = post(t, client, server, "/login", url.Values{"name": {"reader"}, "password": {password}, "to": {"/audit"}})
+	require.Equal(t, http.StatusSeeOther, status)
+	require.Equal(t, "/audit", header.Get("Location"))
+	require.Contains(t, header.Get("Set-Cookie"), "HttpOnly; SameSite=Strict")
+
+	status, body, header = get(t, client, server, "/audit")
+	require.Equal(t, http.StatusOK, status)
+	require.Contains(t, body, "login refused")
+	require.Equal(t, access.Policy, header.Get("Content-Security-Policy"))
+	require.Equal(t, "no-store", header.Get("Cache-Control"))
+
+	status, _, _ = post(t, client, server, "/logout", nil)
+	require.Equal(t, http.StatusSeeOther, status)
+	status, _, _ = get(t, client, server, "/audit")
+	require.Equal(t, http.StatusSeeOther, status)
+}
+
+func TestOverview(t *testing.T) {
+	t.Parallel()
+	_, server := testSite(t)
+	status, body, _ := get(t, loggedIn(t, server, "reader"), server, "/")
+	require.Equal(t, http.StatusOK, status)
+	require.Contains(t, body, "<h1>Overview</h1>")
+}
+
