@@ -70,6 +70,7 @@ func NewClient(o Options) (*river.Client[pgx.Tx], error) {
 	queues := map[string]river.QueueConfig{
 		erpQueue:         {MaxWorkers: markMax, FetchCooldown: 20 * time.Millisecond, FetchPollInterval: poll},
 		maintenanceQueue: {MaxWorkers: 2, FetchPollInterval: poll},
+		operationQueue:   {MaxWorkers: 2, FetchPollInterval: poll},
 	}
 	var intakes []*intake
 	for _, l := range o.Lanes {
@@ -90,6 +91,7 @@ func NewClient(o Options) (*river.Client[pgx.Tx], error) {
 	river.AddWorker(workers, &maintainWorker{db: o.Pool, orders: o.Orders, logger: o.Logger})
 	river.AddWorker(workers, newPollWorker(o.ERPs, o.Logger))
 	river.AddWorker(workers, newEraseWorker(o.Eraser, o.Logger))
+	river.AddWorker(workers, &operationWorker{db: o.Pool, lanes: o.Lanes, erps: o.ERPs, eraser: o.Eraser, timeout: o.Timeout, logger: o.Logger})
 
 	waker := newWaker(o.Pool, slices.Sorted(maps.Keys(queues)), deliver.traffic)
 	client, err := river.NewClient(clockDriver{newDriver(o.Pool, waker, o.Logger), o.Watch, o.Pool, deliver.relay}, &river.Config{

@@ -40,7 +40,9 @@ func TestPauseHoldsInAllProcessesUntilResumed(t *testing.T) {
 	stops := []func(){start(), start()}
 	insertEvent(t, pool, "order_paid:E1")
 	delivered := func(n int) func() bool {
-		return func() bool { return scan[int](t, pool, `select count(*) from kvit.delivery where outcome = 'delivered'`) == n }
+		return func() bool {
+			return scan[int](t, pool, `select count(*) from kvit.delivery where outcome = 'delivered'`) == n
+		}
 	}
 	require.Eventually(t, delivered(1), waitFor, tick)
 
