@@ -50,7 +50,8 @@ type Site struct {
 	views  views
 	routes []Route
 
-	riverUI *riverui.Handler // nil: there is none
+	riverUI   *riverui.Handler // nil: there is none
+	overviews overviewCache
 }
 
 // Route is one of the site's addresses, and who may use it.

@@ -146,4 +146,3 @@ func TestOverview(t *testing.T) {
 	require.Equal(t, http.StatusOK, status)
 	require.Contains(t, body, "<h1>Overview</h1>")
 }
-
