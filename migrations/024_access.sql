@@ -1,4 +1,4 @@
--- Who is logged in to the pages, and what was done there.
+-- Who is logged in to the pages, what was done there, and what their overview looks for.
 
 -- One row a login. The token itself is in the browser alone. A session that was ended stays until it would have expired, so that
 -- a request that was under way cannot write it back.
@@ -28,3 +28,6 @@ comment on table kvit.audit is 'What was done on the pages, and by whom.';
 create index audit_at on kvit.audit (at);
 
 grant select on kvit.audit to kvit_ops;
+
+-- What has expired within a day, for the overview: events of any age, and few.
+create index delivery_expired on kvit.delivery (destination, finished_at) where outcome = 'expired';

@@ -96,7 +96,7 @@ func (a *app) runDaemon(ctx context.Context, cfg config.Config, logger *slog.Log
 
 // listen opens the port, and with it the pages, before the database is there.
 func (d *daemon) listen(ctx context.Context, client *river.Client[pgx.Tx]) (*web.Server, error) {
-	pages, err := d.pages(client)
+	pages, err := d.pages(ctx, client)
 	if err != nil {
 		return nil, err
 	}

@@ -112,6 +112,7 @@ imported it, and erases the order's personal data when it is due, with proof.`,
 		a.historyCommand(),
 		a.erpCommand(),
 		a.ordersCommand(),
+		a.passwordCommand(),
 	)
 	return root
 }

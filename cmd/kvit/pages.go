@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"fmt"
 	"net/http"
@@ -15,9 +16,12 @@ import (
 )
 
 // pages are those for operators; nil if the configuration has no users for them.
-func (d *daemon) pages(client *river.Client[pgx.Tx]) (http.Handler, error) {
+func (d *daemon) pages(ctx context.Context, client *river.Client[pgx.Tx]) (http.Handler, error) {
 	site, err := d.site(client)
 	if site == nil || err != nil {
+		return nil, err
+	}
+	if err := site.Start(ctx); err != nil {
 		return nil, err
 	}
 	return site.Handler(), nil

@@ -73,10 +73,11 @@ func (s *Site) parseViews() (views, error) {
 // functions are what templates can call beside those of html/template.
 func (s *Site) functions() template.FuncMap {
 	return template.FuncMap{
-		"moment": s.moment,
-		"ago":    ago,
-		"since":  ago,
-		"count":  count,
+		"moment":  s.moment, // a time with its zone
+		"ago":     ago,      // of the page's time and another
+		"count":   count,    // of a number that was counted to store.CountedUpTo
+		"grouped": groupedAny,
+		"seconds": seconds,
 	}
 }
 
@@ -142,6 +143,29 @@ func count(n any) string {
 		return text + " or more"
 	}
 	return text
+}
+
+// groupedAny is grouped for templates.
+func groupedAny(n any) string {
+	value, err := strconv.ParseInt(fmt.Sprint(n), 10, 64)
+	if err != nil {
+		return fmt.Sprint(n)
+	}
+	return grouped(value)
+}
+
+// seconds is a duration as short as it can be said.
+func seconds(s float64) string {
+	switch {
+	case s <= 0:
+		return "-"
+	case s < 1:
+		return fmt.Sprintf("%.0f ms", max(s*1000, 1))
+	case s < 120:
+		return fmt.Sprintf("%.1f s", s)
+	default:
+		return spoken(time.Duration(s * float64(time.Second)))
+	}
 }
 
 // grouped sets thousands apart.

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
+	"riverqueue.com/riverui"
 
 	"kvit/config"
 	"kvit/delivery"
@@ -48,6 +49,9 @@ type Site struct {
 	mux    *http.ServeMux
 	views  views
 	routes []Route
+
+	riverUI   *riverui.Handler // nil: there is none
+	overviews overviewCache
 }
 
 // Route is one of the site's addresses, and who may use it.
@@ -72,6 +76,9 @@ func New(o Options) (*Site, error) {
 	}
 	s.accessRoutes()
 	s.overviewRoutes()
+	if err := s.riverRoutes(); err != nil {
+		return nil, err
+	}
 	return s, nil
 }
 

@@ -1,6 +1,8 @@
 package pages
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"io"
 	"log/slog"
 	"net/http"
@@ -25,13 +27,21 @@ func TestMain(m *testing.M) { storetest.Run(m) }
 const password = "correct horse battery"
 
 // hashed is made once: each takes a while.
-var hashed = func() string {
-	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
+var hashed = hashOf(password)
+
+func hashOf(text string) string {
+	hash, err := bcrypt.GenerateFromPassword([]byte(text), bcrypt.MinCost)
 	if err != nil {
 		panic(err)
 	}
 	return string(hash)
-}()
+}
+
+// tokenHash is how the database knows a session.
+func tokenHash(token string) string {
+	sum := sha256.Sum256([]byte(token))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
 
 // testSite is a site on a database of its own, with the users reader and operator, whose password is password.
 func testSite(t *testing.T, change ...func(*Options)) (*Site, *httptest.Server) {
@@ -136,4 +146,3 @@ func TestOverview(t *testing.T) {
 	require.Equal(t, http.StatusOK, status)
 	require.Contains(t, body, "<h1>Overview</h1>")
 }
-
