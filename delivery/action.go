@@ -96,15 +96,21 @@ func (a Action) report(groups []store.Group) Report {
 	return r
 }
 
-// served returns an error unless somebody works on the destination's jobs.
+// UnservedError says why nobody would work on the jobs that an action makes.
+type UnservedError struct{ text string }
+
+// Error says what to do first.
+func (e UnservedError) Error() string { return e.text }
+
+// served returns an UnservedError unless somebody works on the destination's jobs.
 func served(name string, target store.Target) error {
 	switch {
 	case target.Removed:
-		return fmt.Errorf("%s is no longer in the configuration, so that nothing would be sent; `kvit cancel` ends what still waits for it", name)
+		return UnservedError{name + " is no longer in the configuration, so that nothing would be sent; `kvit cancel` ends what still waits for it"}
 	case target.Gone:
-		return fmt.Errorf("%s is disabled because its receiver answered 410 Gone; mend that and run `kvit resume %s` first", name, name)
+		return UnservedError{fmt.Sprintf("%s is disabled because its receiver answered 410 Gone; mend that and run `kvit resume %s` first", name, name)}
 	case !target.Enabled:
-		return fmt.Errorf("%s is switched off; set enabled: true and restart kvit run first", name)
+		return UnservedError{name + " is switched off; set enabled: true and restart kvit run first"}
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 
 	"kvit/delivery"
 	"kvit/erasure"
+	"kvit/erasure/proof"
 	"kvit/erp"
 	"kvit/erp/watcher"
 	"kvit/store"
@@ -48,7 +49,10 @@ type Proof struct {
 	Expires *time.Time `json:"credentials_expire"`
 }
 
-const operationQueue = "operations"
+const (
+	operationQueue    = "operations"
+	operationAttempts = 8 // for a database that is away; what cannot be done ends with its first attempt
+)
 
 // OperationArgs name what somebody has asked for on a page.
 type OperationArgs struct {
@@ -73,7 +77,7 @@ func Request(ctx context.Context, client *river.Client[pgx.Tx], db store.DB, o s
 		if id, err = store.AddOperation(ctx, tx, o); err != nil {
 			return err
 		}
-		_, err = client.InsertTx(ctx, tx, OperationArgs{OperationID: id}, &river.InsertOpts{Queue: operationQueueOf(o), MaxAttempts: 25})
+		_, err = client.InsertTx(ctx, tx, OperationArgs{OperationID: id}, &river.InsertOpts{Queue: operationQueueOf(o), MaxAttempts: operationAttempts})
 		return err
 	})
 	if err != nil {
@@ -122,44 +126,49 @@ func (w *operationWorker) Work(ctx context.Context, job *river.Job[OperationArgs
 	if err := store.StartOperation(ctx, w.db, o.ID); err != nil {
 		return errors.New(store.Describe(err))
 	}
-	return w.conclude(ctx, o, w.do(ctx, o))
+	return w.conclude(ctx, job, o, w.do(ctx, o))
 }
 
 // errMore says that time was up, and the operation goes on in another job run.
 var errMore = errors.New("there is more to do")
 
+// problemError ends an operation: trying again would end in the same way.
+type problemError struct{ text string }
+
+// Error is what the page shows.
+func (e *problemError) Error() string { return e.text }
+
 // conclude says to River what becomes of an operation, and notes its end.
-func (w *operationWorker) conclude(ctx context.Context, o store.Operation, err error) error {
+func (w *operationWorker) conclude(ctx context.Context, job *river.Job[OperationArgs], o store.Operation, err error) error {
+	var problem *problemError
 	switch {
+	case err == nil, errors.As(err, &problem):
 	case errors.Is(err, errMore):
 		return river.JobSnooze(time.Second)
 	case errors.Is(err, store.ErrRunning), watch.Is(err):
 		return river.JobSnooze(runningAgain)
 	case errors.Is(ctx.Err(), context.Canceled): // kvit stops: it goes on with the next start
 		return ctx.Err()
-	case store.IsConnection(err):
+	case job.Attempt < operationAttempts:
 		return errors.New(store.Describe(err))
+	default:
+		problem = &problemError{store.Describe(err)}
 	}
-	problem := ""
-	if err != nil {
-		problem = wordProblem(err)
+	return w.finish(ctx, o, problem)
+}
+
+func (w *operationWorker) finish(ctx context.Context, o store.Operation, problem *problemError) error {
+	text := ""
+	if problem != nil {
+		text = problem.text
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	if err := store.FinishOperation(ctx, w.db, o.ID, problem); err != nil {
+	if err := store.FinishOperation(ctx, w.db, o.ID, text); err != nil {
 		return errors.New(store.Describe(err))
 	}
-	w.logger.Info("operation ended", "operation", o.ID, "kind", o.Kind, "subject", o.Subject, "by", o.RequestedBy, "problem", problem)
+	w.logger.Info("operation ended", "operation", o.ID, "kind", o.Kind, "subject", o.Subject, "by", o.RequestedBy, "problem", text)
 	return nil
-}
-
-// wordProblem words an error for operators, without a value in it.
-func wordProblem(err error) string {
-	var failed *erp.Error
-	if errors.As(err, &failed) {
-		return failed.Error()
-	}
-	return store.Describe(err)
 }
 
 func (w *operationWorker) do(ctx context.Context, o store.Operation) error {
@@ -169,14 +178,13 @@ func (w *operationWorker) do(ctx context.Context, o store.Operation) error {
 	case EraseDryRun, EraseNow, EraseAgreed:
 		return w.erase(ctx, o)
 	case VerifyChain:
-		chain, err := erasure.Verify(ctx, w.db)
-		return w.report(ctx, o, chain, err)
+		return w.verify(ctx, o)
 	case TestEvent:
 		return w.test(ctx, o)
 	case ERPProbe, ERPLookup:
 		return w.ask(ctx, o)
 	default:
-		return fmt.Errorf("this kvit does not know how to do %q", o.Kind)
+		return &problemError{"this kvit does not know how to do it"}
 	}
 }
 
@@ -192,18 +200,31 @@ func (w *operationWorker) report(ctx context.Context, o store.Operation, report 
 
 func (w *operationWorker) act(ctx context.Context, o store.Operation) error {
 	if o.ActionID == nil || o.Planned == nil {
-		return errors.New("nobody has agreed to a number of events")
+		return &problemError{"nobody has agreed to a number of events"}
 	}
 	act, err := delivery.ReadAction(o.Kind, o.Request, delivery.Audit{Operator: o.RequestedBy, Reason: o.Reason})
 	if err != nil {
 		return err
 	}
-	return act.Continue(ctx, w.db, *o.ActionID, o.Done, *o.Planned)
+	err = act.Continue(ctx, w.db, *o.ActionID, o.Done, *o.Planned)
+	if errors.Is(err, store.ErrNotServed) {
+		return &problemError{store.ErrNotServed.Error()}
+	}
+	return err
+}
+
+func (w *operationWorker) verify(ctx context.Context, o store.Operation) error {
+	chain, err := erasure.Verify(ctx, w.db)
+	var broken *proof.BrokenError
+	if errors.As(err, &broken) {
+		err = &problemError{broken.Error()}
+	}
+	return w.report(ctx, o, chain, err)
 }
 
 func (w *operationWorker) erase(ctx context.Context, o store.Operation) error {
 	if w.eraser == nil {
-		return errors.New("this kvit erases nothing")
+		return &problemError{"this kvit erases nothing"}
 	}
 	report, err := w.runErasure(ctx, o)
 	if errors.Is(err, store.ErrRunning) || watch.Is(err) {
@@ -213,8 +234,11 @@ func (w *operationWorker) erase(ctx context.Context, o store.Operation) error {
 	if o.Report != nil && json.Unmarshal(o.Report, &earlier) == nil {
 		report = report.Plus(earlier)
 	}
-	err = w.report(ctx, o, report, err)
-	if report.More && (err == nil || erasure.IsMisfit(err)) {
+	more := report.More && (err == nil || erasure.IsMisfit(err)) // what the policy does fit goes on
+	if erasure.IsMisfit(err) || errors.Is(err, erasure.ErrNotErased) || errors.Is(err, erasure.ErrBraked) {
+		err = &problemError{err.Error()}
+	}
+	if err = w.report(ctx, o, report, err); more {
 		return errMore
 	}
 	return err
@@ -239,11 +263,11 @@ func (w *operationWorker) runErasure(ctx context.Context, o store.Operation) (er
 // test sends at most one event: whoever finds it begun does not know whether it was sent.
 func (w *operationWorker) test(ctx context.Context, o store.Operation) error {
 	if o.StartedAt != nil {
-		return errors.New("kvit was interrupted; the provider may have got the event, or not")
+		return &problemError{"kvit was interrupted; the provider may have got the event, or not"}
 	}
 	i := slices.IndexFunc(w.lanes, func(l delivery.Settings) bool { return l.Name == o.Subject })
 	if i < 0 {
-		return errors.New("the destination is not switched on")
+		return &problemError{"the destination is not switched on"}
 	}
 	target, err := store.ReadTarget(ctx, w.db, o.Subject)
 	if err != nil {
@@ -253,10 +277,10 @@ func (w *operationWorker) test(ctx context.Context, o store.Operation) error {
 	defer cancel()
 	trial, err := delivery.Test(sending, w.lanes[i], target.EventNames)
 	if err != nil {
-		return err
+		return &problemError{err.Error()}
 	}
 	if trial.Problem != "" {
-		err = errors.New(trial.Outcome + ": " + trial.Problem)
+		err = &problemError{trial.Outcome + ": " + trial.Problem}
 	}
 	return w.report(ctx, o, trial, err)
 }
@@ -265,22 +289,33 @@ func (w *operationWorker) test(ctx context.Context, o store.Operation) error {
 func (w *operationWorker) ask(ctx context.Context, o store.Operation) error {
 	i := slices.IndexFunc(w.erps, func(one *watcher.Watcher) bool { return one.Name() == o.Subject })
 	if i < 0 {
-		return errors.New("this ERP is not asked by this kvit")
+		return &problemError{"this ERP is not asked by this kvit"}
 	}
-	if o.Kind == ERPProbe {
-		proof, err := w.erps[i].Probe(ctx)
-		if err != nil {
-			return err
-		}
-		return w.report(ctx, o, Proof{proof.Company, proof.Expires}, nil)
+	report, err := w.answer(ctx, w.erps[i], o)
+	var failed *erp.Error
+	if errors.As(err, &failed) {
+		return &problemError{failed.Error()}
 	}
-	var lookup Lookup
-	if err := json.Unmarshal(o.Request, &lookup); err != nil {
-		return errArgs
-	}
-	answers, err := w.erps[i].Ask(ctx, lookup.OrderRefs)
 	if err != nil {
 		return err
 	}
-	return w.report(ctx, o, answers, nil)
+	return w.report(ctx, o, report, nil)
+}
+
+func (w *operationWorker) answer(ctx context.Context, one *watcher.Watcher, o store.Operation) (any, error) {
+	if o.Kind == ERPProbe {
+		proved, err := one.Probe(ctx)
+		return Proof{proved.Company, proved.Expires}, err
+	}
+	var lookup Lookup
+	if err := json.Unmarshal(o.Request, &lookup); err != nil {
+		return nil, &problemError{errArgs.Error()}
+	}
+	answers, err := one.Ask(ctx, lookup.OrderRefs)
+	for i := range answers {
+		for j := range answers[i].Documents {
+			answers[i].Documents[j].Ref = "" // in the ERP it may be what a customer has written
+		}
+	}
+	return answers, err
 }

@@ -33,7 +33,7 @@ var arrows = map[string][]string{
 	"erp/*":          {"config", "destination", "erp"},
 	"group":          {"store"},
 	"erp/watcher":    {"erp", "store"},
-	"jobs":           {"delivery", "erasure", "erp", "erp/watcher", "group", "store", "watch"},
+	"jobs":           {"delivery", "erasure", "erasure/proof", "erp", "erp/watcher", "group", "store", "watch"},
 	"migrations":     {},
 	"schedule":       {},
 	"shop":           {},

@@ -32,6 +32,8 @@ type view struct {
 	Now    time.Time
 	Zone   string
 	Data   any
+
+	Stopped []store.Stopped // destinations to which nothing is sent until somebody resumes them
 }
 
 type link struct {
@@ -212,6 +214,7 @@ func (s *Site) view(r *http.Request, data any) view {
 	}
 	v.Nav = s.nav(r.URL.Path)
 	v.Said = s.Guard.Said(r.Context())
+	v.Stopped = s.stopped(r)
 	return v
 }
 
