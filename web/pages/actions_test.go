@@ -16,9 +16,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
+	"kvit/config"
 	"kvit/delivery"
 	"kvit/destination"
 	"kvit/erasure"
+	"kvit/erp"
+	"kvit/erp/erptest"
+	"kvit/erp/watcher"
 	"kvit/jobs"
 	"kvit/store"
 )
@@ -382,4 +386,48 @@ func TestReadersActOnNothing(t *testing.T) {
 		require.Equal(t, http.StatusForbidden, status, path)
 	}
 	require.Zero(t, b.count(`select count(*) from kvit.operation`)+b.count(`select count(*) from kvit.destination where paused_at is not null`))
+}
+
+func TestERPOnThePage(t *testing.T) {
+	t.Parallel()
+	meter := &erp.Meter{}
+	memory := erptest.NewMemory(meter)
+	memory.Put(erp.Document{Kind: erp.OrderDocument, Ref: "WEB-E1", Number: "SO-1", ChangedAt: time.Now()})
+	orders := store.Orders{Table: "public.orders", Ref: "number", PlacedAt: "placed", ImportedAt: "imported", ERPNumber: "erp", ErasedAt: "erased", AwaitingImport: "true"}
+	b := bench{T: t}
+	_, b.server = testSite(t, func(o *Options) {
+		b.pool = o.Pool
+		_, err := o.Pool.Exec(t.Context(), `
+			create table public.orders (number text primary key, placed timestamptz, imported timestamptz, erp text, erased timestamptz);
+			insert into public.orders (number, placed) values ('E1', now() - interval '1 hour'), ('E2', now() - interval '1 hour');
+			insert into kvit.erp_receipt (order_ref, erp_order_number, source, status) values ('E3', 'SO-33', 'bc', 'conflict')`)
+		require.NoError(t, err)
+		require.NoError(t, store.SyncERPSources(t.Context(), o.Pool, []store.ERPSource{{Name: "bc", Kind: "memory", Enabled: true, Poll: time.Hour, Fingerprint: "f"}}))
+		source := watcher.New(watcher.Options{DB: o.Pool, Orders: orders, Logger: o.Logger, Source: watcher.Source{
+			Name: "bc", Kind: "memory", Fingerprint: "f", Connector: memory, Meter: meter, Matcher: erp.Matcher{Prefix: "WEB-"}, Poll: time.Hour, Overlap: time.Hour,
+		}})
+		o.Orders, o.Config.ERPs = &orders, []config.ERP{{Name: "bc", Enabled: true}}
+		client, err := jobs.NewClient(jobs.Options{Pool: o.Pool, Timeout: 10 * time.Second, Notify: true, Orders: &orders, ERPs: []*watcher.Watcher{source}, Logger: o.Logger})
+		require.NoError(t, err)
+		require.NoError(t, client.Start(t.Context()))
+		t.Cleanup(func() { _ = client.StopAndCancel(context.WithoutCancel(t.Context())) })
+		o.River = client
+	})
+	b.operator = loggedIn(t, b.server, "operator")
+	b.eventually(`select count(*) from kvit.erp_watermark`, 1)
+	body := b.page("/erp")
+	require.Contains(t, body, "E2", "it waits for the ERP")
+	require.Contains(t, body, "SO-33", "it contradicts")
+	require.Contains(t, body, "read up to")
+	_, at := b.act("/erp/bc/probe", reason(nil))
+	require.Contains(t, b.ends(at), "<dt>Proved to be</dt>")
+	_, at = b.act("/erp/bc/lookup", reason(url.Values{"refs": {"E1 E2"}}))
+	body = b.ends(at)
+	require.Contains(t, body, "SO-1")
+	require.Contains(t, body, "not in the ERP")
+	memory.Fail(erp.Fail(erp.Unauthorized, "the credentials are wrong"))
+	_, at = b.act("/erp/bc/probe", reason(nil))
+	require.Contains(t, b.ends(at), "the credentials are wrong")
+	b.refused("/erp/bc/lookup", reason(url.Values{"refs": {"jane@example.com"}}), http.StatusBadRequest, "no reference of an order")
+	b.refused("/erp/other/probe", reason(nil), http.StatusConflict, "does not ask that ERP")
 }
