@@ -149,6 +149,8 @@ func (w *operationWorker) conclude(ctx context.Context, job *river.Job[Operation
 		return river.JobSnooze(runningAgain)
 	case errors.Is(ctx.Err(), context.Canceled): // kvit stops: it goes on with the next start
 		return ctx.Err()
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		problem = &problemError{"it took longer than " + eraseTimeout.String() + "; what was done by then stays done, and a dry run was rolled back"}
 	case job.Attempt < operationAttempts:
 		return errors.New(store.Describe(err))
 	default:
