@@ -17,11 +17,15 @@ const (
 	ActivitySlots = 24
 )
 
+// shortestSlots is over how long the slots reach at least.
+const shortestSlots = ActivitySlots * 5 * time.Second
+
 // Activity is what became lately of events.
 type Activity struct {
 	Since time.Time // of the events that were received; later than asked for if there are more than ActivityRead receipts
 	Until time.Time
-	Whole bool // Since is what was asked for
+	Whole bool      // Since is what was asked for
+	From  time.Time // where the first slot begins: with the first event of the period
 	Parts []ActivityPart
 }
 
@@ -47,8 +51,8 @@ func ReadActivity(ctx context.Context, db DB, since time.Time) (a Activity, err 
 }
 
 func readActivity(ctx context.Context, tx pgx.Tx, since time.Time) (Activity, error) {
-	a := Activity{Since: since, Whole: true}
-	var first, oldest *int64
+	a := Activity{Since: since, Whole: true, From: since}
+	var first *int64
 	err := tx.QueryRow(ctx, `
 		select now(), least(
 		    (select id from kvit.event where erased_at is null and received_at >= $1 order by received_at limit 1),
@@ -59,17 +63,24 @@ func readActivity(ctx context.Context, tx pgx.Tx, since time.Time) (Activity, er
 	if first == nil {
 		return a, nil
 	}
-	// The receipt at which reading has to stop, if there is one.
+	// The receipt at which reading has to stop, if there is one: with all others of its event.
+	var stop int64
 	err = tx.QueryRow(ctx, `
-		select event_id from kvit.delivery where event_id >= $1 order by event_id desc offset $2 limit 1`, *first, ActivityRead).Scan(&oldest)
-	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		select event_id from kvit.delivery where event_id >= $1 order by event_id desc offset $2 limit 1`, *first, ActivityRead).Scan(&stop)
+	switch {
+	case err == nil:
+		a.Whole, *first = false, stop+1
+	case !errors.Is(err, pgx.ErrNoRows):
 		return a, fmt.Errorf("find the oldest receipt to read: %w", err)
 	}
-	if oldest != nil {
-		a.Whole, *first = false, *oldest+1
-		if err := tx.QueryRow(ctx, `select received_at from kvit.event where id > $1 order by id limit 1`, *oldest).Scan(&a.Since); err != nil {
-			return a, fmt.Errorf("find the first event of the shorter period: %w", err)
-		}
+	if err := tx.QueryRow(ctx, `select received_at from kvit.event where id >= $1 order by id limit 1`, *first).Scan(&a.From); err != nil {
+		return a, fmt.Errorf("find when the first event came: %w", err)
+	}
+	if !a.Whole {
+		a.Since = a.From
+	}
+	if a.Until.Sub(a.From) < shortestSlots {
+		a.From = a.Until.Add(-shortestSlots)
 	}
 	a.Parts, err = activityParts(ctx, tx, *first, a)
 	return a, err
@@ -85,7 +96,7 @@ func activityParts(ctx context.Context, tx pgx.Tx, first int64, a Activity) ([]A
 		from kvit.delivery r
 		left join kvit.event e on e.id = r.event_id
 		where r.event_id >= $1
-		group by 1, 2, 3`, first, a.Since, max(a.Until.Sub(a.Since).Seconds(), 1)/ActivitySlots, ActivitySlots) // Collect reports its error
+		group by 1, 2, 3`, first, a.From, a.Until.Sub(a.From).Seconds()/ActivitySlots, ActivitySlots) // Collect reports its error
 	parts, err := pgx.CollectRows(rows, pgx.RowToStructByName[ActivityPart])
 	if err != nil {
 		return nil, fmt.Errorf("count receipts of the period: %w", err)

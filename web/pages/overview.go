@@ -74,7 +74,7 @@ func (s *Site) overview(w http.ResponseWriter, r *http.Request) error {
 
 // SlotText is how long one part of the charts is.
 func (o *overview) SlotText() string {
-	return spoken(o.Activity.Until.Sub(o.Activity.Since) / store.ActivitySlots)
+	return spoken(o.Activity.Until.Sub(o.Activity.From) / store.ActivitySlots)
 }
 
 // readOverview asks all questions at once; the slowest decides how long it takes.
