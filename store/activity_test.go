@@ -23,7 +23,7 @@ func TestActivity(t *testing.T) {
 		select id, 'mail', case when event_key = 'custom:2' then 'expired' else 'failed' end, 9, now() - interval '1 hour' from kvit.event where event_key in ('custom:1', 'custom:2');`)
 	now, err := store.Now(t.Context(), tx)
 	require.NoError(t, err)
-	a, err := store.ReadActivity(t.Context(), tx, now.Add(-24*time.Hour))
+	a, err := store.ReadActivity(t.Context(), tx, now.Add(-24*time.Hour-time.Minute))
 	require.NoError(t, err)
 	require.True(t, a.Whole)
 	counts := map[string]int64{}
