@@ -213,8 +213,8 @@ func (c *destinationCard) draw(a store.Activity, counts map[string]int64) {
 		} else {
 			good[p.Slot] += float64(p.Count)
 		}
-		if p.Outcome == "delivered" {
-			typical[p.Slot] = max(p.Typical, 0.001)
+		if p.Outcome == "delivered" && p.Typical > 0 {
+			typical[p.Slot] = p.Typical
 			if p.Slot > newest {
 				newest, c.Typical, c.Slow = p.Slot, p.Typical, p.Slow
 			}
