@@ -214,6 +214,7 @@ func (s *Site) view(r *http.Request, data any) view {
 	}
 	v.Nav = s.nav(r.URL.Path)
 	v.Said = s.Guard.Said(r.Context())
+	v.Alarms = s.overviews.alarms()
 	return v
 }
 

@@ -140,12 +140,40 @@ func TestLogin(t *testing.T) {
 	require.Equal(t, http.StatusSeeOther, status)
 }
 
+// The overview says in numbers and words where things stand, and what to do.
 func TestOverview(t *testing.T) {
+	t.Parallel()
+	site, server := testSite(t)
+	_, err := site.Pool.Exec(t.Context(), `
+		insert into kvit.destination (name, kind, enabled, event_names) values ('crm', 'webhook', true, '{}'), ('mail', 'spread', true, '{}');
+		insert into kvit.event (event_key, name, occurred_at, received_at, consent)
+		select 'custom:' || i, 'custom:a', now(), now() - make_interval(hours => 21 - i), '{}' from generate_series(1, 20) i;
+		insert into kvit.delivery (event_id, destination, outcome, attempts, finished_at)
+		select id, 'crm', case event_key when 'custom:3' then 'lost' when 'custom:4' then 'withheld' else 'delivered' end, 1, received_at + interval '2 seconds' from kvit.event;
+		insert into kvit.river_queue (name, updated_at, paused_at) values ('deliver_mail', now(), now());
+		update kvit.destination set disabled_reason = 'HTTP 410' where name = 'crm'`)
+	require.NoError(t, err)
+	status, body, _ := get(t, loggedIn(t, server, "reader"), server, "/")
+	require.Equal(t, http.StatusOK, status)
+	for _, want := range []string{
+		"<dt>delivered</dt><dd>18</dd>", "<dt>withheld</dt><dd>1</dd>", `<dt>lost</dt><dd class="bad">1</dd>`, "half within 2.0 s",
+		"1 delivery to crm is lost", "kvit replay --destination crm --outcome lost", "crm wants no more events", "disabled by the receiver", "Paused since",
+		"shop.orders is not configured", "<dt>last certificate</dt><dd>none yet</dd>", `class="alarms" href="/#alarms"`,
+	} {
+		if want == `class="alarms" href="/#alarms"` {
+			_, body, _ = get(t, loggedIn(t, server, "reader"), server, "/audit") // every page has their number
+		}
+		require.Contains(t, body, want)
+	}
+}
+
+func TestNothingToDo(t *testing.T) {
 	t.Parallel()
 	_, server := testSite(t)
 	status, body, _ := get(t, loggedIn(t, server, "reader"), server, "/")
 	require.Equal(t, http.StatusOK, status)
-	require.Contains(t, body, "<h1>Overview</h1>")
+	require.Contains(t, body, "Nothing needs you at the moment.")
+	require.Contains(t, body, "No destination is configured.")
 }
 
 func TestLoginIsThrottled(t *testing.T) {
