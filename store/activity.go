@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -12,16 +13,22 @@ import (
 const (
 	// ActivityRead is how many receipts are read for what happened lately. In a shop that has more in the period, the period
 	// becomes shorter.
-	ActivityRead = 30_000
+	ActivityRead = 20_000
 	// ActivitySlots are the equal parts of the period.
 	ActivitySlots = 24
+	// delaysRead is for about how many receipts their event is looked up, which tells how long they took.
+	delaysRead = 2_000
 )
+
+// shortestSlots is over how long the slots reach at least.
+const shortestSlots = ActivitySlots * 5 * time.Second
 
 // Activity is what became lately of events.
 type Activity struct {
 	Since time.Time // of the events that were received; later than asked for if there are more than ActivityRead receipts
 	Until time.Time
-	Whole bool // Since is what was asked for
+	Whole bool      // Since is what was asked for
+	From  time.Time // where the first slot begins: with the first event of the period
 	Parts []ActivityPart
 }
 
@@ -31,7 +38,7 @@ type ActivityPart struct {
 	Slot        int // 0 is the oldest; of ActivitySlots
 	Outcome     string
 	Count       int64
-	Typical     float64 // seconds from the event's arrival to the receipt: half took no longer
+	Typical     float64 // seconds from the event's arrival to the receipt: half took no longer; 0: not known
 	Slow        float64 // and 95 of 100 took no longer
 }
 
@@ -47,8 +54,8 @@ func ReadActivity(ctx context.Context, db DB, since time.Time) (a Activity, err 
 }
 
 func readActivity(ctx context.Context, tx pgx.Tx, since time.Time) (Activity, error) {
-	a := Activity{Since: since, Whole: true}
-	var first, oldest *int64
+	a := Activity{Since: since, Whole: true, From: since}
+	var first *int64
 	err := tx.QueryRow(ctx, `
 		select now(), least(
 		    (select id from kvit.event where erased_at is null and received_at >= $1 order by received_at limit 1),
@@ -59,38 +66,76 @@ func readActivity(ctx context.Context, tx pgx.Tx, since time.Time) (Activity, er
 	if first == nil {
 		return a, nil
 	}
-	// The receipt at which reading has to stop, if there is one.
+	// The receipt at which reading has to stop, if there is one: with all others of its event.
+	var stop int64
 	err = tx.QueryRow(ctx, `
-		select event_id from kvit.delivery where event_id >= $1 order by event_id desc offset $2 limit 1`, *first, ActivityRead).Scan(&oldest)
-	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		select event_id from kvit.delivery where event_id >= $1 order by event_id desc offset $2 limit 1`, *first, ActivityRead).Scan(&stop)
+	switch {
+	case err == nil:
+		a.Whole, *first = false, stop+1
+	case !errors.Is(err, pgx.ErrNoRows):
 		return a, fmt.Errorf("find the oldest receipt to read: %w", err)
 	}
-	if oldest != nil {
-		a.Whole, *first = false, *oldest+1
-		if err := tx.QueryRow(ctx, `select received_at from kvit.event where id > $1 order by id limit 1`, *oldest).Scan(&a.Since); err != nil {
-			return a, fmt.Errorf("find the first event of the shorter period: %w", err)
-		}
+	if err := tx.QueryRow(ctx, `select received_at from kvit.event where id >= $1 order by id limit 1`, *first).Scan(&a.From); err != nil {
+		return a, fmt.Errorf("find when the first event came: %w", err)
+	}
+	if !a.Whole {
+		a.Since = a.From
+	}
+	if a.Until.Sub(a.From) < shortestSlots {
+		a.From = a.Until.Add(-shortestSlots)
 	}
 	a.Parts, err = activityParts(ctx, tx, *first, a)
 	return a, err
 }
 
+// slotOf tells in which slot a receipt was written: $2 is where the first begins, $3 their length in seconds, $4 their number.
+const slotOf = `least(greatest(floor(date_part('epoch', r.finished_at - $2) / $3), 0), $4::int - 1)::int`
+
 func activityParts(ctx context.Context, tx pgx.Tx, first int64, a Activity) ([]ActivityPart, error) {
+	args := []any{first, a.From, a.Until.Sub(a.From).Seconds() / ActivitySlots, ActivitySlots}
 	rows, _ := tx.Query(ctx, `
-		select r.destination,
-		       least(greatest(floor(extract(epoch from r.finished_at - $2) / $3), 0), $4 - 1)::int as slot,
-		       r.outcome, count(*) as count,
-		       coalesce(percentile_disc(0.5) within group (order by extract(epoch from r.finished_at - e.received_at)), 0)::float8 as typical,
-		       coalesce(percentile_disc(0.95) within group (order by extract(epoch from r.finished_at - e.received_at)), 0)::float8 as slow
+		select r.destination, `+slotOf+` as slot, r.outcome, count(*) as count, 0::float8 as typical, 0::float8 as slow
 		from kvit.delivery r
-		left join kvit.event e on e.id = r.event_id
 		where r.event_id >= $1
-		group by 1, 2, 3`, first, a.Since, max(a.Until.Sub(a.Since).Seconds(), 1)/ActivitySlots, ActivitySlots) // Collect reports its error
+		group by 1, 2, 3`, args...) // Collect reports its error
 	parts, err := pgx.CollectRows(rows, pgx.RowToStructByName[ActivityPart])
 	if err != nil {
 		return nil, fmt.Errorf("count receipts of the period: %w", err)
 	}
-	return parts, nil
+	return parts, addDelays(ctx, tx, parts, args)
+}
+
+// addDelays puts to each part how long its receipts took, from some of them where there are many.
+func addDelays(ctx context.Context, tx pgx.Tx, parts []ActivityPart, args []any) error {
+	var receipts int64
+	for _, p := range parts {
+		receipts += p.Count
+	}
+	rows, _ := tx.Query(ctx, `
+		select r.destination, `+slotOf+` as slot, r.outcome,
+		       percentile_disc(0.5) within group (order by date_part('epoch', r.finished_at - e.received_at)),
+		       percentile_disc(0.95) within group (order by date_part('epoch', r.finished_at - e.received_at))
+		from kvit.delivery r
+		join kvit.event e on e.id = r.event_id
+		where r.event_id >= $1 and (hashint8(r.event_id) & 65535) % $5 = 0
+		group by 1, 2, 3`, append(args, 1+receipts/delaysRead)...) // ForEachRow reports its error
+	var destination, outcome string
+	var slot int
+	var typical, slow float64
+	_, err := pgx.ForEachRow(rows, []any{&destination, &slot, &outcome, &typical, &slow}, func() error {
+		i := slices.IndexFunc(parts, func(p ActivityPart) bool {
+			return p.Destination == destination && p.Slot == slot && p.Outcome == outcome
+		})
+		if i >= 0 {
+			parts[i].Typical, parts[i].Slow = typical, slow
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read delays of the period: %w", err)
+	}
+	return nil
 }
 
 // TroubleCount is how many deliveries of a destination ended badly; CountedUpTo at most.

@@ -66,11 +66,12 @@ func clientAddress(r *http.Request, hops int) string {
 	if err != nil {
 		host = r.RemoteAddr
 	}
-	if hops > 0 {
-		seen := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-		if len(seen) >= hops {
-			host = strings.TrimSpace(seen[len(seen)-hops])
-		}
+	var seen []string
+	for _, header := range r.Header.Values("X-Forwarded-For") {
+		seen = append(seen, strings.Split(header, ",")...)
+	}
+	if hops > 0 && len(seen) >= hops {
+		host = strings.TrimSpace(seen[len(seen)-hops])
 	}
 	return network(host)
 }

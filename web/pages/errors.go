@@ -3,9 +3,13 @@ package pages
 import (
 	"crypto/rand"
 	"errors"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/puddle/v2"
 
 	"kvit/store"
 )
@@ -28,6 +32,14 @@ type toLogin struct{}
 // Error is never shown.
 func (toLogin) Error() string { return "not logged in" }
 
+// isAway tells whether it is the database that does not answer. store.IsConnection takes any error for that which is not Postgres' own.
+func isAway(err error) bool {
+	var answer *pgconn.PgError
+	var connect *pgconn.ConnectError
+	var network net.Error
+	return errors.As(err, &answer) && store.IsConnection(err) || errors.As(err, &connect) || errors.As(err, &network) || errors.Is(err, puddle.ErrClosedPool)
+}
+
 // fail answers with the page of an error.
 func (s *Site) fail(w http.ResponseWriter, r *http.Request, err error) {
 	var refused *refusal
@@ -43,7 +55,7 @@ func (s *Site) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.As(err, &refused):
 	case errors.As(err, &tooLarge):
 		refused = &refusal{http.StatusRequestEntityTooLarge, "That is more than this form takes."}
-	case store.IsConnection(err):
+	case isAway(err):
 		refused = &refusal{http.StatusServiceUnavailable, "The database does not answer at the moment. Try again."}
 		s.Logger.Warn("page could not be read", "path", r.Pattern, "problem", store.Describe(err))
 	default:

@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -24,6 +25,7 @@ const period = 24 * time.Hour
 
 // overview is the first page. All of it is read at one time.
 type overview struct {
+	Alarms       []alarm
 	At           time.Time // by the database's clock
 	Since        time.Time // a period before
 	Activity     store.Activity
@@ -74,7 +76,7 @@ func (s *Site) overview(w http.ResponseWriter, r *http.Request) error {
 
 // SlotText is how long one part of the charts is.
 func (o *overview) SlotText() string {
-	return spoken(o.Activity.Until.Sub(o.Activity.Since) / store.ActivitySlots)
+	return spoken(o.Activity.Until.Sub(o.Activity.From) / store.ActivitySlots)
 }
 
 // readOverview asks all questions at once; the slowest decides how long it takes.
@@ -104,6 +106,7 @@ func (s *Site) readOverview(ctx context.Context) (*overview, error) {
 			o.Destinations = append(o.Destinations, newCard(d, o.Activity, trouble, paused))
 		}
 	}
+	o.Alarms = alarmsOf(o)
 	return o, nil
 }
 
@@ -213,8 +216,8 @@ func (c *destinationCard) draw(a store.Activity, counts map[string]int64) {
 		} else {
 			good[p.Slot] += float64(p.Count)
 		}
-		if p.Outcome == "delivered" {
-			typical[p.Slot] = max(p.Typical, 0.001)
+		if p.Outcome == "delivered" && p.Typical > 0 {
+			typical[p.Slot] = p.Typical
 			if p.Slot > newest {
 				newest, c.Typical, c.Slow = p.Slot, p.Typical, p.Slow
 			}
@@ -236,21 +239,35 @@ const overviewAge = 2 * time.Second
 
 // overviewCache keeps many open tabs from asking the database as often.
 type overviewCache struct {
-	mu   sync.Mutex
-	read time.Time
-	last *overview
+	reading sync.Mutex
+	last    atomic.Pointer[readAt]
+}
+
+// readAt is an overview and when it was read, by this machine's clock.
+type readAt struct {
+	at       time.Time
+	overview *overview
 }
 
 func (c *overviewCache) get(ctx context.Context, read func(context.Context) (*overview, error)) (*overview, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.last != nil && time.Since(c.read) < overviewAge {
-		return c.last, nil
+	c.reading.Lock()
+	defer c.reading.Unlock()
+	if last := c.last.Load(); last != nil && time.Since(last.at) < overviewAge {
+		return last.overview, nil
 	}
 	o, err := read(ctx)
 	if err != nil {
 		return nil, err
 	}
-	c.read, c.last = time.Now(), o
+	c.last.Store(&readAt{time.Now(), o})
 	return o, nil
+}
+
+// alarms is how many alarms the last overview had, if it is not old. It asks nothing: every page shows it.
+func (c *overviewCache) alarms() int {
+	last := c.last.Load()
+	if last == nil || time.Since(last.at) > 5*time.Minute {
+		return 0
+	}
+	return len(last.overview.Alarms)
 }

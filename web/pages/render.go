@@ -127,6 +127,8 @@ func spoken(d time.Duration) string {
 		return fmt.Sprintf("%d s", int(d.Seconds()))
 	case d < time.Hour:
 		return fmt.Sprintf("%d min", int(d.Minutes()))
+	case d < 48*time.Hour && d%time.Hour < time.Minute:
+		return fmt.Sprintf("%d h", int(d.Hours()))
 	case d < 48*time.Hour:
 		return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
 	default:
@@ -214,6 +216,7 @@ func (s *Site) view(r *http.Request, data any) view {
 	}
 	v.Nav = s.nav(r.URL.Path)
 	v.Said = s.Guard.Said(r.Context())
+	v.Alarms = s.overviews.alarms()
 	v.Stopped = s.stopped(r)
 	return v
 }
@@ -232,7 +235,7 @@ func (s *Site) nav(here string) (links []link) {
 // has tells whether there is a page at a path.
 func (s *Site) has(path string) bool {
 	for _, route := range s.routes {
-		_, at, _ := strings.Cut(route.Pattern, " ")
+		at := strings.TrimPrefix(route.Pattern, "GET ")
 		if at == path || at == path+"{$}" {
 			return true
 		}

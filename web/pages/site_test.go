@@ -3,6 +3,7 @@ package pages
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -139,10 +140,109 @@ func TestLogin(t *testing.T) {
 	require.Equal(t, http.StatusSeeOther, status)
 }
 
+// The overview says in numbers and words where things stand, and what to do.
 func TestOverview(t *testing.T) {
+	t.Parallel()
+	site, server := testSite(t)
+	_, err := site.Pool.Exec(t.Context(), `
+		insert into kvit.destination (name, kind, enabled, event_names) values ('crm', 'webhook', true, '{}'), ('mail', 'spread', true, '{}');
+		insert into kvit.event (event_key, name, occurred_at, received_at, consent)
+		select 'custom:' || i, 'custom:a', now(), now() - make_interval(hours => 21 - i), '{}' from generate_series(1, 20) i;
+		insert into kvit.delivery (event_id, destination, outcome, attempts, finished_at)
+		select id, 'crm', case event_key when 'custom:3' then 'lost' when 'custom:4' then 'withheld' else 'delivered' end, 1, received_at + interval '2 seconds' from kvit.event;
+		insert into kvit.river_queue (name, updated_at, paused_at) values ('deliver_mail', now(), now());
+		update kvit.destination set disabled_reason = 'HTTP 410' where name = 'crm'`)
+	require.NoError(t, err)
+	status, body, _ := get(t, loggedIn(t, server, "reader"), server, "/")
+	require.Equal(t, http.StatusOK, status)
+	for _, want := range []string{
+		"<dt>delivered</dt><dd>18</dd>", "<dt>withheld</dt><dd>1</dd>", `<dt>lost</dt><dd class="bad">1</dd>`, "half within 2.0 s",
+		"1 delivery to crm is lost", "kvit replay --destination crm --outcome lost", "crm wants no more events", "disabled by the receiver", "Paused since",
+		"shop.orders is not configured", "<dt>last certificate</dt><dd>none yet</dd>", `class="alarms" href="/#alarms"`,
+	} {
+		if want == `class="alarms" href="/#alarms"` {
+			_, body, _ = get(t, loggedIn(t, server, "reader"), server, "/audit") // every page has their number
+		}
+		require.Contains(t, body, want)
+	}
+}
+
+func TestNothingToDo(t *testing.T) {
 	t.Parallel()
 	_, server := testSite(t)
 	status, body, _ := get(t, loggedIn(t, server, "reader"), server, "/")
 	require.Equal(t, http.StatusOK, status)
-	require.Contains(t, body, "<h1>Overview</h1>")
+	require.Contains(t, body, "Nothing needs you at the moment.")
+	require.Contains(t, body, "No destination is configured.")
+}
+
+func TestLoginIsThrottled(t *testing.T) {
+	t.Parallel()
+	_, server := testSite(t)
+	client := visitor(t)
+	var status int
+	for range 11 {
+		status, _, _ = post(t, client, server, "/login", url.Values{"name": {"operator"}, "password": {"guess"}})
+	}
+	require.Equal(t, http.StatusTooManyRequests, status)
+	status, _, _ = post(t, client, server, "/login", url.Values{"name": {"operator"}, "password": {password}})
+	require.Equal(t, http.StatusTooManyRequests, status, "not even with the right one")
+}
+
+// A login leads on to a page of this site alone.
+func TestOwnPath(t *testing.T) {
+	t.Parallel()
+	for to, want := range map[string]string{
+		"/orders?q=E1": "/orders?q=E1", "": "/", "https://elsewhere.example": "/", "//elsewhere.example": "/", `/\elsewhere.example`: "/", "/login?to=/": "/",
+		"/\t/elsewhere.example": "/", "/river/": "/river/",
+	} {
+		require.Equal(t, want, ownPath(to), to)
+	}
+}
+
+// Whatever a handler's error holds, the page shows a reference alone.
+func TestFailuresShowAReference(t *testing.T) {
+	t.Parallel()
+	site, server := testSite(t)
+	site.read("GET /broken", func(http.ResponseWriter, *http.Request) error { return errors.New("secret-marker") })
+	site.operate("POST /broken", func(http.ResponseWriter, *http.Request) error {
+		return refuse(http.StatusConflict, "It is paused already.")
+	})
+	client := loggedIn(t, server, "operator")
+	status, body, _ := get(t, client, server, "/broken")
+	require.Equal(t, http.StatusInternalServerError, status)
+	require.Contains(t, body, "under the reference ")
+	require.NotContains(t, body, "secret-marker")
+	status, body, _ = post(t, client, server, "/broken", nil)
+	require.Equal(t, http.StatusConflict, status)
+	require.Contains(t, body, "It is paused already.")
+}
+
+// What is said is shown once, to whoever did it.
+func TestSaid(t *testing.T) {
+	t.Parallel()
+	site, server := testSite(t)
+	site.operate("POST /act", func(w http.ResponseWriter, r *http.Request) error {
+		site.say(r, "It was done.")
+		return site.see(w, r, "/audit")
+	})
+	client := loggedIn(t, server, "operator")
+	status, _, _ := post(t, client, server, "/act", nil)
+	require.Equal(t, http.StatusSeeOther, status)
+	_, body, _ := get(t, client, server, "/audit")
+	require.Contains(t, body, "It was done.")
+	_, body, _ = get(t, client, server, "/audit")
+	require.NotContains(t, body, "It was done.")
+}
+
+// The pages come without a database, and say what they lack.
+func TestDatabaseIsAway(t *testing.T) {
+	t.Parallel()
+	site, server := testSite(t)
+	client := loggedIn(t, server, "reader")
+	site.Pool.Close()
+	status, body, _ := get(t, client, server, "/")
+	require.Equal(t, http.StatusServiceUnavailable, status, body)
+	status, _, _ = get(t, visitor(t), server, "/login")
+	require.Equal(t, http.StatusOK, status)
 }
