@@ -76,6 +76,7 @@ func New(o Options) (*Site, error) {
 	}
 	s.accessRoutes()
 	s.overviewRoutes()
+	s.orderRoutes()
 	if err := s.riverRoutes(); err != nil {
 		return nil, err
 	}
