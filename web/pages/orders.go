@@ -31,7 +31,7 @@ type orderList struct {
 	Columns      []string
 	Rows         []orderRow
 	Older        string // address of the orders before these; empty: there are none, or the list is a search
-	File         string // address of the list as a file
+	File         string // address of the list as a file; empty: what was searched for does not belong there
 	Full         bool   // there may be more
 }
 
@@ -92,12 +92,12 @@ func (s *Site) readOrderList(r *http.Request) (*orderList, error) {
 		return nil, err
 	}
 	list := &orderList{Filter: f, Search: f.Search, States: store.States, Destinations: s.destinationNames(), Full: len(found) == store.OrdersShown}
-	if masked(f.Search) != f.Search {
-		list.Search = ""
-	}
 	list.Columns = columnsOf(list.Destinations, f.Destination, cells)
 	list.Rows = rowsOf(found, list.Columns, cells)
 	list.File = "/orders.csv?" + queryOf(f, f.Before)
+	if masked(f.Search) != f.Search { // it is in the address already, but need not be in the page
+		list.Search, list.File = "", ""
+	}
 	if list.Full && f.Search == "" {
 		list.Older = "/orders?" + queryOf(f, found[len(found)-1].EventID)
 	}

@@ -65,6 +65,8 @@ func (s *Site) createShare(w http.ResponseWriter, r *http.Request) error {
 		return refuse(http.StatusBadRequest, "There is no such destination.")
 	case note == "" || len(note) > longestNote || !plain(note):
 		return refuse(http.StatusBadRequest, "Say whom the link is for, in 200 characters at most.")
+	case masked(note) != note:
+		return refuse(http.StatusBadRequest, "Name a company or a role, not somebody's address: others read it.")
 	case err != nil || days < 1 || days > longestShare:
 		return refuse(http.StatusBadRequest, "A link can be valid for 1 to 90 days.")
 	}
