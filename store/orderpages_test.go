@@ -162,12 +162,12 @@ func TestOrderPagesUseIndexes(t *testing.T) {
 	mustExec(t, tx, `
 		insert into kvit.destination (name, kind, enabled, event_names) values ('crm', 'webhook', true, '{order_paid}');
 		insert into kvit.event (event_key, name, occurred_at, order_ref, consent, destinations)
-		select 'order_paid:E' || i, 'order_paid', now(), 'E' || i, '{}', '{crm}' from generate_series(1, 50000) i;
+		select 'order_paid:E' || i, 'order_paid', now(), 'E' || i, '{}', '{crm}' from generate_series(1, 30000) i;
 		insert into kvit.delivery (event_id, destination, outcome, attempts)
 		select id, 'crm', case when id % 10 = 0 then 'rejected' else 'delivered' end, 1 from kvit.event where id % 5 > 0 or id % 10 = 0;
 		insert into kvit.river_job (kind, args, queue, max_attempts, state)
 		select 'deliver_event', jsonb_build_object('event_id', id, 'destination', 'crm'), 'deliver_crm', 1, 'available' from kvit.event where id % 10 = 5;
-		insert into kvit.erp_receipt (order_ref, erp_order_number, source) select 'E' || i, 'SO' || i, 'erp' from generate_series(1, 20000) i;
+		insert into kvit.erp_receipt (order_ref, erp_order_number, source) select 'E' || i, 'SO' || i, 'erp' from generate_series(1, 10000) i;
 		analyze kvit.event, kvit.delivery, kvit.river_job, kvit.erp_receipt, kvit.destination`)
 	var plans []string
 	planned := func(read func(db store.DB) error) {
@@ -175,7 +175,7 @@ func TestOrderPagesUseIndexes(t *testing.T) {
 		require.NoError(t, read(p))
 		plans = append(plans, p.plans...)
 	}
-	for _, f := range []store.OrderFilter{{}, {State: "delivered"}, {State: "rejected"}, {State: "pending"}, {State: "retrying"}, {Search: "SO77"}} {
+	for _, f := range []store.OrderFilter{{}, {State: "delivered"}, {State: "rejected"}, {State: "pending"}, {Search: "SO77"}} {
 		planned(func(db store.DB) error { _, err := store.ListOrders(t.Context(), db, f); return err })
 	}
 	planned(func(db store.DB) error {
@@ -185,7 +185,7 @@ func TestOrderPagesUseIndexes(t *testing.T) {
 	planned(func(db store.DB) error { _, err := store.EventsOfOrder(t.Context(), db, "E7"); return err })
 	planned(func(db store.DB) error { _, err := store.EvidenceOfOrder(t.Context(), db, "E7"); return err })
 	planned(func(db store.DB) error { _, err := store.Rounds(t.Context(), db, []int64{1, 2, 3}); return err })
-	require.Len(t, plans, 10)
+	require.Len(t, plans, 9)
 	for _, plan := range plans {
 		for _, table := range []string{"event", "delivery", "river_job", "erp_receipt"} {
 			require.NotContains(t, plan, "Seq Scan on "+table+" ", plan)
