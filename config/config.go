@@ -93,6 +93,7 @@ type Destination struct {
 	RepeatsKnownFor *time.Duration // how long the provider recognises a repeat; 0: no end; nil: the provider's
 	RetryUnclear    bool           // on_ambiguous: retry, also where the provider would count a repeat again
 
-	Line     int // where the file names it
-	Settings any // what Kind.Read made of the keys that are the kind's own
+	Docs     string // address of the provider's own documentation; empty: there is none
+	Line     int    // where the file names it
+	Settings any    // what Kind.Read made of the keys that are the kind's own
 }

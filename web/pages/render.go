@@ -80,6 +80,9 @@ func (s *Site) functions() template.FuncMap {
 		"count":   count,    // of a number that was counted to store.CountedUpTo
 		"grouped": groupedAny,
 		"seconds": seconds,
+		"shown":   maskedAny, // a reference or a text, without what looks like somebody's address
+		"short":   short,     // the beginning of a long text
+		"stamp":   s.stamp,   // moment as plain text
 	}
 }
 

@@ -77,6 +77,7 @@ func New(o Options) (*Site, error) {
 	s.accessRoutes()
 	s.overviewRoutes()
 	s.actionRoutes()
+	s.orderRoutes()
 	if err := s.riverRoutes(); err != nil {
 		return nil, err
 	}
