@@ -342,6 +342,9 @@ func TestHoldsTasksAndResidueOnThePage(t *testing.T) {
 	require.Contains(t, page, "Order E7 is on hold")
 	require.Contains(t, page, "1 Feb 2099 00:00:00 CET", "the day counts in full")
 	b.refused("/erasure/holds", reason(url.Values{"order": {"E8"}, "until": {"soon"}}), http.StatusBadRequest, "2027-01-31")
+	require.Contains(t, b.page("/erasure/holds.csv"), "E7,")
+	page, _ = b.act("/erasure/holds", reason(url.Values{"order": {"jane@example.com"}}))
+	require.NotContains(t, page, "jane@example.com", "a reference may look like somebody's address")
 	page, _ = b.act("/erasure/holds/release", reason(url.Values{"order": {"E7"}}))
 	require.Contains(t, page, "The hold on order E7 has ended")
 	b.refused("/erasure/holds/release", reason(url.Values{"order": {"E7"}}), http.StatusConflict, "not on hold")
@@ -352,9 +355,13 @@ func TestHoldsTasksAndResidueOnThePage(t *testing.T) {
 	page, _ = b.act("/erasure/residue/clear", reason(url.Values{"place": {"public.newsletter.email"}}))
 	require.Contains(t, page, "nothing is left in public.newsletter.email")
 	require.Equal(t, 1, b.count(`select count(*) from kvit.erasure_residue where gone_by = 'operator'`))
-	require.Equal(t, 4, b.count(`select count(*) from kvit.audit where who = 'operator' and reason = 'ticket 7' and action in ('hold', 'release hold', 'close task', 'clear residue')`))
+	require.Equal(t, 4, b.count(`select count(*) from kvit.audit where who = 'operator' and reason = 'ticket 7' and subject <> 'jane@example.com' and action in ('hold', 'release hold', 'close task', 'clear residue')`))
 
 	require.Contains(t, b.page("/erasure/certificates"), "E1")
+	require.Contains(t, b.page("/erasure/certificates.csv"), "1,E1,")
+	for _, file := range []string{"/erp/waiting.csv", "/erp/conflicts.csv", "/erasure/runs.csv", "/erasure/holds.csv", "/erasure/tasks.csv", "/erasure/residue.csv"} {
+		require.Regexp(t, `^\x{FEFF}[a-z_]+(,[a-z_]+)+\r\n`, b.page(file), file)
+	}
 	require.Contains(t, b.page("/erasure/certificates/1"), "It is unchanged")
 	_, at := b.act("/erasure/verify", reason(nil))
 	require.Contains(t, b.ends(at), "<dt>Certificates that hold</dt><dd>1</dd>")

@@ -159,7 +159,7 @@ func (s *Site) actionOf(f bulkFilter, audit delivery.Audit, latest *time.Time) (
 	if f.Destination == "" || !f.Narrows() {
 		return delivery.Action{}, refuse(http.StatusBadRequest, "Choose a destination and something beside it: an outcome, an order, an event or a time. Nobody acts on everything at once.")
 	}
-	events, err := eventIDs(f.Events)
+	events, err := eventNumbers(f.Events)
 	if err != nil {
 		return delivery.Action{}, err
 	}
@@ -190,8 +190,8 @@ func (s *Site) actionOf(f bulkFilter, audit delivery.Audit, latest *time.Time) (
 	return act, nil
 }
 
-// eventIDs reads ids, with spaces between them; nil: none is given.
-func eventIDs(text string) (ids []int64, err error) {
+// eventNumbers reads ids, with spaces between them; nil: none is given.
+func eventNumbers(text string) (ids []int64, err error) {
 	for _, word := range strings.Fields(text) {
 		id, err := strconv.ParseInt(word, 10, 64)
 		if err != nil {

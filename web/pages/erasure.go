@@ -187,7 +187,7 @@ func (s *Site) addHold(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	sentence := "Order " + hold.OrderRef + " is on hold: it is not erased."
+	sentence := "Order " + masked(hold.OrderRef) + " is on hold: it is not erased."
 	if !known {
 		sentence += " The orders table has no such reference: look whether you have written it as the shop does."
 	}
@@ -221,7 +221,7 @@ func (s *Site) releaseHold(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	s.say(r, "The hold on order "+ref+" has ended. It is erased when it is due.")
+	s.say(r, "The hold on order "+masked(ref)+" has ended. It is erased when it is due.")
 	return s.see(w, r, "/erasure#holds")
 }
 

@@ -23,6 +23,7 @@ func (s *Site) actionRoutes() {
 	s.erpRoutes()
 	s.erasureRoutes()
 	s.replayRoutes()
+	s.listRoutes()
 	s.read("GET /operations/{id}", s.operation)
 }
 
