@@ -239,7 +239,7 @@ func TestReplayOnThePage(t *testing.T) {
 // What waits is sent now, or cancelled, as far as nobody works on it.
 func TestSendNowAndCancelOnThePage(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b, start := newIdleBench(t) // nothing is fetched before the pause is there
 	_, err := b.pool.Exec(t.Context(), `update kvit.destination set paused_at = now(), paused_by = 'a', paused_reason = 'b'`)
 	require.NoError(t, err)
 	_, err = store.KeepPaused(t.Context(), b.pool)
@@ -249,6 +249,7 @@ func TestSendNowAndCancelOnThePage(t *testing.T) {
 		update kvit.river_job set state = 'retryable', scheduled_at = now() + interval '1 hour', errors = array['{"error": "later; not taken"}'::jsonb]
 		where kind = 'deliver_event' and (args ->> 'event_id')::bigint <= (select min(id) + 2 from kvit.event)`)
 	require.NoError(t, err)
+	start()
 
 	form := func(action, number string, more url.Values) url.Values {
 		f := reason(url.Values{"action": {action}, "destination": {"crm"}, "number": {number}})
