@@ -4,22 +4,29 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/crypto/bcrypt"
 
+	"kvit/config"
 	"kvit/store"
 	"kvit/store/localpg"
 	"kvit/web"
+	"kvit/web/access"
+	"kvit/web/pages"
 )
 
 // BenchmarkStatus asks what operators and Prometheus ask, among 3,000,000 receipts and 1,000,000 deliveries that
 // wait: the newest deliveries and those of one order in kvit.delivery_status, `kvit status` as a whole, with the start of
-// the process, and the gauges of /metrics. Of nine of each the median counts, and for delivery_status the worst one.
+// the process, the gauges of /metrics, and the overview of the pages. Of nine of each the median counts, and for delivery_status the worst one.
 // The rows are written with fsync off and indexes of the jobs' args left out, which none of this reads.
 func BenchmarkStatus(b *testing.B) {
 	server, err := localpg.Start(b.Context(), localpg.Options{Settings: map[string]string{"fsync": "off", "max_wal_size": "8GB"}})
@@ -48,6 +55,7 @@ func BenchmarkStatus(b *testing.B) {
 		_, err := registry.Gather()
 		require.NoError(b, err)
 	}
+	overview := overviewOf(b, pool)
 	for b.Loop() {
 		_, worst := times(newest)
 		b.ReportMetric(worst, "newest_ms")
@@ -59,6 +67,14 @@ func BenchmarkStatus(b *testing.B) {
 		b.ReportMetric(median, "status_ms")
 		median, _ = times(metrics)
 		b.ReportMetric(median, "metrics_ms")
+		median, _ = times(overview)
+		b.ReportMetric(median, "overview_ms")
+		_, worst = times(func() { // with as many receipts as it reads at most
+			activity, err := store.ReadActivity(b.Context(), pool, time.Now().AddDate(0, 0, -23))
+			require.NoError(b, err)
+			require.False(b, activity.Whole)
+		})
+		b.ReportMetric(worst, "activity_ms")
 		median, _ = times(func() {
 			_, err := store.FindLost(b.Context(), pool)
 			require.NoError(b, err)
@@ -66,6 +82,36 @@ func BenchmarkStatus(b *testing.B) {
 		b.ReportMetric(median, "find_lost_ms")
 	}
 	b.ReportMetric(0, "ns/op")
+}
+
+// overviewOf reads the first page as a browser does that has logged in; nothing is kept from one time to the next.
+func overviewOf(b *testing.B, pool *pgxpool.Pool) func() {
+	hash, err := bcrypt.GenerateFromPassword([]byte("a password"), bcrypt.MinCost)
+	require.NoError(b, err)
+	logger := slog.New(slog.DiscardHandler)
+	guard, err := access.New(access.Options{DB: pool, Logger: logger, KeepAudit: time.Hour, Users: []access.Account{
+		{User: access.User{Name: "anna", Role: access.Read}, PasswordHash: string(hash)},
+	}})
+	require.NoError(b, err)
+	ask := func(r *http.Request) *httptest.ResponseRecorder {
+		site, err := pages.New(pages.Options{
+			Pool: pool, Guard: guard, Logger: logger, Grace: func(time.Time) time.Duration { return time.Hour },
+			Config: config.Config{Retention: config.Retention{Schedule: "30 3 * * *", TimeZone: "UTC"}},
+		})
+		require.NoError(b, err)
+		answer := httptest.NewRecorder()
+		site.Handler().ServeHTTP(answer, r)
+		return answer
+	}
+	login := httptest.NewRequestWithContext(b.Context(), http.MethodPost, "/login", strings.NewReader("name=anna&password=a+password"))
+	login.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	cookies := ask(login).Result().Cookies()
+	require.Len(b, cookies, 1)
+	return func() {
+		r := httptest.NewRequestWithContext(b.Context(), http.MethodGet, "/", nil)
+		r.AddCookie(cookies[0])
+		require.Equal(b, http.StatusOK, ask(r).Code)
+	}
 }
 
 // times gives the median and the longest of nine, in ms.
@@ -96,7 +142,7 @@ func readAll(b *testing.B, pool *pgxpool.Pool, sql string) {
 func fillStatus(b *testing.B, pool *pgxpool.Pool) {
 	b.Helper()
 	for _, statement := range []string{
-		`drop index kvit.river_job_args_index, kvit.river_job_metadata_index`,
+		`drop index if exists kvit.river_job_args_index, kvit.river_job_metadata_index`,
 		`insert into kvit.destination (name, kind, enabled, event_names) values ('crm', 'webhook', true, '{order_paid}'), ('ga4', 'ga4', true, '{order_paid}')
 		 on conflict (name) do nothing`, // migrate up has written those of the configuration
 		`insert into kvit.event (event_key, name, occurred_at, order_ref, payload, consent, received_at, stream, destinations)

@@ -42,13 +42,6 @@ type Log struct {
 	Format string     // auto (text at a terminal, JSON elsewhere), text or json; default auto
 }
 
-// Ops is the HTTP listener for operators (key "ops").
-type Ops struct {
-	Listen string // host:port, or ListenOff; default 127.0.0.1:8080
-	// ERPReceiptsToken is what a sender of receipts shows at POST /erp/receipts; not set: nobody can send any.
-	ERPReceiptsToken Secret
-}
-
 // Shop names the tables of the shop (key "shop").
 type Shop struct {
 	Orders Orders
@@ -100,6 +93,7 @@ type Destination struct {
 	RepeatsKnownFor *time.Duration // how long the provider recognises a repeat; 0: no end; nil: the provider's
 	RetryUnclear    bool           // on_ambiguous: retry, also where the provider would count a repeat again
 
-	Line     int // where the file names it
-	Settings any // what Kind.Read made of the keys that are the kind's own
+	Docs     string // address of the provider's own documentation; empty: there is none
+	Line     int    // where the file names it
+	Settings any    // what Kind.Read made of the keys that are the kind's own
 }

@@ -14,8 +14,9 @@ type Kind struct {
 	Consent     string             // default
 	Rate        string             // default, as in 80/s; empty: no limit
 	Renames     bool               // the provider's event names can be changed
+	Docs        string             // address of the provider's own documentation; empty: there is none
 	Read        func(*Section) any // the keys that are the kind's own; becomes Destination.Settings or ERP.Settings
-	ERP         *ERPDefaults       // of a kind of ERP, which has none of the four before Read; nil: a kind of destination
+	ERP         *ERPDefaults       // of a kind of ERP, which has none of the five before Read; nil: a kind of destination
 }
 
 // kindNames are in the order in which the kinds were given.
@@ -55,7 +56,7 @@ func readDestination(s *Section, name string, kinds []Kind, delivery Delivery) D
 		return d
 	}
 	k := kinds[i]
-	d.Settings = k.Read(s)
+	d.Settings, d.Docs = k.Read(s), k.Docs
 	d.Enabled = s.Boolean("enabled", true)
 	d.Consent = s.Text("consent", k.Consent, Purpose)
 	d.Events, d.EventNames = readEvents(s, k.Renames)

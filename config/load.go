@@ -149,25 +149,6 @@ func readLog(top *Section) Log {
 	return l
 }
 
-func readOps(top *Section) Ops {
-	s := top.Section("ops")
-	defer s.Finish()
-	ops := Ops{Listen: s.Text("listen", "127.0.0.1:8080", listenAddress)}
-	ops.ERPReceiptsToken = s.Secret("erp_receipts_token", VisibleASCII, longToken)
-	if ops.Listen == ListenOff && s.Has("erp_receipts_token") {
-		s.Problem("erp_receipts_token", "is of no use with listen: off")
-	}
-	return ops
-}
-
-// longToken refuses what could be guessed: everybody who reaches the port may try.
-func longToken(text string) string {
-	if len(text) < 32 {
-		return "is shorter than 32 characters"
-	}
-	return ""
-}
-
 func readDelivery(top *Section) Delivery {
 	s := top.Section("delivery")
 	defer s.Finish()

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -12,7 +13,14 @@ import (
 // one step.
 const ManyEvents = 1000
 
-// Action is what an operator does to the deliveries of one destination: a Replay, a Backfill or a Cancel.
+// Names of actions, as the audit has them.
+const (
+	ReplayAction  = "replay"
+	CancelAction  = "cancel"
+	SendNowAction = "send_now"
+)
+
+// Action is what an operator does to the deliveries of one destination: a Replay, a Backfill, a Cancel or a SendNow.
 // It is previewed first; kvit.delivery_action keeps what was done.
 type Action struct {
 	Audit
@@ -88,15 +96,21 @@ func (a Action) report(groups []store.Group) Report {
 	return r
 }
 
-// served returns an error unless somebody works on the destination's jobs.
+// UnservedError says why nobody would work on the jobs that an action makes.
+type UnservedError struct{ text string }
+
+// Error says what to do first.
+func (e UnservedError) Error() string { return e.text }
+
+// served returns an UnservedError unless somebody works on the destination's jobs.
 func served(name string, target store.Target) error {
 	switch {
 	case target.Removed:
-		return fmt.Errorf("%s is no longer in the configuration, so that nothing would be sent; `kvit cancel` ends what still waits for it", name)
+		return UnservedError{name + " is no longer in the configuration, so that nothing would be sent; `kvit cancel` ends what still waits for it"}
 	case target.Gone:
-		return fmt.Errorf("%s is disabled because its receiver answered 410 Gone; mend that and run `kvit resume %s` first", name, name)
+		return UnservedError{fmt.Sprintf("%s is disabled because its receiver answered 410 Gone; mend that and run `kvit resume %s` first", name, name)}
 	case !target.Enabled:
-		return fmt.Errorf("%s is switched off; set enabled: true and restart kvit run first", name)
+		return UnservedError{name + " is switched off; set enabled: true and restart kvit run first"}
 	}
 	return nil
 }
@@ -104,15 +118,12 @@ func served(name string, target store.Target) error {
 // Do does the action step by step and counts in the report of its preview. What is done stays done if it is
 // interrupted. progress is told after each step that is not the last.
 func (a Action) Do(ctx context.Context, db store.DB, r *Report, progress func()) error {
-	id, err := store.BeginAction(ctx, db, store.Action{
-		Action: a.Name, Destination: a.Destination, Operator: a.Operator, Reason: a.Reason, Selection: a.selection,
-	})
+	id, err := store.BeginAction(ctx, db, a.Row())
 	if err != nil {
 		return err
 	}
 	r.ID = id
-	step := store.Step{Action: id, Limit: ManyEvents}
-	for {
+	for step := (store.Step{Action: id, Limit: ManyEvents}); ; progress() {
 		done, err := a.step(ctx, db, step)
 		if err != nil {
 			return fmt.Errorf("stopped after %d of %d events, run it again for the others: %w", r.Done, r.Selected, err)
@@ -122,6 +133,50 @@ func (a Action) Do(ctx context.Context, db store.DB, r *Report, progress func())
 			return nil
 		}
 		step.After = done.Last
-		progress()
 	}
+}
+
+// Row is what kvit.delivery_action keeps of the action.
+func (a Action) Row() store.Action {
+	return store.Action{Action: a.Name, Destination: a.Destination, Operator: a.Operator, Reason: a.Reason, Selection: a.selection}
+}
+
+// Continue goes on with an action that was begun, which has done so many events, until it has done as many as were agreed to or no
+// more are left. Each step looks anew at what is still as it was: what was sent or ended meanwhile is left alone.
+func (a Action) Continue(ctx context.Context, db store.DB, id, done, agreed int64) error {
+	step := store.Step{Action: id}
+	for done < agreed {
+		step.Limit = int(min(ManyEvents, agreed-done))
+		stepped, err := a.step(ctx, db, step)
+		if err != nil {
+			return err
+		}
+		if done += int64(stepped.Events); stepped.Events < step.Limit {
+			return nil
+		}
+		step.After = stepped.Last
+	}
+	return nil
+}
+
+// ReadAction makes an action of what Row has kept of it: of a replay, a cancel or a send_now.
+func ReadAction(name string, selection []byte, audit Audit) (Action, error) {
+	switch name {
+	case ReplayAction:
+		return readAction(selection, func(r store.Replay) (Action, error) { return Replay(r, audit) })
+	case CancelAction:
+		return readAction(selection, func(c store.Cancel) (Action, error) { return Cancel(c, audit), nil })
+	case SendNowAction:
+		return readAction(selection, func(n store.SendNow) (Action, error) { return SendNow(n, audit), nil })
+	default:
+		return Action{}, fmt.Errorf("read action: there is no %q", name)
+	}
+}
+
+func readAction[T any](selection []byte, make func(T) (Action, error)) (Action, error) {
+	var s T
+	if err := json.Unmarshal(selection, &s); err != nil {
+		return Action{}, fmt.Errorf("read action: %w", err)
+	}
+	return make(s)
 }

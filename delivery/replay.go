@@ -36,7 +36,7 @@ func Replay(r store.Replay, audit Audit) (Action, error) {
 		}
 	}
 	return Action{
-		Audit: audit, Name: "replay", Destination: r.Destination, Sends: true, selection: r, named: len(r.Events),
+		Audit: audit, Name: ReplayAction, Destination: r.Destination, Sends: true, selection: r, named: len(r.Events),
 		preview: func(ctx context.Context, db store.DB, tooOldBefore time.Time) ([]store.Group, error) {
 			return store.PreviewReplay(ctx, db, r, tooOldBefore)
 		},

@@ -3,6 +3,8 @@ package delivery
 import (
 	"context"
 	"errors"
+	"fmt"
+	"time"
 
 	"kvit/destination"
 )
@@ -16,6 +18,20 @@ type Trial struct {
 	Code        int    `json:"code"`      // HTTP status; 0: no answer
 	Outcome     string `json:"outcome"`   // delivered, or what kind of failure it was
 	Problem     string `json:"problem"`   // empty: none
+}
+
+// Test sends a destination an event that is made up, past the queue; events are the names that it gets. Nothing of it is stored. The
+// caller bounds the time.
+func Test(ctx context.Context, s Settings, events []string) (Trial, error) {
+	name := destination.TestName(events)
+	if name == "" {
+		return Trial{}, fmt.Errorf("%s takes no events, so there is nothing to test it with", s.Name)
+	}
+	event := destination.TestEvent(name, time.Now())
+	if s.Purpose != "" {
+		event.Consent = append(event.Consent, s.Purpose)
+	}
+	return Try(ctx, s.Destination, s.Name, event), nil
 }
 
 // Try sends one event past the queue, marked as a test where the destination can do that. Nothing of it is

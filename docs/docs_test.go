@@ -150,6 +150,7 @@ func environment(name string) string {
 	return map[string]string{
 		"DATABASE_URL":       "postgres://kvit@127.0.0.1/shop",
 		"ERP_RECEIPTS_TOKEN": "0123456789abcdef0123456789abcdef",
+		"ANNA_PASSWORD_HASH": "$2a$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW",
 		"SPREAD_PUBLIC_KEY":  publicKey,
 		"SPREAD_PRIVATE_KEY": privateKey,
 		"CRM_URL":            crmURL,

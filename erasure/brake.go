@@ -35,7 +35,7 @@ func (r *eraseRun) brake(ctx context.Context) error {
 		return err
 	}
 	r.report.Brake = braking
-	if r.confirmed || r.report.DryRun {
+	if r.confirmed || r.report.DryRun || braking.Due <= r.agreed {
 		return nil
 	}
 	return fmt.Errorf("%w: %s; look at them with kvit erase --dry-run, and if they are right, kvit erase --confirm", ErrBraked, braking.Reason)

@@ -118,6 +118,13 @@ func (e *Eraser) RunConfirmed(ctx context.Context) (Report, error) {
 	return r.do(ctx)
 }
 
+// RunAgreed is RunUntil for somebody who has looked at so much that is due: the brake lets that much pass, and no more.
+func (e *Eraser) RunAgreed(ctx context.Context, due int, stopAt time.Time) (Report, error) {
+	r := e.newRun(stopAt)
+	r.agreed = due
+	return r.do(ctx)
+}
+
 // DryRun runs the statements of Run in one transaction and rolls it back. Until then it keeps the
 // orders that are due locked. The brake does not stop it; the report tells whether it would stop a run.
 func (e *Eraser) DryRun(ctx context.Context) (Report, error) {

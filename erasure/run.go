@@ -19,6 +19,7 @@ type eraseRun struct {
 	now       time.Time // by the database, when the run began
 	stopAt    time.Time // no batch begins after this; zero: no limit
 	confirmed bool      // the brake is off
+	agreed    int       // the brake lets so much pass
 	size      batchSize
 	lookout   lookout
 	look      look // for copies of what was erased

@@ -11,7 +11,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
 	"kvit/delivery"
 	"kvit/erasure"
@@ -62,7 +61,7 @@ func NewClient(o Options) (*river.Client[pgx.Tx], error) {
 	if o.Watch == nil {
 		o.Watch = watch.New(watch.Options{DB: o.Pool, Logger: o.Logger})
 	}
-	pauser := &pauser{pool: o.Pool, logger: o.Logger}
+	pauser := pauser{pool: o.Pool, logger: o.Logger}
 	deliver := &deliverWorker{lanes: map[string]*delivery.Lane{}, timeout: o.Timeout, relay: newRelay(), logger: o.Logger}
 	poll := pollOnly
 	if o.Notify {
@@ -71,6 +70,7 @@ func NewClient(o Options) (*river.Client[pgx.Tx], error) {
 	queues := map[string]river.QueueConfig{
 		erpQueue:         {MaxWorkers: markMax, FetchCooldown: 20 * time.Millisecond, FetchPollInterval: poll},
 		maintenanceQueue: {MaxWorkers: 2, FetchPollInterval: poll},
+		operationQueue:   {MaxWorkers: 2, FetchPollInterval: poll},
 	}
 	var intakes []*intake
 	for _, l := range o.Lanes {
@@ -91,6 +91,7 @@ func NewClient(o Options) (*river.Client[pgx.Tx], error) {
 	river.AddWorker(workers, &maintainWorker{db: o.Pool, orders: o.Orders, logger: o.Logger})
 	river.AddWorker(workers, newPollWorker(o.ERPs, o.Logger))
 	river.AddWorker(workers, newEraseWorker(o.Eraser, o.Logger))
+	river.AddWorker(workers, &operationWorker{db: o.Pool, lanes: o.Lanes, erps: o.ERPs, eraser: o.Eraser, timeout: o.Timeout, logger: o.Logger})
 
 	waker := newWaker(o.Pool, slices.Sorted(maps.Keys(queues)), deliver.traffic)
 	client, err := river.NewClient(clockDriver{newDriver(o.Pool, waker, o.Logger), o.Watch, o.Pool, deliver.relay}, &river.Config{
@@ -110,7 +111,6 @@ func NewClient(o Options) (*river.Client[pgx.Tx], error) {
 	if err != nil {
 		return nil, fmt.Errorf("make River client: %w", err)
 	}
-	pauser.client = client
 	for _, i := range intakes {
 		i.queues = client.Queues()
 	}
@@ -127,37 +127,17 @@ func maintainPeriodic() *river.PeriodicJob {
 // River queue is paused, so that its jobs wait without being touched.
 type pauser struct {
 	pool   *pgxpool.Pool
-	client *river.Client[pgx.Tx]
 	logger *slog.Logger
 }
 
-func (p *pauser) disable(ctx context.Context, destination, reason string) {
+func (p pauser) disable(ctx context.Context, destination, reason string) {
 	first, err := store.DisableDestination(ctx, p.pool, destination, reason)
 	if err != nil {
 		p.logger.Error("destination could not be disabled", "destination", destination, "problem", store.Describe(err))
-		return
-	}
-	if err := p.client.QueuePause(ctx, QueueOf(destination), nil); err != nil {
-		p.logger.Error("queue could not be paused", "destination", destination, "problem", store.Describe(err))
 		return
 	}
 	if first {
 		p.logger.Error("DESTINATION DISABLED: its receiver wants no more events; they wait until `kvit resume`",
 			"destination", destination, "reason", reason)
 	}
-}
-
-// Resume lets a destination that was disabled work again.
-func Resume(ctx context.Context, pool *pgxpool.Pool, destination string) error {
-	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{Schema: Schema, Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		return fmt.Errorf("make River client: %w", err)
-	}
-	if err := store.ResumeDestination(ctx, pool, destination); err != nil {
-		return err
-	}
-	if err := client.QueueResume(ctx, QueueOf(destination), nil); err != nil {
-		return fmt.Errorf("resume queue %s: %w", QueueOf(destination), err)
-	}
-	return nil
 }

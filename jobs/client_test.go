@@ -125,7 +125,7 @@ func TestGonePausesTheDestinationUntilItIsResumed(t *testing.T) {
 	for i := range 10 {
 		insertEvent(t, pool, fmt.Sprintf("order_paid:F%d", i))
 	}
-	require.NoError(t, Resume(t.Context(), pool, "crm"))
+	require.NoError(t, store.ResumeDestination(t.Context(), pool, store.Pause{Destination: "crm", Reason: "mended"}))
 	require.Eventually(t, func() bool {
 		// The one that met the 410 waits a minute; make that now.
 		_, err := pool.Exec(t.Context(), `update kvit.river_job set state = 'available', scheduled_at = now() where state = 'scheduled'`)
@@ -133,7 +133,7 @@ func TestGonePausesTheDestinationUntilItIsResumed(t *testing.T) {
 		return scan[int](t, pool, `select count(*) from kvit.delivery where outcome = 'delivered'`) == 11
 	}, waitFor, tick, "nothing is lost")
 	require.Nil(t, scan[*string](t, pool, `select disabled_reason from kvit.destination`))
-	require.ErrorIs(t, Resume(t.Context(), pool, "nowhere"), store.ErrNotFound)
+	require.ErrorIs(t, store.ResumeDestination(t.Context(), pool, store.Pause{Destination: "nowhere"}), store.ErrNotFound)
 }
 
 func TestForeignJobsFailClearlyAndHarmNoOther(t *testing.T) {

@@ -19,7 +19,7 @@ type MaintainArgs struct{}
 func (MaintainArgs) Kind() string { return "maintain" }
 
 // maintainWorker looks every minute for what fell through: deliveries whose job was cancelled or deleted by
-// hand, and evidence whose order has appeared since.
+// hand, evidence whose order has appeared since, and pauses that River has forgotten.
 type maintainWorker struct {
 	river.WorkerDefaults[MaintainArgs]
 	db     store.DB
@@ -41,6 +41,9 @@ const (
 // Work does one round.
 func (w *maintainWorker) Work(ctx context.Context, job *river.Job[MaintainArgs]) (err error) {
 	defer catch(w.logger, job.ID, &err)
+	if _, err := store.KeepPaused(ctx, w.db); err != nil {
+		return w.problem(err)
+	}
 	abandoned, err := store.SettleAbandoned(ctx, w.db)
 	if err != nil {
 		return w.problem(err)

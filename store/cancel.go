@@ -10,11 +10,7 @@ import (
 
 // Cancel says which pending deliveries of a destination end as failed: those that fit everything
 // that is given.
-type Cancel struct {
-	Destination string  `json:"destination"`
-	Events      []int64 `json:"events,omitempty"`
-	OrderRef    string  `json:"order,omitempty"`
-}
+type Cancel Waiting
 
 // SkippedRunning says why a pending delivery is not cancelled: its request may be under way.
 const SkippedRunning = "it is being sent at this moment"
@@ -24,28 +20,9 @@ const CancelledReason = "cancelled by an operator"
 
 const cancelSkipped = `case when j.state = 'running' then '` + SkippedRunning + `' end`
 
-func (x Cancel) from() (string, *conditions) {
-	c := &conditions{args: []any{x.Destination}}
-	if x.Events != nil {
-		c.add("kvit.job_event_id(j.args) = any (?)", x.Events)
-	}
-	if x.OrderRef != "" {
-		c.add("e.order_ref = kvit.order_ref(?)", x.OrderRef)
-	}
-	return ` from kvit.river_job j
-		join kvit.event e on e.id = kvit.job_event_id(j.args)
-		where j.kind = 'deliver_event' and j.finalized_at is null and j.args ->> 'destination' = $1` + c.sql.String(), c
-}
-
 // PreviewCancel counts what CancelStep would cancel, by the event's name.
 func PreviewCancel(ctx context.Context, db DB, x Cancel) ([]Group, error) {
-	from, c := x.from()
-	sql := `
-		select of, '' as reason, skipped, count(*) as events, 0::bigint as too_old, min(occurred_at) as oldest, max(occurred_at) as newest
-		from (select e.name as of, e.occurred_at, coalesce(` + cancelSkipped + `, '') as skipped` + from + `) t
-		group by of, skipped
-		order by skipped, events desc, of`
-	return groups(ctx, db, "cancel", sql, c.args)
+	return previewWaiting(ctx, db, "cancel", cancelSkipped, Waiting(x))
 }
 
 // CancelStep ends pending deliveries as failed and their jobs as River's JobCancel does, in one
@@ -73,7 +50,7 @@ func CancelStep(ctx context.Context, db DB, x Cancel, s Step) (Stepped, error) {
 // cancelJobs returns the ids of the events. A delivery is unclear if an attempt at it was begun and
 // no answer shows that the provider has not taken the event.
 func cancelJobs(ctx context.Context, tx pgx.Tx, x Cancel, s Step) ([]int64, error) {
-	from, c := x.from()
+	from, c := Waiting(x).from()
 	rows, _ := tx.Query(ctx, `
 		with chosen as materialized (
 		    select j.id, e.id as event_id, j.attempt, j.errors, j.attempted_at`+from+` and e.id > `+c.arg(s.After)+` and (`+cancelSkipped+`) is null

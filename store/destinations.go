@@ -49,6 +49,10 @@ func SyncDestinations(ctx context.Context, db DB, list []Destination, notify boo
 		_, err = tx.Exec(ctx, `
 			update kvit.destination set held_since = null, held_until = null, held_reason = null
 			where held_until < now()`)
+		if err != nil {
+			return err
+		}
+		_, err = KeepPaused(ctx, tx)
 		return err
 	})
 	if err != nil {
@@ -57,30 +61,23 @@ func SyncDestinations(ctx context.Context, db DB, list []Destination, notify boo
 	return nil
 }
 
-// DisableDestination notes that the receiver wants no more events. It returns false if that was
-// noted before.
-func DisableDestination(ctx context.Context, db DB, name, reason string) (bool, error) {
-	tag, err := db.Exec(ctx, `
-		update kvit.destination set disabled_at = now(), disabled_reason = $2, updated_at = now()
-		where name = $1 and disabled_at is null`, name, reason)
+// DisableDestination notes that the receiver wants no more events, and pauses the destination's queue. It returns false if
+// that was noted before.
+func DisableDestination(ctx context.Context, db DB, name, reason string) (first bool, err error) {
+	err = pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `
+			update kvit.destination set disabled_at = now(), disabled_reason = $2, updated_at = now()
+			where name = $1 and disabled_at is null`, name, reason)
+		if err != nil {
+			return err
+		}
+		first = tag.RowsAffected() == 1
+		return pauseQueue(ctx, tx, name)
+	})
 	if err != nil {
 		return false, fmt.Errorf("disable destination %s: %w", name, err)
 	}
-	return tag.RowsAffected() == 1, nil
-}
-
-// ResumeDestination takes a receiver's 410 back.
-func ResumeDestination(ctx context.Context, db DB, name string) error {
-	tag, err := db.Exec(ctx, `
-		update kvit.destination set disabled_at = null, disabled_reason = null, updated_at = now()
-		where name = $1`, name)
-	if err != nil {
-		return fmt.Errorf("resume destination %s: %w", name, err)
-	}
-	if tag.RowsAffected() == 0 {
-		return fmt.Errorf("resume destination %s: %w", name, ErrNotFound)
-	}
-	return nil
+	return first, nil
 }
 
 // HoldDestination notes that a destination is left alone until a time, and why.

@@ -232,6 +232,8 @@ func PurgeEvents(ctx context.Context, tx pgx.Tx, before time.Time, limit int) (i
 		    delete from kvit.delivery d using old where d.event_id = old.id
 		), actions as (
 		    delete from kvit.delivery_action where done_at <= $1
+		), operations as (
+		    delete from kvit.operation where requested_at <= $1
 		)
 		delete from kvit.event e using old where e.id = old.id`, before, limit)
 	if err != nil {

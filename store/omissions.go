@@ -26,15 +26,20 @@ const OmissionsRead = 2_000
 // FieldsLeftOut counts by the receipts of what was delivered since, of each destination by the newest
 // OmissionsRead. They say it as destination.Omissions.Note does.
 func FieldsLeftOut(ctx context.Context, db DB, since time.Time) ([]FieldLeftOut, error) {
+	return FieldsLeftOutOf(ctx, db, "", since)
+}
+
+// FieldsLeftOutOf is FieldsLeftOut for one destination.
+func FieldsLeftOutOf(ctx context.Context, db DB, destination string, since time.Time) ([]FieldLeftOut, error) {
 	var list []FieldLeftOut
 	err := uncompiled(ctx, db, func(tx pgx.Tx) (err error) {
-		list, err = fieldsLeftOut(ctx, tx, since)
+		list, err = fieldsLeftOut(ctx, tx, destination, since)
 		return err
 	})
 	return list, err
 }
 
-func fieldsLeftOut(ctx context.Context, db DB, since time.Time) ([]FieldLeftOut, error) {
+func fieldsLeftOut(ctx context.Context, db DB, destination string, since time.Time) ([]FieldLeftOut, error) {
 	rows, _ := db.Query(ctx, `
 		select d.name as destination, regexp_replace(part[1], '\[[0-9]+\]', '') as field,
 		       (array_agg(part[2] order by r.finished_at desc))[1] as why, count(*) as count,
@@ -51,8 +56,9 @@ func fieldsLeftOut(ctx context.Context, db DB, since time.Time) ([]FieldLeftOut,
 		    ) newest
 		) r
 		cross join lateral regexp_matches(r.reason, '(?:^|; )without ([a-z0-9_.\[\]]+): ([^;]*)', 'g') as part
+		where $3 = '' or d.name = $3
 		group by 1, 2
-		order by 1, 2`, since, OmissionsRead) // Collect reports its error
+		order by 1, 2`, since, OmissionsRead, destination) // Collect reports its error
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[FieldLeftOut])
 	if err != nil {
 		return nil, fmt.Errorf("count fields that were left out: %w", err)

@@ -17,6 +17,7 @@ type Replay struct {
 	Until          *time.Time `json:"until,omitempty"` // finished before
 	Events         []int64    `json:"events,omitempty"`
 	OrderRef       string     `json:"order,omitempty"`
+	EventName      string     `json:"name,omitempty"`
 	IncludeUnclear bool       `json:"include_unclear"` // also those that the provider may have counted
 }
 
@@ -40,6 +41,9 @@ func (r Replay) from() (string, *conditions) {
 	}
 	if r.OrderRef != "" {
 		c.add("e.order_ref = kvit.order_ref(?)", r.OrderRef)
+	}
+	if r.EventName != "" {
+		c.add("e.name = ?", r.EventName)
 	}
 	if r.Since != nil {
 		c.add("r.finished_at >= ?", *r.Since)

@@ -20,6 +20,9 @@ type DestinationStatus struct {
 	HeldSince      *time.Time `json:"held_since"` // kvit leaves it alone
 	HeldUntil      *time.Time `json:"held_until"`
 	HeldReason     *string    `json:"held_reason"`
+	PausedAt       *time.Time `json:"paused_at"` // by an operator, until one resumes it
+	PausedBy       *string    `json:"paused_by"`
+	PausedReason   *string    `json:"paused_reason"`
 	Pending        int64      `json:"pending"`
 	Retrying       int64      `json:"retrying"`      // of the pending
 	PendingExact   bool       `json:"pending_exact"` // false: Pending and Retrying are estimates, from a sample
@@ -61,8 +64,11 @@ func uncompiled(ctx context.Context, db DB, do func(pgx.Tx) error) error {
 func destinationStatuses(ctx context.Context, db DB) ([]DestinationStatus, error) {
 	rows, _ := db.Query(ctx, `
 		select d.name, d.kind, d.enabled, d.removed_at, d.disabled_reason, d.held_since, d.held_until, d.held_reason,
+		       coalesce(d.paused_at, case when d.disabled_at is null then q.paused_at end) as paused_at, d.paused_by,
+		       case when d.paused_at is not null then d.paused_reason when d.disabled_at is null and q.paused_at is not null then '`+PausedPastKvit+`' end as paused_reason,
 		       p.pending, p.retrying, p.pending < $1 as pending_exact, o.created_at as oldest_pending, l.lost, u.unread_consent
 		from kvit.destination d
+		left join kvit.river_queue q on q.name = 'deliver_' || d.name
 		cross join lateral (
 		    select count(*) as pending, count(*) filter (where tried) as retrying
 		    from (

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"sync"
@@ -97,6 +98,9 @@ type connectionKey struct{}
 
 // withConnection lets a request find its connection: http.Server.ConnContext.
 func withConnection(ctx context.Context, c net.Conn) context.Context {
+	if secret, ok := c.(*tls.Conn); ok {
+		c = secret.NetConn()
+	}
 	return context.WithValue(ctx, connectionKey{}, c)
 }
 

@@ -2,9 +2,11 @@ package web_test
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
@@ -102,4 +104,32 @@ func TestLongHeadersAreRefused(t *testing.T) {
 	_, err := io.ReadFull(c, line)
 	require.NoError(t, err)
 	require.Equal(t, "HTTP/1.1 431", string(line))
+}
+
+// With a certificate the port speaks TLS alone, and connections with a request under way are known all the same.
+func TestTLS(t *testing.T) {
+	t.Parallel()
+	issuer := httptest.NewTLSServer(nil)
+	t.Cleanup(issuer.Close)
+	s, err := web.Listen(t.Context(), web.Options{
+		Listen: "127.0.0.1:0", Metrics: prometheus.NewRegistry(), Logger: quiet,
+		TLS: &tls.Config{Certificates: issuer.TLS.Certificates, MinVersion: tls.VersionTLS12},
+		Pages: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.WriteString(w, "page "+r.URL.Path)
+		}),
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = s.Close() })
+	client := issuer.Client()
+	for path, want := range map[string]string{"/orders": "page /orders", "/healthz": "ok\n"} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+s.Addr()+path, nil)
+		require.NoError(t, err)
+		res, err := client.Do(req)
+		require.NoError(t, err)
+		body, err := io.ReadAll(res.Body)
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		require.Equal(t, want, string(body))
+	}
+	require.Equal(t, http.StatusBadRequest, ask(t, s.Addr()), "plain HTTP")
 }

@@ -4,6 +4,7 @@ package web
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -21,6 +22,8 @@ type Options struct {
 	Ready   func(ctx context.Context) error // nil when the daemon can work; the error's text is shown
 	Metrics prometheus.Gatherer
 	Receipts
+	Pages  http.Handler // all other addresses; nil: there are none
+	TLS    *tls.Config  // nil: plain HTTP
 	Logger *slog.Logger
 }
 
@@ -39,7 +42,7 @@ const readyTimeout = 2 * time.Second
 // Handler answers the requests. GET /healthz says that the process lives, GET /readyz that it can
 // work, GET /metrics gives the metrics in Prometheus' format. None of them shows personal data, so
 // they want no credentials. POST /erp/receipts takes receipts from whoever has the token, if there is one. Everything else
-// does not exist.
+// is for the pages, or does not exist.
 func Handler(o Options) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
@@ -60,6 +63,9 @@ func Handler(o Options) http.Handler {
 	}))
 	if o.Receipts.Token != "" {
 		mux.Handle("POST /erp/receipts", newReceiptsHandler(o.Receipts, o.Logger))
+	}
+	if o.Pages != nil {
+		mux.Handle("/", o.Pages)
 	}
 	return mux
 }
@@ -86,8 +92,12 @@ func Listen(ctx context.Context, o Options) (*Server, error) {
 		MaxHeaderBytes:    8 << 10,
 		ErrorLog:          slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug),
 	}}
+	bound := net.Listener(boundConnections(listener, maxConnections))
+	if o.TLS != nil {
+		bound = tls.NewListener(bound, o.TLS)
+	}
 	go func() {
-		if err := s.http.Serve(boundConnections(listener, maxConnections)); !errors.Is(err, http.ErrServerClosed) {
+		if err := s.http.Serve(bound); !errors.Is(err, http.ErrServerClosed) {
 			o.Logger.Error("http server stopped", "err", err)
 		}
 	}()

@@ -20,7 +20,7 @@ const module = "kvit/"
 // be listed, so that a new one is a decision.
 var arrows = map[string][]string{
 	"bench":          {"cmd/*", "config", "destination", "destination/*", "destination/*/*", "jobs", "migrations", "store", "store/*"},
-	"cmd/kvit":       {"cmd/kvit/demo", "config", "delivery", "destination", "destination/*", "erp", "erp/*", "erasure", "erasure/*", "jobs", "migrations", "schedule", "shop", "shop/*", "store", "watch", "web"},
+	"cmd/kvit":       {"cmd/kvit/demo", "config", "delivery", "destination", "destination/*", "erp", "erp/*", "erasure", "erasure/*", "jobs", "migrations", "schedule", "shop", "shop/*", "store", "watch", "web", "web/*"},
 	"cmd/kvit/demo":  {"config", "destination/*/*", "store/localpg"},
 	"config":         {},
 	"delivery":       {"config", "destination", "group", "store"}, // config for a duration in a reason
@@ -33,7 +33,7 @@ var arrows = map[string][]string{
 	"erp/*":          {"config", "destination", "erp"},
 	"group":          {"store"},
 	"erp/watcher":    {"erp", "store"},
-	"jobs":           {"delivery", "erasure", "erp", "erp/watcher", "group", "store", "watch"},
+	"jobs":           {"delivery", "erasure", "erasure/proof", "erp", "erp/watcher", "group", "store", "watch"},
 	"migrations":     {},
 	"schedule":       {},
 	"shop":           {},
@@ -42,6 +42,8 @@ var arrows = map[string][]string{
 	"store/localpg":  {},
 	"watch":          {"store"},
 	"web":            {"erp", "jobs", "store"},
+	"web/access":     {"store"},
+	"web/pages":      {"config", "delivery", "destination", "erasure", "erasure/*", "erp", "erp/watcher", "jobs", "schedule", "status", "store", "watch", "web/access"},
 
 	// Stand-ins of providers, for tests and the demo, and what they have in common.
 	"destination/*/*":                     {"destination/destinationtest/standin"},

@@ -153,6 +153,9 @@ func (a *app) check(ctx context.Context, offline bool) ([]finding, []credential)
 	findings := append(checkDestinations(cfg), checkERPs(ctx, cfg, offline)...)
 	if !offline { // a build machine has other addresses
 		findings = append(findings, checkListen(ctx, cfg.Ops.Listen)...)
+		if _, err := opsTLS(cfg.Ops); err != nil {
+			findings = append(findings, finding{Key: "ops.tls", Problem: err.Error()})
+		}
 	}
 	wait := func() ([]finding, []credential) { return nil, nil }
 	if !offline {

@@ -66,9 +66,7 @@ func (a *app) runDaemon(ctx context.Context, cfg config.Config, logger *slog.Log
 		return err
 	}
 	if cfg.Ops.Listen != config.ListenOff {
-		server, err := web.Listen(ctx, web.Options{
-			Listen: cfg.Ops.Listen, Ready: d.ready, Metrics: d.registry, Receipts: d.receipts(), Logger: logger,
-		})
+		server, err := d.listen(ctx, client)
 		if err != nil {
 			return err
 		}
@@ -96,6 +94,21 @@ func (a *app) runDaemon(ctx context.Context, cfg config.Config, logger *slog.Log
 	return anchor.End(ctx, pool)
 }
 
+// listen opens the port, and with it the pages, before the database is there.
+func (d *daemon) listen(ctx context.Context, client *river.Client[pgx.Tx]) (*web.Server, error) {
+	pages, err := d.pages(ctx, client)
+	if err != nil {
+		return nil, err
+	}
+	certificate, err := opsTLS(d.cfg.Ops)
+	if err != nil {
+		return nil, err
+	}
+	return web.Listen(ctx, web.Options{
+		Listen: d.cfg.Ops.Listen, Ready: d.ready, Metrics: d.registry, Receipts: d.receipts(), Pages: pages, TLS: certificate, Logger: d.logger,
+	})
+}
+
 // abandonWait is short: the database refuses what work would have to write at its end.
 const abandonWait = 5 * time.Second
 
@@ -113,6 +126,7 @@ type daemon struct {
 	cfg      config.Config
 	pool     *pgxpool.Pool
 	registry *prometheus.Registry
+	lanes    []delivery.Settings // of the destinations that are enabled
 	eraser   *erasure.Eraser
 	logger   *slog.Logger
 	anchor   *erasure.AnchorKeeper
@@ -130,7 +144,7 @@ func (d *daemon) newClient() (*river.Client[pgx.Tx], error) {
 	if err != nil {
 		return nil, err
 	}
-	d.registry = registry
+	d.registry, d.lanes = registry, built.lanes
 	eraser, err := newEraser(d.cfg, d.pool, erasure.NewMetrics(registry), d.logger)
 	if err != nil {
 		return nil, err

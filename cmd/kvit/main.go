@@ -102,7 +102,7 @@ imported it, and erases the order's personal data when it is due, with proof.`,
 	})
 	root.AddCommand(
 		a.runCommand(), a.migrateCommand(), a.checkCommand(), a.statusCommand(), a.eraseCommand(),
-		a.holdCommand(), a.verifyCommand(), a.resumeCommand(), a.demoCommand(), a.healthCommand(), a.versionCommand(),
+		a.holdCommand(), a.verifyCommand(), a.pauseCommand(), a.resumeCommand(), a.demoCommand(), a.healthCommand(), a.versionCommand(),
 		a.replayCommand(),
 		a.backfillCommand(),
 		a.cancelCommand(),
@@ -112,6 +112,7 @@ imported it, and erases the order's personal data when it is due, with proof.`,
 		a.historyCommand(),
 		a.erpCommand(),
 		a.ordersCommand(),
+		a.passwordCommand(),
 	)
 	return root
 }

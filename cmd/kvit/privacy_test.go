@@ -136,7 +136,7 @@ retention:
 	requireNoMarker(t, "metrics", metrics)
 	requireNoMarker(t, "log", k.log.String())
 	require.Contains(t, k.log.String(), "DESTINATION DISABLED")
-	for _, table := range []string{"kvit.river_job", "kvit.delivery", "kvit.delivery_status", "kvit.destination", "kvit.erp_receipt", "kvit.order_status", "kvit.river_queue", "kvit.delivery_attempt"} {
+	for _, table := range []string{"kvit.river_job", "kvit.delivery", "kvit.delivery_status", "kvit.destination", "kvit.erp_receipt", "kvit.order_status", "kvit.river_queue", "kvit.delivery_attempt", "kvit.operation", "kvit.audit"} {
 		requireNoMarker(t, table, rowsAsText(t, pool, table))
 	}
 	requireNoMarker(t, "status", k.mustCall("status")+k.mustCall("status", "--json"))

@@ -5,11 +5,9 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"time"
 
 	"kvit/config"
 	"kvit/delivery"
-	"kvit/destination"
 )
 
 // sendTest sends one event past the queue: nothing of it is stored.
@@ -27,17 +25,13 @@ func (a *app) sendTest(ctx context.Context, name string, asJSON bool) error {
 	if err != nil {
 		return fmt.Errorf("make destination %s: %w", name, err)
 	}
-	eventName := destination.TestName(eventsOf(d, adapter))
-	if eventName == "" {
-		return fmt.Errorf("%s takes no events, so there is nothing to test it with", name)
-	}
-	event := destination.TestEvent(eventName, time.Now())
-	if d.Consent != config.None {
-		event.Consent = append(event.Consent, d.Consent)
-	}
 	ctx, cancel := context.WithTimeout(ctx, cfg.Delivery.Timeout)
 	defer cancel()
-	return a.reportTest(delivery.Try(ctx, adapter, name, event), asJSON)
+	trial, err := delivery.Test(ctx, laneOf(cfg, d, adapter), eventsOf(d, adapter))
+	if err != nil {
+		return err
+	}
+	return a.reportTest(trial, asJSON)
 }
 
 func (a *app) reportTest(t delivery.Trial, asJSON bool) error {

@@ -146,6 +146,9 @@ func (s status) print(w io.Writer, now time.Time) error {
 			counted(d.Pending, d.PendingExact), counted(d.Retrying, d.PendingExact), ago(d.OldestPending, now))
 	}
 	for _, d := range s.Destinations {
+		if d.PausedAt != nil {
+			fmt.Fprintf(t, "PAUSED\t%s since %s by %s: %s: kvit resume %s\n", d.Name, ago(d.PausedAt, now), textOr(d.PausedBy, "-"), *d.PausedReason, d.Name)
+		}
 		if d.HeldReason != nil && d.Enabled {
 			fmt.Fprintf(t, "%s is left alone since %s: %s\n", d.Name, ago(d.HeldSince, now), *d.HeldReason)
 		}
@@ -230,6 +233,8 @@ func stateOf(d store.DestinationStatus) string {
 		return "removed"
 	case d.DisabledReason != nil:
 		return "DISABLED BY RECEIVER"
+	case d.PausedAt != nil:
+		return "PAUSED"
 	case d.Enabled && d.HeldUntil != nil:
 		return "HELD"
 	case !d.Enabled:

@@ -8,7 +8,10 @@ import (
 )
 
 // Kind is a web data stream of Google Analytics 4, as kvit.yaml names it.
-var Kind = config.Kind{Name: "ga4", Concurrency: 8, Consent: "analytics", Renames: true, Read: destination.Reader(readOptions)}
+var Kind = config.Kind{
+	Name: "ga4", Concurrency: 8, Consent: "analytics", Renames: true, Read: destination.Reader(readOptions),
+	Docs: "https://developers.google.com/analytics/devguides/collection/protocol/ga4",
+}
 
 // Make makes the destination.
 func (o Options) Make(common destination.Common) (destination.Destination, error) {

@@ -9,6 +9,7 @@ import (
 // requests a minute that a project of Google Cloud may make (https://developers.google.com/data-manager/api/devguides/limits).
 var Kind = config.Kind{
 	Name: "google_ads", Concurrency: 2, Consent: "marketing", Rate: "4/s", Renames: true, Read: destination.Reader(readOptions),
+	Docs: "https://developers.google.com/data-manager/api/reference/rest/v1/events/ingest",
 }
 
 // Make makes the destination.

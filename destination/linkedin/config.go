@@ -7,7 +7,10 @@ import (
 
 // Kind is an ad account at LinkedIn's Conversions API, as kvit.yaml names it. The default rate stays below the 600
 // requests a minute and 500,000 a day that LinkedIn allows.
-var Kind = config.Kind{Name: "linkedin", Concurrency: 4, Consent: "marketing", Rate: "5/s", Read: destination.Reader(readOptions)}
+var Kind = config.Kind{
+	Name: "linkedin", Concurrency: 4, Consent: "marketing", Rate: "5/s", Read: destination.Reader(readOptions),
+	Docs: "https://learn.microsoft.com/en-us/linkedin/marketing/integrations/ads-reporting/conversions-api",
+}
 
 // Make makes the destination. What LinkedIn calls an event is its conversion rule.
 func (o Options) Make(common destination.Common) (destination.Destination, error) {

@@ -8,7 +8,10 @@ import (
 )
 
 // Kind is one site of a Matomo, hosted by anybody, as kvit.yaml names it.
-var Kind = config.Kind{Name: "matomo", Concurrency: 2, Consent: "analytics", Renames: true, Read: destination.Reader(readOptions)}
+var Kind = config.Kind{
+	Name: "matomo", Concurrency: 2, Consent: "analytics", Renames: true, Read: destination.Reader(readOptions),
+	Docs: "https://developer.matomo.org/api-reference/tracking-api",
+}
 
 // Make makes the destination.
 func (o Options) Make(common destination.Common) (destination.Destination, error) {

@@ -6,7 +6,10 @@ import (
 )
 
 // Kind is a dataset at Meta's Conversions API, as kvit.yaml names it.
-var Kind = config.Kind{Name: "meta", Concurrency: 4, Consent: "marketing", Renames: true, Read: destination.Reader(readOptions)}
+var Kind = config.Kind{
+	Name: "meta", Concurrency: 4, Consent: "marketing", Renames: true, Read: destination.Reader(readOptions),
+	Docs: "https://developers.facebook.com/documentation/ads-commerce/conversions-api",
+}
 
 // Make makes the destination.
 func (o Options) Make(common destination.Common) (destination.Destination, error) {

@@ -6,7 +6,10 @@ import (
 )
 
 // Kind is a UET tag of Microsoft Advertising, as kvit.yaml names it.
-var Kind = config.Kind{Name: "microsoft_uet", Concurrency: 4, Consent: "marketing", Renames: true, Read: destination.Reader(readOptions)}
+var Kind = config.Kind{
+	Name: "microsoft_uet", Concurrency: 4, Consent: "marketing", Renames: true, Read: destination.Reader(readOptions),
+	Docs: "https://learn.microsoft.com/en-us/advertising/guides/uet-conversion-api-integration",
+}
 
 // Make makes the destination.
 func (o Options) Make(common destination.Common) (destination.Destination, error) {

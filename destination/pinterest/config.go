@@ -9,6 +9,7 @@ import (
 // that Pinterest allows.
 var Kind = config.Kind{
 	Name: "pinterest", Concurrency: 4, Consent: "marketing", Rate: "80/s", Renames: true, Read: destination.Reader(readOptions),
+	Docs: "https://developers.pinterest.com/docs/track-conversions/track-conversions-in-the-api/",
 }
 
 // Make makes the destination.

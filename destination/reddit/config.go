@@ -6,7 +6,10 @@ import (
 )
 
 // Kind is a pixel at Reddit's Conversions API, as kvit.yaml names it.
-var Kind = config.Kind{Name: "reddit", Concurrency: 4, Consent: "marketing", Renames: true, Read: destination.Reader(readOptions)}
+var Kind = config.Kind{
+	Name: "reddit", Concurrency: 4, Consent: "marketing", Renames: true, Read: destination.Reader(readOptions),
+	Docs: "https://ads-api.reddit.com/docs/v3/",
+}
 
 // Make makes the destination.
 func (o Options) Make(common destination.Common) (destination.Destination, error) {

@@ -6,7 +6,10 @@ import (
 )
 
 // Kind is a pixel at Snap's Conversions API, as kvit.yaml names it.
-var Kind = config.Kind{Name: "snap", Concurrency: 4, Consent: "marketing", Renames: true, Read: destination.Reader(readOptions)}
+var Kind = config.Kind{
+	Name: "snap", Concurrency: 4, Consent: "marketing", Renames: true, Read: destination.Reader(readOptions),
+	Docs: "https://developers.snap.com/api/marketing-api/Conversions-API/UsingTheAPI",
+}
 
 // Make makes the destination.
 func (o Options) Make(common destination.Common) (destination.Destination, error) {

@@ -6,7 +6,10 @@ import (
 )
 
 // Kind is a collector of Snowplow's, as kvit.yaml names it.
-var Kind = config.Kind{Name: "snowplow", Concurrency: 4, Consent: "analytics", Renames: true, Read: destination.Reader(readOptions)}
+var Kind = config.Kind{
+	Name: "snowplow", Concurrency: 4, Consent: "analytics", Renames: true, Read: destination.Reader(readOptions),
+	Docs: "https://docs.snowplow.io/docs/events/http-requests/",
+}
 
 // Make makes the destination.
 func (o Options) Make(common destination.Common) (destination.Destination, error) {

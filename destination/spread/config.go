@@ -9,7 +9,10 @@ import (
 )
 
 // Kind is an account at the marketing CRM SPREAD, as kvit.yaml names it.
-var Kind = config.Kind{Name: "spread", Concurrency: 5, Consent: "marketing", Read: destination.Reader(readOptions)}
+var Kind = config.Kind{
+	Name: "spread", Concurrency: 5, Consent: "marketing", Read: destination.Reader(readOptions),
+	Docs: "https://help.spreadfamily.fr",
+}
 
 // Make makes the destination. SPREAD's names cannot be changed.
 func (o Options) Make(common destination.Common) (destination.Destination, error) {

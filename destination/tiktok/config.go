@@ -6,7 +6,10 @@ import (
 )
 
 // Kind is an event source at TikTok's Events API 2.0, as kvit.yaml names it.
-var Kind = config.Kind{Name: "tiktok", Concurrency: 4, Consent: "marketing", Renames: true, Read: destination.Reader(readOptions)}
+var Kind = config.Kind{
+	Name: "tiktok", Concurrency: 4, Consent: "marketing", Renames: true, Read: destination.Reader(readOptions),
+	Docs: "https://business-api.tiktok.com/portal/docs?id=1771101303285761",
+}
 
 // Make makes the destination.
 func (o Options) Make(common destination.Common) (destination.Destination, error) {

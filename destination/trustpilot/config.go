@@ -11,6 +11,7 @@ import (
 // that Trustpilot recommends (https://developers.trustpilot.com/rate-limiting).
 var Kind = config.Kind{
 	Name: "trustpilot", Concurrency: 2, Consent: "marketing", Rate: "2/s", Renames: true, Read: destination.Reader(readOptions),
+	Docs: "https://developers.trustpilot.com/invitation-api",
 }
 
 // Make makes the destination.

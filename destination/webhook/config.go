@@ -8,7 +8,10 @@ import (
 )
 
 // Kind is a receiver of Standard Webhooks 1.0, as kvit.yaml names it.
-var Kind = config.Kind{Name: "webhook", Concurrency: 16, Consent: "marketing", Read: destination.Reader(readOptions)}
+var Kind = config.Kind{
+	Name: "webhook", Concurrency: 16, Consent: "marketing", Read: destination.Reader(readOptions),
+	Docs: "https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md",
+}
 
 // Make makes the destination. Events have the shop's own names.
 func (o Options) Make(common destination.Common) (destination.Destination, error) {

@@ -134,7 +134,12 @@ func (d *demo) configure(ctx context.Context) error {
 		return err
 	}
 	r := d.receivers
+	hash, err := d.kvit.setPassword()
+	if err != nil {
+		return err
+	}
 	d.kvit.env = []string{
+		"PAGES_PASSWORD_HASH=" + hash,
 		"DATABASE_URL=" + d.database.url("kvit"),
 		"SPREAD_PUBLIC_KEY=" + r.spreadKeys[0],
 		"SPREAD_PRIVATE_KEY=" + r.spreadKeys[1],
@@ -172,11 +177,12 @@ The shop, %s and the ERP are invented, kvit is the real program.
 30 days pass in %s. The demo ends by itself after %s, and earlier with Ctrl-C.
 
 Look at it meanwhile:
+  http://%s/   user demo, password %s
   curl -s %s | grep ^kvit
   psql '%s'
     select * from kvit.delivery_status order by event_id desc limit 20;
     select * from kvit.order_status order by placed_at;
-`, d.others(), spoken(d.clock.month), spoken(d.clock.length), d.kvit.metrics(), d.database.url(""))
+`, d.others(), spoken(d.clock.month), spoken(d.clock.length), d.kvit.listen, d.kvit.password, d.kvit.metrics(), d.database.url(""))
 }
 
 // others are those who are sent something.

@@ -3,6 +3,7 @@ package demo
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -13,9 +14,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"text/template"
 	"time"
+
+	"golang.org/x/crypto/bcrypt"
 )
 
 //go:embed kvit.yaml.tmpl
@@ -37,6 +41,18 @@ type kvit struct {
 	dir    string
 	env    []string
 	listen string
+
+	password string // of the pages
+}
+
+// setPassword makes one that is good for this demo alone, and returns its hash.
+func (k *kvit) setPassword() (hash string, err error) {
+	k.password = strings.ToLower(rand.Text()[:16])
+	made, err := bcrypt.GenerateFromPassword([]byte(k.password), bcrypt.DefaultCost)
+	if err != nil {
+		return "", fmt.Errorf("make a password: %w", err)
+	}
+	return string(made), nil
 }
 
 func (k *kvit) config() string  { return filepath.Join(k.dir, "kvit.yaml") }
