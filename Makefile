@@ -10,7 +10,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 LINT_VERSION := v2.15.0
 LINT         := .tools/golangci-lint-$(LINT_VERSION)
 
-.PHONY: help demo test test-database test-shops test-erps test-pages lint bench build sbom vulnerabilities prerequisites clean
+.PHONY: help demo test test-database test-shops test-erps test-pages test-rules lint bench build sbom vulnerabilities prerequisites clean
 
 help:
 	@echo 'make demo    install what is missing, build, and show kvit at work for a minute and a half'
@@ -19,6 +19,7 @@ help:
 	@echo 'make test-shops   put kvit beside real webshops, which npm installs, and see what it does to them'
 	@echo 'make test-erps   ask a real ERP and real databases; part of test-shops'
 	@echo 'make test-pages   drive the pages of a running demo in Chromium; pictures are left in build/pages'
+	@echo 'make test-rules   try the alerting rules with promtool; part of test-shops, skipped where it cannot be had'
 	@echo 'make lint    gofmt, go vet, golangci-lint'
 	@echo 'make bench   print how fast this machine delivers events and erases orders, and what others feel of it'
 	@echo 'make build   ./kvit, one static binary'
@@ -42,6 +43,7 @@ test-shops: prerequisites
 	PATH="$(CURDIR)/.tools/node/bin:$$PATH" KVIT_SHOPS=1 $(GO) test -count=1 -timeout 14m ./shops
 	PATH="$(CURDIR)/.tools/node/bin:$$PATH" KVIT_SHOPS=1 $(GO) test -count=1 -timeout 4m -run 'TestSnippets' ./docs
 	$(MAKE) test-erps
+	$(MAKE) test-rules
 
 # What erp/install.sh installs, each as a process of the tests' own.
 test-erps: prerequisites
@@ -52,6 +54,10 @@ test-erps: prerequisites
 test-pages: prerequisites
 	@sh browser/install.sh
 	PATH="$(CURDIR)/.tools/node/bin:$$PATH" KVIT_BROWSER=1 $(GO) test -count=1 -timeout 8m ./browser
+
+# Debian's package, unpacked and not installed: it would start a server.
+test-rules:
+	@sh deploy/prometheus/test.sh
 
 lint: $(LINT)
 	@unformatted="$$(gofmt -l .)"; if [ -n "$$unformatted" ]; then \

@@ -210,30 +210,11 @@ var (
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	var code []string
-	for _, file := range []string{"delivery/metrics.go", "erasure/metrics.go", "watch/metrics.go", "web/gauges.go", "erp/watcher/metrics.go"} {
+	for _, file := range []string{"delivery/metrics.go", "erasure/metrics.go", "watch/metrics.go", "web/gauges.go", "erp/watcher/metrics.go", "status/metrics.go"} {
 		code = append(code, firstGroups(metricInCode, read(t, file))...)
 	}
 	require.NotEmpty(t, code)
 	require.ElementsMatch(t, code, firstGroups(metricInDocs, read(t, "docs/operations.md")))
-}
-
-var metricInAlert = regexp.MustCompile(`\b(kvit_[a-z_]+)`)
-
-// TestAlerts: alerts are about metrics that exist.
-func TestAlerts(t *testing.T) {
-	t.Parallel()
-	known := firstGroups(metricInDocs, read(t, "docs/operations.md"))
-	alerts := 0
-	for _, b := range blocks(t, "docs/operations.md") {
-		if b.language != "yaml" {
-			continue
-		}
-		for _, metric := range firstGroups(metricInAlert, b.text) {
-			alerts++
-			require.Contains(t, known, metric)
-		}
-	}
-	require.Positive(t, alerts)
 }
 
 func firstGroups(pattern *regexp.Regexp, text string) []string {

@@ -12,6 +12,7 @@ import (
 
 	"kvit/config"
 	"kvit/destination"
+	"kvit/status"
 	"kvit/store/storetest"
 )
 
@@ -217,7 +218,7 @@ func TestStatusForMachines(t *testing.T) {
 	_, err := k.pool().Exec(t.Context(), shopTable+`; insert into orders (number) values ('E1')`)
 	require.NoError(t, err)
 	k.mustCall("migrate", "up")
-	var s status
+	var s status.Status
 	require.NoError(t, json.Unmarshal([]byte(k.mustCall("status", "--json")), &s))
 	require.EqualValues(t, 1, s.Orders.AwaitingImport)
 	require.Equal(t, "crm", s.Destinations[0].Name)

@@ -22,6 +22,7 @@ import (
 	"kvit/erp/watcher"
 	"kvit/jobs"
 	"kvit/migrations"
+	"kvit/status"
 	"kvit/store"
 	"kvit/watch"
 	"kvit/web"
@@ -155,6 +156,12 @@ func (d *daemon) newClient() (*river.Client[pgx.Tx], error) {
 		problems, err := eraser.Problems(ctx)
 		return len(problems), err
 	}, d.logger))
+	looked, err := statusOptions(d.cfg, d.pool, d.watch)
+	if err != nil {
+		return nil, err
+	}
+	looked.Anchor = d.anchorProblems
+	registry.MustRegister(status.NewMetric(looked))
 	erps, err := buildERPs(d.cfg, d.pool, watcher.NewMetrics(registry), d.logger)
 	if err != nil {
 		return nil, err
@@ -163,6 +170,14 @@ func (d *daemon) newClient() (*river.Client[pgx.Tx], error) {
 		Pool: d.pool, Lanes: built.lanes, Timeout: d.cfg.Delivery.Timeout, Keep: d.cfg.Delivery.KeepJobs, Notify: d.cfg.Database.Notify,
 		Orders: shopOrders(d.cfg), ERPs: erps, Eraser: eraser, Watch: d.watch, Metrics: delivery.NewMetrics(registry), Logger: d.logger,
 	})
+}
+
+// anchorProblems are what is wrong with the anchor's file, as this process sees it.
+func (d *daemon) anchorProblems(ctx context.Context) (problems []string) {
+	for _, f := range anchorOf(d.cfg).Findings(ctx, d.pool) {
+		problems = append(problems, f.Problem)
+	}
+	return problems
 }
 
 // receipts is the door for receipts of ERPs, if a token opens it.

@@ -117,6 +117,9 @@ func (k *kvit) call(args ...string) (code int, stdout, stderr string) {
 func (k *kvit) mustCall(args ...string) string {
 	k.t.Helper()
 	code, stdout, stderr := k.call(args...)
+	if args[0] == "status" && code == 1 && stderr == "" {
+		return stdout // an alarm is on: no kvit run, for instance
+	}
 	require.Zero(k.t, code, "kvit %v: %s%s", args, stdout, stderr)
 	return stdout
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"kvit/destination/webhook/webhooktest"
+	"kvit/status"
 	"kvit/store/storetest"
 )
 
@@ -83,6 +84,6 @@ func TestCheckTriesToListen(t *testing.T) {
 
 func TestApart(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, "this machine's clock is 20s ahead of the database's", apart(20*time.Second+time.Millisecond))
-	require.Equal(t, "this machine's clock is 20s behind the database's", apart(-20*time.Second))
+	require.Equal(t, "this machine's clock is 20s ahead of the database's", status.Apart(20*time.Second+time.Millisecond))
+	require.Equal(t, "this machine's clock is 20s behind the database's", status.Apart(-20*time.Second))
 }
