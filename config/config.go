@@ -47,6 +47,7 @@ type Ops struct {
 	Listen string // host:port, or ListenOff; default 127.0.0.1:8080
 	// ERPReceiptsToken is what a sender of receipts shows at POST /erp/receipts; not set: nobody can send any.
 	ERPReceiptsToken Secret
+	Pprof            string // host:port on loopback where profiles are served; "", the default: nowhere
 }
 
 // Shop names the tables of the shop (key "shop").

@@ -154,6 +154,7 @@ func readOps(top *Section) Ops {
 	defer s.Finish()
 	ops := Ops{Listen: s.Text("listen", "127.0.0.1:8080", listenAddress)}
 	ops.ERPReceiptsToken = s.Secret("erp_receipts_token", VisibleASCII, longToken)
+	ops.Pprof = readPprof(s)
 	if ops.Listen == ListenOff && s.Has("erp_receipts_token") {
 		s.Problem("erp_receipts_token", "is of no use with listen: off")
 	}
