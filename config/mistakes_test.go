@@ -75,6 +75,11 @@ func TestMistakes(t *testing.T) {
 		"TokenShort":     {"ops:\n  erp_receipts_token: ${SHORT_TOKEN}\n", []string{"2: ops.erp_receipts_token: is shorter than 32 characters"}},
 		"ListenPort":     {"ops:\n  listen: 127.0.0.1:99999\n", []string{"2: ops.listen: is neither host:port nor off"}},
 
+		"PprofForAll":  {"ops:\n  pprof: true\n  pprof_listen: 0.0.0.0:6060\n", []string{"3: ops.pprof_listen: must be on 127.0.0.1 or [::1]: profiles are for this machine alone"}},
+		"PprofAnyHost": {"ops:\n  pprof: true\n  pprof_listen: ':6060'\n", []string{"3: ops.pprof_listen: must be on 127.0.0.1 or [::1]: profiles are for this machine alone"}},
+		"PprofByName":  {"ops:\n  pprof: true\n  pprof_listen: localhost:6060\n", []string{"3: ops.pprof_listen: must be on 127.0.0.1 or [::1]: profiles are for this machine alone"}},
+		"PprofNowhere": {"ops:\n  pprof: true\n  pprof_listen: off\n", []string{"3: ops.pprof_listen: is not host:port"}},
+
 		"NoUnit":           {"delivery:\n  timeout: 30\n", []string{"2: delivery.timeout: " + badDuration}},
 		"NoDuration":       {"delivery:\n  timeout: soon\n", []string{"2: delivery.timeout: " + badDuration}},
 		"DurationNegative": {"delivery:\n  timeout: -30s\n", []string{"2: delivery.timeout: must not be negative"}},

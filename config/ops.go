@@ -18,6 +18,7 @@ type Ops struct {
 	Users            []User // of the pages; none: there are no pages
 	TLS              *TLS   // nil: plain HTTP
 	BehindProxy      int    // proxies that end TLS and add to X-Forwarded-For; default 0: none, 0 to 9
+	Pprof            string // host:port on loopback where profiles are served; "", the default: nowhere
 }
 
 // User may log in to the pages.
@@ -42,6 +43,7 @@ func readOps(top *Section) Ops {
 	ops.Users = readUsers(s)
 	ops.TLS = readTLS(s)
 	ops.BehindProxy = s.Integer("behind_proxy", 0, 0, 9)
+	ops.Pprof = readPprof(s)
 	if ops.Listen == ListenOff {
 		for _, key := range []string{"erp_receipts_token", "status_token", "users", "tls", "behind_proxy"} {
 			if s.Has(key) {

@@ -39,7 +39,7 @@ func newRelay() relay {
 
 // GetExecutor wraps that of River's driver.
 func (d clockDriver) GetExecutor() riverdriver.Executor {
-	return clockExecutor{d.Driver.GetExecutor(), d.watch, d.db, d.relay}
+	return clockExecutor{d.Driver.GetExecutor(), d.watch, d.db, d.Driver.UnwrapExecutor, d.relay}
 }
 
 // UnwrapTx is the transaction within one that the executor has begun.
@@ -54,16 +54,13 @@ type clockExecutor struct {
 	riverdriver.Executor
 	watch *watch.Watch
 	db    store.DB
+	begin func(pgx.Tx) riverdriver.ExecutorTx // makes one of River's of a transaction
 	relay
 }
 
-// Begin wraps the transaction, too: River bids, and makes jobs available, in one.
-func (e clockExecutor) Begin(ctx context.Context) (riverdriver.ExecutorTx, error) {
-	tx, err := e.Executor.Begin(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return clockTx{tx, e}, nil
+// Begin wraps the transaction, too: River bids, and makes jobs available, in one. It begins with its first statement.
+func (e clockExecutor) Begin(context.Context) (riverdriver.ExecutorTx, error) {
+	return clockTx{e.begin(&lazyTx{db: e.db}), e}, nil
 }
 
 type clockTx struct {
@@ -79,11 +76,15 @@ func (tx clockTx) LeaderAttemptElect(ctx context.Context, params *riverdriver.Le
 	return tx.ExecutorTx.LeaderAttemptElect(ctx, params)
 }
 
-// JobSchedule makes jobs available whose time has come by the database's clock.
+// JobSchedule makes jobs available whose time has come by the database's clock. Where there are none, which one statement
+// outside of the transaction tells, that does not even begin.
 func (tx clockTx) JobSchedule(ctx context.Context, params *riverdriver.JobScheduleParams) ([]*riverdriver.JobScheduleResult, error) {
 	corrected := *params
 	if params.Now != nil {
 		corrected.Now = new(tx.executor.watch.Correct(*params.Now))
+	}
+	if due, err := store.JobsToSchedule(ctx, tx.executor.db, corrected.Now); err != nil || !due {
+		return nil, err
 	}
 	return tx.ExecutorTx.JobSchedule(ctx, &corrected)
 }

@@ -42,3 +42,17 @@ func DueQueues(ctx context.Context, db DB, names []string) ([]DueQueue, error) {
 	}
 	return list, nil
 }
+
+// JobsToSchedule tells whether River's scheduler has anything to do: a job whose time has come at that time; nil: now.
+func JobsToSchedule(ctx context.Context, db DB, at *time.Time) (bool, error) {
+	var due bool
+	err := db.QueryRow(ctx, `
+		select exists (
+		    select from kvit.river_job
+		    where state in ('retryable', 'scheduled') and priority >= 0 and queue is not null
+		      and scheduled_at <= coalesce($1::timestamptz, now()))`, at).Scan(&due)
+	if err != nil {
+		return false, fmt.Errorf("look for jobs whose time has come: %w", err)
+	}
+	return due, nil
+}

@@ -74,6 +74,14 @@ func (a *app) runDaemon(ctx context.Context, cfg config.Config, logger *slog.Log
 		defer func() { _ = server.Close() }()
 		logger.Info("http server listens", "address", server.Addr())
 	}
+	if cfg.Ops.Pprof != "" {
+		profiles, err := web.ListenProfiles(ctx, cfg.Ops.Pprof, logger)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = profiles.Close() }()
+		logger.Info("profiles are served", "address", profiles.Addr())
+	}
 	if err := d.start(ctx, client); err != nil {
 		if ctx.Err() != nil {
 			return nil // told to stop while it waited
