@@ -62,6 +62,8 @@ type Traits struct {
 	Batch int
 	// Exact tells that the ERP compares whole values: rows that were not asked for mean that it ignores the filter.
 	Exact bool
+	// Lines and Total tell that documents have these where Common.Lines and Common.Total ask for them.
+	Lines, Total bool
 	// Resolution is what the ERP's times of change are multiples of: a day if it tells no time; 0: a second or less.
 	Resolution time.Duration
 }
@@ -94,8 +96,9 @@ type Document struct {
 	// ChangedAt is when it was last changed, for Since; zero in answers to Lookup where the ERP does not tell.
 	ChangedAt time.Time
 
-	Lines int    // of the order, for the check of completeness; 0: not known
-	Total string // a decimal with a point, tax included, for the same; empty: not known
+	// For the check of completeness; needed only where Common.Lines or Common.Total ask for them.
+	Lines int    // how many the document has; 0: not known
+	Total string // a decimal with a point, tax included; empty: not known
 }
 
 // Settings are what kvit.yaml says of one ERP by the keys that are its kind's own.
@@ -110,6 +113,9 @@ type Common struct {
 	HTTP   destination.ClientOptions
 	Meter  *Meter       // counts requests; nil: nobody counts
 	Logger *slog.Logger // may be nil
+
+	// What the documents have to tell for the check of completeness.
+	Lines, Total bool
 
 	// Wait waits between requests; nil: by the clock. Tests put their own here.
 	Wait func(ctx context.Context, d time.Duration) error

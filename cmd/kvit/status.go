@@ -174,6 +174,9 @@ func (s status) print(w io.Writer, now time.Time) error {
 		fmt.Fprintf(t, "\nORDERS\t\n")
 		fmt.Fprintf(t, "awaiting import\t%d\toldest %s\n", s.Orders.AwaitingImport, ago(s.Orders.OldestAwaiting, now))
 		fmt.Fprintf(t, "imports late\t%d\n", s.Orders.ImportsLate)
+		if s.Orders.Incomplete > 0 {
+			fmt.Fprintf(t, "INCOMPLETE IN THE ERP\t%d\tkvit orders --incomplete\n", s.Orders.Incomplete)
+		}
 		fmt.Fprintf(t, "erasures due\t%d\n", s.Orders.ErasuresDue)
 		fmt.Fprintf(t, "erasures overdue\t%d\n", s.Orders.ErasuresOverdue)
 		fmt.Fprintf(t, "held\t%d\n", s.Orders.ErasuresHeld)

@@ -34,6 +34,7 @@ type Source struct {
 	Overlap     time.Duration
 	CallsPerDay int        // 0: no limit
 	Expires     *time.Time // when the credentials end, as the configuration says
+	Check       erp.Check  // what of its documents is compared with the order, and noted for that
 }
 
 // Options are what a Watcher works with.

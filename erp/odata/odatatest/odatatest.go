@@ -237,7 +237,7 @@ func (s *Server) company() Row {
 	return s.Company
 }
 
-var options = []string{"$filter", "$select", "$orderby", "$top", "$format", "$skiptoken"}
+var options = []string{"$filter", "$select", "$expand", "$orderby", "$top", "$format", "$skiptoken"}
 
 func (s *Server) query(r *http.Request, rows []Row) (any, *refusal) {
 	q := r.URL.Query()
@@ -272,7 +272,7 @@ func (s *Server) query(r *http.Request, rows []Row) (any, *refusal) {
 	if s.Repeats {
 		shown = rows[:min(size, len(rows))]
 	}
-	answer["value"], refused = s.project(shown, q.Get("$select"))
+	answer["value"], refused = s.project(shown, q.Get("$select"), q.Get("$expand"))
 	return answer, refused
 }
 
@@ -303,7 +303,9 @@ func (s *Server) link(r *http.Request, first, size int) string {
 	}
 }
 
-func (s *Server) project(rows []Row, selected string) ([]Row, *refusal) {
+// project leaves out what was not selected. Lines, which are lists of rows, are there only where they are expanded.
+func (s *Server) project(rows []Row, selected, expand string) ([]Row, *refusal) {
+	expanded, _, _ := strings.Cut(expand, "(")
 	list := []Row{}
 	for _, r := range rows {
 		out := Row{}
@@ -311,11 +313,17 @@ func (s *Server) project(rows []Row, selected string) ([]Row, *refusal) {
 			if value == nil && s.Sparse {
 				continue
 			}
+			if lines, ok := value.([]Row); ok {
+				if field == expanded {
+					out[field] = lines
+				}
+				continue
+			}
 			if selected == "" || slices.Contains(strings.Split(selected, ","), field) {
 				out[field] = s.write(value)
 			}
 		}
-		for _, field := range strings.Split(selected, ",") {
+		for _, field := range append(strings.Split(selected, ","), expanded) {
 			if _, there := r[field]; field != "" && !there {
 				return nil, refuse(http.StatusBadRequest, "BadRequest", "Could not find a property named "+field)
 			}
