@@ -12,7 +12,7 @@ type ERP struct {
 	Kind    string
 	Enabled bool // default true
 
-	Poll         time.Duration // between two polls; 10s to 24h
+	Poll         time.Duration // between two polls; 1s to 24h
 	Overlap      time.Duration // how far behind the last change seen the next poll begins; 0 to 30d
 	Timeout      time.Duration // of one request; default 30s
 	RefPrefix    string        // what the ERP has before an order's reference; default WEB-
@@ -67,7 +67,7 @@ func readERP(s *Section, name string, kinds []Kind, shop *Shop) ERP {
 	k := kinds[i]
 	e.Settings = k.Read(s)
 	e.Enabled = s.Boolean("enabled", true)
-	e.Poll = s.Duration("poll", k.ERP.Poll, 10*time.Second, 24*time.Hour)
+	e.Poll = s.Duration("poll", k.ERP.Poll, time.Second, 24*time.Hour)
 	e.Overlap = s.Duration("overlap", k.ERP.Overlap, 0, 30*24*time.Hour)
 	e.Timeout = s.Duration("timeout", 30*time.Second, time.Second, 5*time.Minute)
 	e.RefPrefix = s.TextOrNone("ref_prefix", "WEB-", VisibleASCII)

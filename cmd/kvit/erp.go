@@ -227,6 +227,9 @@ func checkERPs(ctx context.Context, cfg config.Config, offline bool) []finding {
 			findings = append(findings, finding{Line: e.Line, Key: key + ".ref_prefix", Advice: true,
 				Problem: "without a prefix, a number that a customer has written as their own purchase order's can be taken for an order's: let the import set one"})
 		}
+		if e.Poll < 10*time.Second {
+			findings = append(findings, finding{Line: e.Line, Key: key + ".poll", Advice: true, Problem: "of less than 10s is more than most ERPs like to be asked"})
+		}
 		if problem := erpProblem(e); problem != "" {
 			findings = append(findings, finding{Line: e.Line, Key: key, Problem: problem})
 			continue
