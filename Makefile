@@ -17,7 +17,7 @@ help:
 	@echo 'make test    install what is missing and run all tests, with the race detector; PG=17 on that Postgres'
 	@echo 'make test-database   the part of them that the version of Postgres matters to: PG=18'
 	@echo 'make test-shops   put kvit beside real webshops, which npm installs, and see what it does to them'
-	@echo 'make test-erps   ask a real ERP and real databases; part of test-shops'
+	@echo 'make test-erps   ask a real ERP and real databases, and pass a month with ERPs of all kinds; part of test-shops'
 	@echo 'make lint    gofmt, go vet, golangci-lint'
 	@echo 'make bench   print how fast this machine delivers events and erases orders, and what others feel of it'
 	@echo 'make build   ./kvit, one static binary'
@@ -46,6 +46,7 @@ test-shops: prerequisites
 test-erps: prerequisites
 	@sh erp/install.sh
 	KVIT_ERPS=1 $(GO) test -count=1 -timeout 14m ./erp/sqldb ./erp/files
+	KVIT_ERPS=1 $(GO) test -count=1 -timeout 14m -run '^TestMonth$$' ./cmd/kvit
 
 lint: $(LINT)
 	@unformatted="$$(gofmt -l .)"; if [ -n "$$unformatted" ]; then \

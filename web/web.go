@@ -21,6 +21,7 @@ type Options struct {
 	Ready   func(ctx context.Context) error // nil when the daemon can work; the error's text is shown
 	Metrics prometheus.Gatherer
 	Receipts
+	Notifications
 	Logger *slog.Logger
 }
 
@@ -38,7 +39,8 @@ const readyTimeout = 2 * time.Second
 
 // Handler answers the requests. GET /healthz says that the process lives, GET /readyz that it can
 // work, GET /metrics gives the metrics in Prometheus' format. None of them shows personal data, so
-// they want no credentials. POST /erp/receipts takes receipts from whoever has the token, if there is one. Everything else
+// they want no credentials. POST /erp/receipts takes receipts from whoever has the token, if there is one, and
+// /erp/notifications/NAME hints of ERPs that are configured to give them. Everything else
 // does not exist.
 func Handler(o Options) http.Handler {
 	mux := http.NewServeMux()
@@ -60,6 +62,9 @@ func Handler(o Options) http.Handler {
 	}))
 	if o.Receipts.Token != "" {
 		mux.Handle("POST /erp/receipts", newReceiptsHandler(o.Receipts, o.Logger))
+	}
+	if len(o.Notifications.States) > 0 {
+		mux.Handle("/erp/notifications/{source}", newNotificationsHandler(o.Notifications, o.Logger))
 	}
 	return mux
 }
