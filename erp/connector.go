@@ -48,6 +48,13 @@ type Follower interface {
 	Since(ctx context.Context, stream string, from time.Time, found func([]Document) error) error
 }
 
+// Subscriber is a Connector whose ERP says by itself when something has changed, which is a hint to look sooner.
+type Subscriber interface {
+	// Subscribe sees to it that the ERP goes on saying so, and returns until when it does. It is called once a day, and is the only
+	// thing that kvit writes into an ERP.
+	Subscribe(ctx context.Context) (until time.Time, err error)
+}
+
 // Inbox is a Connector that is given documents, files in a folder for instance.
 type Inbox interface {
 	// Collect hands over what lies there, a piece at a time, and puts a piece away for good once take has returned nil.

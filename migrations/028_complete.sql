@@ -8,6 +8,9 @@ alter table kvit.erp_receipt
     add constraint erp_receipt_status_check check (status in
         ('new', 'marked', 'already_marked', 'unknown_order', 'conflict', 'ignored', 'incomplete'));
 
+-- Until when an ERP says by itself that something has changed; null: it does not, or is asked to anew.
+alter table kvit.erp_source add column subscribed_until timestamptz;
+
 grant insert (line_count, total) on kvit.erp_receipt to kvit_erp;
 
 create index erp_receipt_incomplete on kvit.erp_receipt (order_ref, id) where status = 'incomplete';

@@ -55,7 +55,7 @@ func syncERPSource(ctx context.Context, tx pgx.Tx, s ERPSource) error {
 		on conflict (name) do update
 		set kind = excluded.kind, enabled = excluded.enabled, poll_seconds = excluded.poll_seconds, fingerprint = excluded.fingerprint,
 		    added_at = case when s.removed_at is null and s.enabled then s.added_at else now() end, removed_at = null,
-		    probed_at = null, not_before = null,
+		    probed_at = null, not_before = null, subscribed_until = null,
 		    lease = case when s.fingerprint = excluded.fingerprint then s.lease end,
 		    lease_until = case when s.fingerprint = excluded.fingerprint then s.lease_until end,
 		    looked_up_at = case when s.fingerprint = excluded.fingerprint then s.looked_up_at end,
@@ -75,6 +75,8 @@ type ERPPoll struct {
 	LookupBeganAt *time.Time
 	LookupAfter   *string
 
+	SubscribedUntil *time.Time
+
 	Watermarks map[string]time.Time `db:"-"`
 }
 
@@ -89,7 +91,7 @@ func BeginERPPoll(ctx context.Context, db DB, name, fingerprint, lease string, l
 		set lease = $2, lease_until = now() + make_interval(secs => $3), last_run_at = now(),
 		    calls = case when calls_on = (now() at time zone 'UTC')::date then calls else 0 end, calls_on = (now() at time zone 'UTC')::date
 		where name = $1 and fingerprint = $4 and enabled and removed_at is null and (lease_until is null or lease_until < now()) and (not_before is null or not_before <= now())
-		returning now() as now, probed_at, calls, failures, looked_up_at, lookup_began_at, lookup_after`,
+		returning now() as now, probed_at, calls, failures, looked_up_at, lookup_began_at, lookup_after, subscribed_until`,
 		name, lease, longest.Seconds(), fingerprint) // Collect reports its error
 	poll, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[ERPPoll])
 	if errors.Is(err, pgx.ErrNoRows) {

@@ -68,6 +68,7 @@ func (a *app) runDaemon(ctx context.Context, cfg config.Config, logger *slog.Log
 	if cfg.Ops.Listen != config.ListenOff {
 		server, err := web.Listen(ctx, web.Options{
 			Listen: cfg.Ops.Listen, Ready: d.ready, Metrics: d.registry, Receipts: d.receipts(), Logger: logger,
+			Notifications: web.Notifications{States: notificationStates(cfg), Look: lookSoon(client)},
 		})
 		if err != nil {
 			return err

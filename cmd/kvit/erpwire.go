@@ -7,12 +7,15 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
 
 	"kvit/config"
 	"kvit/destination"
 	"kvit/erp"
 	"kvit/erp/watcher"
+	"kvit/jobs"
 	"kvit/store"
 )
 
@@ -82,6 +85,29 @@ func erpChecks(cfg config.Config) map[string]erp.Check {
 		}
 	}
 	return checks
+}
+
+// notificationStates are what notifications of ERPs have to show, by source.
+func notificationStates(cfg config.Config) map[string]string {
+	states := map[string]string{}
+	for _, e := range cfg.ERPs {
+		notifies, ok := e.Settings.(interface{ NotificationState() config.Secret })
+		if ok && e.Enabled && notifies.NotificationState().IsSet() {
+			states[e.Name] = notifies.NotificationState().Reveal()
+		}
+	}
+	return states
+}
+
+// lookSoon inserts the job that polls a source, unless there is one.
+func lookSoon(client *river.Client[pgx.Tx]) func(ctx context.Context, source string) error {
+	return func(ctx context.Context, source string) error {
+		_, err := client.Insert(ctx, jobs.PollArgs{Source: source}, nil)
+		if err != nil {
+			return fmt.Errorf("insert poll: %w", err)
+		}
+		return nil
+	}
 }
 
 // fingerprint changes with whatever decides which documents an ERP shows. Secrets do not print, and are not in it: a

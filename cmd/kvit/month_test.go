@@ -388,6 +388,7 @@ func (m *month) pass(step int) {
 	m.poll(step)
 	if step%12 == 11 {
 		m.endDay()
+		m.exec(`vacuum (analyze) kvit.erp_receipt, kvit.river_job, kvit.erp_source, public.month_orders, public.sale, public.invoice`) // as autovacuum does
 	}
 	if step%30 == 29 {
 		m.t.Logf("day %d of %d, %s", step/stepsADay+1, m.steps/stepsADay, time.Since(m.began).Round(time.Second))

@@ -119,6 +119,9 @@ type BusinessCentralOptions struct {
 	ClientSecret config.Secret
 	User         string
 	AccessKey    config.Secret
+
+	API           string // such as v2.0
+	Notifications Notifications
 }
 
 const (
@@ -145,7 +148,9 @@ func readBusinessCentral(s *config.Section) BusinessCentralOptions {
 		s.Require("tenant")
 		o.BaseURL += "/" + tenant + "/" + environment
 	}
-	o.BaseURL += "/api/" + s.Text("api", "v2.0", apiPath)
+	o.API = s.Text("api", "v2.0", apiPath)
+	o.BaseURL += "/api/" + o.API
+	o.Notifications = readNotifications(s)
 	o.Company = s.RequiredText("company", guid)
 	o.CompanyName = s.RequiredText("company_name", config.OneLine)
 	o.readCredentials(s, tenant)
@@ -182,7 +187,15 @@ func (o BusinessCentralOptions) Make(common erp.Common) (erp.Connector, error) {
 	if o.User == "" {
 		auth = &erp.ClientCredentials{TokenURL: o.TokenURL, ID: o.ClientID, Secret: o.ClientSecret, Extra: url.Values{"scope": {o.Scope}}}
 	}
-	return newConnector(o.client(common, auth), d, common), nil
+	c := newConnector(o.client(common, auth), d, common)
+	follower, follows := c.(*connector)
+	if o.Notifications.URL == "" || !follows {
+		return c, nil
+	}
+	return &subscriber{
+		connector: follower, notifications: o.Notifications, address: o.BaseURL + "/subscriptions",
+		resource: "/api/" + o.API + "/companies(" + o.Company + ")",
+	}, nil
 }
 
 // NAV is one company in Microsoft Dynamics NAV, by pages or queries that are published as OData.

@@ -45,7 +45,10 @@ type Server struct {
 	tokens      int
 	fail        failure
 	page        int
-	relative    bool
+
+	subscriptions []subscription
+
+	relative bool
 
 	// Deviations from what one would expect.
 	Prefixes, Unfiltered, HTML, Garbage, Repeats, Elsewhere, Redirects, Refuses, Empty bool
@@ -134,7 +137,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, refused.status, map[string]any{"error": map[string]any{"code": refused.code, "message": refused.message}})
 		return
 	}
-	if s.deviates(w, r) {
+	if s.deviates(w, r) || s.Tokens && s.subscribe(w, r) {
 		return
 	}
 	answer, refused := s.answer(r)
@@ -176,7 +179,7 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request) *refusal {
 	if s.Refuses || !s.authorized(r) {
 		return refuse(http.StatusUnauthorized, "Authentication_InvalidCredentials", "The server has rejected the client credentials.")
 	}
-	if r.Method != http.MethodGet {
+	if r.Method != http.MethodGet && !strings.HasPrefix(r.URL.Path, "/api/v2.0/subscriptions") {
 		return refuse(http.StatusMethodNotAllowed, "BadRequest_MethodNotAllowed", "method")
 	}
 	return nil
