@@ -39,6 +39,11 @@ func (c Check) problem(r Receipt, o Order) string {
 	return ""
 }
 
+// Problem says why a document does not show that the whole order is in the ERP; empty: it does.
+func (c Check) Problem(d Document, o Order) string {
+	return c.problem(Receipt{Lines: d.Lines, Total: d.Total}, o)
+}
+
 func (c Check) totalProblem(there, here string) string {
 	told, ok := new(big.Rat).SetString(there)
 	if !ok {
