@@ -17,7 +17,7 @@ help:
 	@echo 'make test    install what is missing and run all tests, with the race detector; PG=17 on that Postgres'
 	@echo 'make test-database   the part of them that the version of Postgres matters to: PG=18'
 	@echo 'make test-shops   put kvit beside real webshops, which npm installs, and see what it does to them'
-	@echo 'make test-erps   ask a real ERP and real databases; part of test-shops'
+	@echo 'make test-erps   ask a real ERP and real databases, and pass a month with ERPs of all kinds; part of test-shops'
 	@echo 'make test-pages   drive the pages of a running demo in Chromium; pictures are left in build/pages'
 	@echo 'make test-rules   try the alerting rules with promtool; part of test-shops, skipped where it cannot be had'
 	@echo 'make lint    gofmt, go vet, golangci-lint'
@@ -49,6 +49,7 @@ test-shops: prerequisites
 test-erps: prerequisites
 	@sh erp/install.sh
 	KVIT_ERPS=1 $(GO) test -count=1 -timeout 14m ./erp/sqldb ./erp/files
+	KVIT_ERPS=1 $(GO) test -count=1 -timeout 14m -run '^TestMonth$$' ./cmd/kvit
 
 # The demo of this checkout, in the browser that browser/install.sh installs.
 test-pages: prerequisites

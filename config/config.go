@@ -58,9 +58,11 @@ type Orders struct {
 	ErasedAt       string // timestamptz, written by kvit: its personal data is gone
 	Email          string // its customer's e-mail address, for requests of a person and tables matched by it; empty: there is none
 	CustomerID     string // its customer's id, likewise; empty: there is none
+	Total          string // numeric: what it costs, tax included; empty: not named. For erp.<name>.check_total
 	AwaitingImport string // SQL predicate over the table: the order is expected in the ERP; default "true"
 	TimeZone       string // of columns that hold times without one; empty: there must be none
 
+	Lines    *OrderLines    // where its lines are; nil: not named. For erp.<name>.check_lines
 	Customer *OrderCustomer // where e-mail address and customer's id stand in another table; nil: they do not
 }
 

@@ -12,7 +12,7 @@ type ERP struct {
 	Kind    string
 	Enabled bool // default true
 
-	Poll         time.Duration // between two polls; 10s to 24h
+	Poll         time.Duration // between two polls; 1s to 24h
 	Overlap      time.Duration // how far behind the last change seen the next poll begins; 0 to 30d
 	Timeout      time.Duration // of one request; default 30s
 	RefPrefix    string        // what the ERP has before an order's reference; default WEB-
@@ -20,6 +20,10 @@ type ERP struct {
 	CallsPerDay  int           // at most; 0: no limit
 
 	CredentialsExpire *time.Time // the day on which they end; nil: not told
+
+	CheckLines     bool   // a document counts only if it has as many lines as the order; needs Orders.Lines
+	CheckTotal     bool   // and the order's total; needs Orders.Total
+	TotalTolerance string // a decimal: what totals may differ by; default 0.05
 
 	Line     int // where the file names it
 	Settings any // what Kind.Read made of the keys that are the kind's own
@@ -41,7 +45,7 @@ func readERPs(top *Section, kinds []Kind, shop *Shop) []ERP {
 			s.Problem(name, problem)
 			continue
 		}
-		all = append(all, readERP(s.Section(name), name, kinds))
+		all = append(all, readERP(s.Section(name), name, kinds, shop))
 	}
 	if len(all) > 0 && shop == nil && !s.reader.faulty("shop.orders") {
 		s.ProblemHere("needs shop.orders, whose orders it is asked for")
@@ -50,7 +54,7 @@ func readERPs(top *Section, kinds []Kind, shop *Shop) []ERP {
 	return all
 }
 
-func readERP(s *Section, name string, kinds []Kind) ERP {
+func readERP(s *Section, name string, kinds []Kind, shop *Shop) ERP {
 	e := ERP{Name: name, Line: s.line}
 	if !s.Require("kind") {
 		return e // what else belongs here depends on the kind
@@ -63,15 +67,33 @@ func readERP(s *Section, name string, kinds []Kind) ERP {
 	k := kinds[i]
 	e.Settings = k.Read(s)
 	e.Enabled = s.Boolean("enabled", true)
-	e.Poll = s.Duration("poll", k.ERP.Poll, 10*time.Second, 24*time.Hour)
+	e.Poll = s.Duration("poll", k.ERP.Poll, time.Second, 24*time.Hour)
 	e.Overlap = s.Duration("overlap", k.ERP.Overlap, 0, 30*24*time.Hour)
 	e.Timeout = s.Duration("timeout", 30*time.Second, time.Second, 5*time.Minute)
 	e.RefPrefix = s.TextOrNone("ref_prefix", "WEB-", VisibleASCII)
 	e.RefMaxLength = s.Integer("ref_max_length", k.ERP.RefMaxLength, 1, 200)
 	e.CallsPerDay = s.Integer("calls_per_day", k.ERP.CallsPerDay, 24, 10_000_000)
 	e.CredentialsExpire = s.day("credentials_expire")
+	e.readCheck(s, shop)
 	s.Finish()
 	return e
+}
+
+var tolerance = Matches(`[0-9]{1,9}(?:\.[0-9]{1,4})?`, "is not an amount such as 0.05")
+
+// readCheck reads what of a document has to be the order's.
+func (e *ERP) readCheck(s *Section, shop *Shop) {
+	e.CheckLines, e.CheckTotal = s.Boolean("check_lines", false), s.Boolean("check_total", false)
+	e.TotalTolerance = s.Text("total_tolerance", "0.05", tolerance)
+	if e.CheckLines && shop != nil && shop.Orders.Lines == nil {
+		s.Problem("check_lines", "needs shop.orders.lines, which says how many an order has")
+	}
+	if e.CheckTotal && shop != nil && shop.Orders.Total == "" {
+		s.Problem("check_total", "needs shop.orders.total, the column with the order's own")
+	}
+	if s.Has("total_tolerance") && !e.CheckTotal {
+		s.Problem("total_tolerance", "is of no use without check_total: true")
+	}
 }
 
 // day reads a date, as in 2027-01-31.

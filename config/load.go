@@ -191,6 +191,8 @@ func readOrders(s *Section) Orders {
 		ErasedAt:       s.Text("erased_at", "", identifier),
 		Email:          s.Text("email", "", identifier),
 		CustomerID:     s.Text("customer_id", "", identifier),
+		Total:          s.Text("total", "", identifier),
+		Lines:          readLines(s),
 		AwaitingImport: s.Text("awaiting_import", "true"),
 		Customer:       readCustomer(s),
 		TimeZone:       s.Text("time_zone", "", TimeZone),

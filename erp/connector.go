@@ -48,6 +48,13 @@ type Follower interface {
 	Since(ctx context.Context, stream string, from time.Time, found func([]Document) error) error
 }
 
+// Subscriber is a Connector whose ERP says by itself when something has changed, which is a hint to look sooner.
+type Subscriber interface {
+	// Subscribe sees to it that the ERP goes on saying so, and returns until when it does. It is called once a day, and is the only
+	// thing that kvit writes into an ERP.
+	Subscribe(ctx context.Context) (until time.Time, err error)
+}
+
 // Inbox is a Connector that is given documents, files in a folder for instance.
 type Inbox interface {
 	// Collect hands over what lies there, a piece at a time, and puts a piece away for good once take has returned nil.
@@ -62,6 +69,8 @@ type Traits struct {
 	Batch int
 	// Exact tells that the ERP compares whole values: rows that were not asked for mean that it ignores the filter.
 	Exact bool
+	// Lines and Total tell that documents have these where Common.Lines and Common.Total ask for them.
+	Lines, Total bool
 	// Resolution is what the ERP's times of change are multiples of: a day if it tells no time; 0: a second or less.
 	Resolution time.Duration
 }
@@ -94,8 +103,9 @@ type Document struct {
 	// ChangedAt is when it was last changed, for Since; zero in answers to Lookup where the ERP does not tell.
 	ChangedAt time.Time
 
-	Lines int    // of the order, for the check of completeness; 0: not known
-	Total string // a decimal with a point, tax included, for the same; empty: not known
+	// For the check of completeness; needed only where Common.Lines or Common.Total ask for them.
+	Lines int    // how many the document has; 0: not known
+	Total string // a decimal with a point, tax included; empty: not known
 }
 
 // Settings are what kvit.yaml says of one ERP by the keys that are its kind's own.
@@ -110,6 +120,9 @@ type Common struct {
 	HTTP   destination.ClientOptions
 	Meter  *Meter       // counts requests; nil: nobody counts
 	Logger *slog.Logger // may be nil
+
+	// What the documents have to tell for the check of completeness.
+	Lines, Total bool
 
 	// Wait waits between requests; nil: by the clock. Tests put their own here.
 	Wait func(ctx context.Context, d time.Duration) error

@@ -19,6 +19,7 @@ const (
 	UnknownOrder  = "unknown_order"  // the shop has no such order (yet)
 	Conflict      = "conflict"       // the same source has told another number of the same kind of document
 	Ignored       = "ignored"        // no evidence of an import, a quote for instance
+	Incomplete    = "incomplete"     // it does not show that the whole order is there, and its source has to
 )
 
 // Receipt is one piece of evidence.
@@ -35,6 +36,10 @@ type Receipt struct {
 	// of document, and whether the number on the order was told by another source or in another kind.
 	FirstNumber string
 	Explained   bool
+
+	Lines int    // of the document; 0: not known
+	Total string // a decimal; empty: not known
+	Check Check  // of its source
 }
 
 // Order is what the shop knows of an order.
@@ -42,6 +47,14 @@ type Order struct {
 	PlacedAt  *time.Time
 	Imported  bool
 	ERPNumber string
+
+	// For the check of completeness.
+	Lines *int   // nil: not known
+	Total string // a decimal; empty: not known
+
+	// Confirmed is the newest piece of evidence that a person has confirmed although it is incomplete; 0: none.
+	Confirmed   int64
+	ConfirmedAt time.Time
 }
 
 // Mark is what an order gets.
@@ -102,10 +115,30 @@ func (j *judge) receipt(r Receipt) (status, detail string) {
 	if order.Imported && j.contradicts(r, order) {
 		return Conflict, "another number of the same kind of document was told before"
 	}
+	if !order.Imported {
+		if problem := r.Check.problem(r, order); problem != "" {
+			if r.ID > order.Confirmed {
+				return Incomplete, problem
+			}
+			return j.confirmed(r, order)
+		}
+	}
 	if key := (told{r.OrderRef, r.Source, r.DocumentKind}); r.ERPNumber != "" && j.told[key] == "" {
 		j.told[key] = r.ERPNumber
 	}
 	return j.mark(r, order)
+}
+
+// confirmed marks an order by incomplete evidence that a person has confirmed, as of then: not before did anybody know that
+// the order is in the ERP.
+func (j *judge) confirmed(r Receipt, order Order) (status, detail string) {
+	if r.ERPNumber != "" {
+		j.told[told{r.OrderRef, r.Source, r.DocumentKind}] = r.ERPNumber
+	}
+	status, _ = j.mark(r, order)
+	m := j.marks[r.OrderRef]
+	m.ImportedAt = order.ConfirmedAt
+	return status, "incomplete, and confirmed by a person"
 }
 
 // contradicts tells whether the receipt has another number than the same source has told of the same order in the same kind

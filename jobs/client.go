@@ -14,6 +14,7 @@ import (
 
 	"kvit/delivery"
 	"kvit/erasure"
+	"kvit/erp"
 	"kvit/erp/watcher"
 	"kvit/store"
 	"kvit/watch"
@@ -33,12 +34,13 @@ func QueueOf(destination string) string { return "deliver_" + destination }
 // Options are what the jobs work with.
 type Options struct {
 	Pool    *pgxpool.Pool
-	Lanes   []delivery.Settings // enabled destinations; jobs of others wait
-	Timeout time.Duration       // of one delivery attempt
-	Keep    time.Duration       // how long the jobs of deliveries that have ended stay; 0: they go with the receipt
-	Notify  bool                // false: poll, LISTEN is not available
-	Orders  *store.Orders       // nil: the shop's orders are not configured
-	ERPs    []*watcher.Watcher  // those that are polled
+	Lanes   []delivery.Settings  // enabled destinations; jobs of others wait
+	Timeout time.Duration        // of one delivery attempt
+	Keep    time.Duration        // how long the jobs of deliveries that have ended stay; 0: they go with the receipt
+	Notify  bool                 // false: poll, LISTEN is not available
+	Orders  *store.Orders        // nil: the shop's orders are not configured
+	ERPs    []*watcher.Watcher   // those that are polled
+	Checks  map[string]erp.Check // of sources whose evidence is compared with the order
 	Eraser  *erasure.Eraser
 	Watch   *watch.Watch // nil: one of its own
 	Metrics *delivery.Metrics
@@ -87,8 +89,8 @@ func NewClient(o Options) (*river.Client[pgx.Tx], error) {
 	}
 	workers := river.NewWorkers()
 	river.AddWorker(workers, deliver)
-	river.AddWorker(workers, newMarkWorker(o.Pool, o.Orders, o.Logger))
-	river.AddWorker(workers, &maintainWorker{db: o.Pool, orders: o.Orders, logger: o.Logger})
+	river.AddWorker(workers, newMarkWorker(marker{o.Pool, o.Orders, o.Checks}, o.Logger))
+	river.AddWorker(workers, &maintainWorker{db: o.Pool, orders: o.Orders, checks: o.Checks, logger: o.Logger})
 	river.AddWorker(workers, newPollWorker(o.ERPs, o.Logger))
 	river.AddWorker(workers, newEraseWorker(o.Eraser, o.Logger))
 	river.AddWorker(workers, &operationWorker{db: o.Pool, lanes: o.Lanes, erps: o.ERPs, eraser: o.Eraser, timeout: o.Timeout, logger: o.Logger})

@@ -9,6 +9,7 @@ import (
 
 	"github.com/riverqueue/river"
 
+	"kvit/erp"
 	"kvit/store"
 )
 
@@ -24,11 +25,13 @@ type maintainWorker struct {
 	river.WorkerDefaults[MaintainArgs]
 	db     store.DB
 	orders *store.Orders
+	checks map[string]erp.Check
 	logger *slog.Logger
 
 	alarmed   atomic.Pointer[time.Time] // when late imports were last logged; nil: there were none
 	lost      atomic.Pointer[time.Time] // when lost deliveries were last logged; nil: there were none
 	erps      atomic.Pointer[time.Time] // when silent ERPs were last logged; nil: there were none
+	partial   atomic.Pointer[time.Time] // when incomplete orders were last logged; nil: there were none
 	misfitted atomic.Pointer[time.Time] // when it was last logged that the shop's table does not fit; nil: it does
 }
 
@@ -64,6 +67,9 @@ func (w *maintainWorker) Work(ctx context.Context, job *river.Job[MaintainArgs])
 		return w.problem(err)
 	}
 	if err := w.notice(ctx); err != nil {
+		return w.problem(err)
+	}
+	if err := w.watchIncomplete(ctx); err != nil {
 		return w.problem(err)
 	}
 	return w.problem(w.alarm(ctx))
@@ -124,7 +130,7 @@ func (w *maintainWorker) mark(ctx context.Context) error {
 		if err != nil || len(ids) == 0 {
 			return err
 		}
-		if err := markOrders(ctx, w.db, w.orders, ids); err != nil {
+		if err := (marker{w.db, w.orders, w.checks}).mark(ctx, ids); err != nil {
 			if ctx.Err() != nil || store.IsConnection(err) {
 				return err
 			}

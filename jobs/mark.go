@@ -43,10 +43,10 @@ type markWorker struct {
 // markMax is how many receipts one transaction judges.
 const markMax = 500
 
-func newMarkWorker(db store.DB, orders *store.Orders, logger *slog.Logger) *markWorker {
+func newMarkWorker(m marker, logger *slog.Logger) *markWorker {
 	return &markWorker{
 		marks: group.New(markMax, func(ctx context.Context, ids []int64) ([]struct{}, error) {
-			return make([]struct{}, len(ids)), markOrders(ctx, db, orders, ids)
+			return make([]struct{}, len(ids)), m.mark(ctx, ids)
 		}),
 		logger: logger,
 	}
@@ -74,17 +74,24 @@ func (w *markWorker) NextRetry(job *river.Job[MarkArgs]) time.Time {
 	return time.Now().Add(min(delivery.Backoff(failures(job.JobRow)), 30*time.Minute))
 }
 
-// markOrders judges receipts and marks their orders in one transaction. A receipt that has been
+// marker marks orders by evidence.
+type marker struct {
+	db     store.DB
+	orders *store.Orders        // nil: the shop's are not configured
+	checks map[string]erp.Check // by source; others compare nothing
+}
+
+// mark judges receipts and marks their orders in one transaction. A receipt that has been
 // judged is left alone, so that running twice does no harm. Where the shop's database refuses a mark, since a number does not
 // fit its column for instance, the others are marked all the same, one by one.
-func markOrders(ctx context.Context, db store.DB, orders *store.Orders, ids []int64) error {
-	err := markTogether(ctx, db, orders, ids)
+func (m marker) mark(ctx context.Context, ids []int64) error {
+	err := m.together(ctx, ids)
 	if err == nil || len(ids) == 1 || ctx.Err() != nil || store.IsConnection(err) {
 		return err
 	}
 	var refused error
 	for _, id := range ids {
-		switch err := markTogether(ctx, db, orders, []int64{id}); {
+		switch err := m.together(ctx, []int64{id}); {
 		case err == nil:
 		case ctx.Err() != nil || store.IsConnection(err):
 			return err
@@ -95,28 +102,74 @@ func markOrders(ctx context.Context, db store.DB, orders *store.Orders, ids []in
 	return refused
 }
 
-func markTogether(ctx context.Context, db store.DB, orders *store.Orders, ids []int64) error {
-	return pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
+func (m marker) together(ctx context.Context, ids []int64) error {
+	return pgx.BeginFunc(ctx, m.db, func(tx pgx.Tx) error {
 		receipts, err := store.LockReceipts(ctx, tx, ids)
 		if err != nil || len(receipts) == 0 {
 			return err
 		}
-		known, err := knownOrders(ctx, tx, orders, receipts)
+		known, err := knownOrders(ctx, tx, m.orders, receipts)
 		if err != nil {
+			return err
+		}
+		if err := m.complete(ctx, tx, receipts, known); err != nil {
 			return err
 		}
 		explained, err := numbersTold(ctx, tx, known)
 		if err != nil {
 			return err
 		}
-		marks, verdicts := erp.Judge(evidence(receipts, explained), known)
+		marks, verdicts := erp.Judge(m.evidence(receipts, explained), known)
 		if len(marks) > 0 {
-			if err := store.MarkOrders(ctx, tx, *orders, storeMarks(marks)); err != nil {
+			if err := store.MarkOrders(ctx, tx, *m.orders, storeMarks(marks)); err != nil {
 				return err
 			}
 		}
-		return store.SettleReceipts(ctx, tx, storeVerdicts(verdicts))
+		if err := store.SettleReceipts(ctx, tx, storeVerdicts(verdicts)); err != nil {
+			return err
+		}
+		return m.settleIncomplete(ctx, tx, marks)
 	})
+}
+
+// complete puts to the orders what evidence is compared with, where a source of it wants that.
+func (m marker) complete(ctx context.Context, tx pgx.Tx, receipts []store.Receipt, known map[string]erp.Order) error {
+	var refs []string
+	for _, r := range receipts {
+		if order, exists := known[r.OrderRef]; exists && !order.Imported && m.checks[r.Source] != (erp.Check{}) {
+			refs = append(refs, r.OrderRef)
+		}
+	}
+	if len(refs) == 0 {
+		return nil
+	}
+	sizes, err := store.OrderSizes(ctx, tx, *m.orders, refs)
+	if err != nil {
+		return err
+	}
+	for _, s := range sizes {
+		order := known[s.Ref]
+		order.Lines, order.Total = s.Lines, text(s.Total)
+		if s.ConfirmedAt != nil {
+			order.Confirmed, order.ConfirmedAt = s.Confirmed, *s.ConfirmedAt
+		}
+		known[s.Ref] = order
+	}
+	return nil
+}
+
+// settleIncomplete puts aside older evidence of orders that are marked now.
+func (m marker) settleIncomplete(ctx context.Context, tx pgx.Tx, marks []erp.Mark) error {
+	var refs []string
+	for _, mark := range marks {
+		if !mark.ImportedAt.IsZero() {
+			refs = append(refs, mark.OrderRef)
+		}
+	}
+	if len(refs) == 0 {
+		return nil
+	}
+	return store.PutIncompleteAside(ctx, tx, refs)
 }
 
 func knownOrders(ctx context.Context, tx pgx.Tx, orders *store.Orders, receipts []store.Receipt) (map[string]erp.Order, error) {
@@ -152,13 +205,17 @@ func numbersTold(ctx context.Context, tx pgx.Tx, known map[string]erp.Order) (ma
 	return store.NumbersTold(ctx, tx, refs, numbers)
 }
 
-func evidence(receipts []store.Receipt, explained map[string]bool) []erp.Receipt {
+func (m marker) evidence(receipts []store.Receipt, explained map[string]bool) []erp.Receipt {
 	list := make([]erp.Receipt, len(receipts))
 	for i, r := range receipts {
 		list[i] = erp.Receipt{
 			ID: r.ID, OrderRef: r.OrderRef, ERPNumber: text(r.ERPOrderNumber),
 			DocumentKind: r.DocumentKind, Source: r.Source, ImportedAt: r.ImportedAt, SeenAt: r.SeenAt,
 			FirstNumber: text(r.FirstNumber), Explained: explained[r.OrderRef],
+			Total: text(r.Total), Check: m.checks[r.Source],
+		}
+		if r.LineCount != nil {
+			list[i].Lines = *r.LineCount
 		}
 	}
 	return list

@@ -131,3 +131,23 @@ func (w *maintainWorker) watchERPs(ctx context.Context) error {
 	}
 	return nil
 }
+
+// watchIncomplete tells of orders that the ERP has in part. Metrics, kvit status and kvit orders tell it too.
+func (w *maintainWorker) watchIncomplete(ctx context.Context) error {
+	if w.orders == nil {
+		return nil
+	}
+	n, err := store.CountIncomplete(ctx, w.db, *w.orders)
+	if err != nil {
+		return err
+	}
+	last := w.partial.Load()
+	switch {
+	case n == 0:
+		w.partial.Store(nil)
+	case last == nil || time.Since(*last) >= alarmEvery:
+		w.partial.Store(new(time.Now()))
+		w.logger.Error("the ERP does not show the whole of some orders: they are not marked, and not erased; `kvit orders --incomplete` lists them", "orders", n)
+	}
+	return nil
+}

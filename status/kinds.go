@@ -185,6 +185,18 @@ var Kinds = []Kind{
 		},
 	},
 	{
+		Name: "KvitOrdersIncomplete", Title: "INCOMPLETE IN THE ERP", Severity: Warning,
+		Means: "The ERP shows less of some orders than the shop has, or does not tell (check_lines, check_total): they are not marked, so that their 30 days do not begin.",
+		Do:    "kvit orders --incomplete lists them. Mend the document in the ERP, or, if it is right: kvit orders confirm REFERENCE --reason WHY --by NAME.",
+		Expr:  `max(kvit_orders_incomplete) > 0`, For: minutes10,
+		find: func(s Status) []found {
+			if s.Orders == nil || s.Orders.Incomplete == 0 {
+				return nil
+			}
+			return []found{{detail: strconv.FormatInt(s.Orders.Incomplete, 10) + " orders"}}
+		},
+	},
+	{
 		Name: "KvitShopMisfit", Title: "SHOP DOES NOT FIT", Severity: Critical,
 		Means: "The shop's orders table is not as shop.orders says: no order is marked or erased.",
 		Do:    "Put the table's present names into kvit.yaml, kvit check, restart; or have the shop's change taken back.",

@@ -55,7 +55,7 @@ func syncERPSource(ctx context.Context, tx pgx.Tx, s ERPSource) error {
 		on conflict (name) do update
 		set kind = excluded.kind, enabled = excluded.enabled, poll_seconds = excluded.poll_seconds, fingerprint = excluded.fingerprint,
 		    added_at = case when s.removed_at is null and s.enabled then s.added_at else now() end, removed_at = null,
-		    probed_at = null, not_before = null,
+		    probed_at = null, not_before = null, subscribed_until = null,
 		    lease = case when s.fingerprint = excluded.fingerprint then s.lease end,
 		    lease_until = case when s.fingerprint = excluded.fingerprint then s.lease_until end,
 		    looked_up_at = case when s.fingerprint = excluded.fingerprint then s.looked_up_at end,
@@ -75,6 +75,8 @@ type ERPPoll struct {
 	LookupBeganAt *time.Time
 	LookupAfter   *string
 
+	SubscribedUntil *time.Time
+
 	Watermarks map[string]time.Time `db:"-"`
 }
 
@@ -89,7 +91,7 @@ func BeginERPPoll(ctx context.Context, db DB, name, fingerprint, lease string, l
 		set lease = $2, lease_until = now() + make_interval(secs => $3), last_run_at = now(),
 		    calls = case when calls_on = (now() at time zone 'UTC')::date then calls else 0 end, calls_on = (now() at time zone 'UTC')::date
 		where name = $1 and fingerprint = $4 and enabled and removed_at is null and (lease_until is null or lease_until < now()) and (not_before is null or not_before <= now())
-		returning now() as now, probed_at, calls, failures, looked_up_at, lookup_began_at, lookup_after`,
+		returning now() as now, probed_at, calls, failures, looked_up_at, lookup_began_at, lookup_after, subscribed_until`,
 		name, lease, longest.Seconds(), fingerprint) // Collect reports its error
 	poll, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[ERPPoll])
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -272,31 +274,41 @@ type Evidence struct {
 	DocumentKind string
 	ImportedAt   *time.Time
 	Open         bool // the order is not marked
+
+	// Of the document, where the source's are compared with the order's.
+	Lines int    // 0: not known
+	Total string // a decimal; empty: not known
 }
 
 // InsertEvidence writes what is not there yet, and returns how much that was. The same evidence of an order that is still
-// open although it was judged is written again, once an hour: what it had marked is gone.
+// open although it was judged is written again, once an hour: what it had marked is gone. Evidence that is incomplete is
+// written again when the ERP tells other lines or another total.
 func InsertEvidence(ctx context.Context, db DB, source string, list []Evidence) (int, error) {
 	refs, numbers, kinds := make([]string, len(list)), make([]string, len(list)), make([]string, len(list))
 	times, open := make([]*time.Time, len(list)), make([]bool, len(list))
+	lines, totals := make([]int, len(list)), make([]string, len(list))
 	for i, e := range list {
 		refs[i], numbers[i], kinds[i], times[i], open[i] = e.OrderRef, e.Number, e.DocumentKind, e.ImportedAt, e.Open
+		lines[i], totals[i] = e.Lines, e.Total
 	}
 	tag, err := db.Exec(ctx, `
 		with evidence as materialized (
-		    select distinct on (ref, number, kind) ref, nullif(number, '') as number, kind, imported_at, open, place
-		    from unnest($2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::boolean[]) with ordinality
-		        as e (ref, number, kind, imported_at, open, place)
-		    order by ref, number, kind, place
+		    select distinct on (ref, number, kind, lines, total) ref, nullif(number, '') as number, kind, imported_at, open, place,
+		           nullif(lines, 0) as lines, nullif(total, '')::numeric as total
+		    from unnest($2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::boolean[], $7::integer[], $8::text[]) with ordinality
+		        as e (ref, number, kind, imported_at, open, lines, total, place)
+		    order by ref, number, kind, lines, total, place
 		)
-		insert into kvit.erp_receipt (order_ref, erp_order_number, document_kind, imported_at, source)
-		select e.ref, e.number, e.kind, e.imported_at, $1
+		insert into kvit.erp_receipt (order_ref, erp_order_number, document_kind, imported_at, source, line_count, total)
+		select e.ref, e.number, e.kind, e.imported_at, $1, e.lines, e.total
 		from evidence e
 		where not exists (
 		    select from kvit.erp_receipt r
 		    where r.order_ref = e.ref and r.source = $1 and r.document_kind = e.kind and r.erp_order_number is not distinct from e.number
-		      and (not e.open or r.status = 'new' or r.seen_at > now() - interval '1 hour'))
-		order by e.place`, source, refs, numbers, kinds, times, open)
+		      and (not e.open
+		           or (r.line_count is not distinct from e.lines and r.total is not distinct from e.total or r.status not in ('new', 'incomplete'))
+		              and (r.status in ('new', 'incomplete') or r.seen_at > now() - interval '1 hour')))
+		order by e.place`, source, refs, numbers, kinds, times, open, lines, totals)
 	if err != nil {
 		return 0, fmt.Errorf("write evidence: %w", err)
 	}

@@ -24,14 +24,17 @@ const orderLightView = `
 	from (%s) s
 	cross join lateral (
 	    select exists (select from kvit.erp_receipt r where r.order_ref = s.order_ref and r.status = 'conflict') as conflict,
+	           s.erp_imported_at is null and exists (
+	               select from kvit.erp_receipt r where r.order_ref = s.order_ref and r.status = 'incomplete') as incomplete,
 	           kvit.order_awaits(s.order_ref) as awaits,
 	           %s as late
 	) c
 	cross join lateral (
-	    select case when c.conflict or s.erp_imported_at is null and c.awaits and c.late then 'red'
+	    select case when c.conflict or c.incomplete or s.erp_imported_at is null and c.awaits and c.late then 'red'
 	                when s.erp_imported_at is not null then 'green'
 	                when c.awaits then 'blue' end as light,
 	           case when c.conflict then 'the ERP has told two numbers'
+	                when c.incomplete then 'the ERP does not show the whole order'
 	                when s.erp_imported_at is null and c.awaits and c.late then 'the ERP should have it by now' end as reason
 	) l
 	where s.erased_at is null and l.light is not null`

@@ -24,6 +24,8 @@ type Orders struct {
 	Email          string    // empty: the table has no such column
 	CustomerID     string    // empty: the same
 	Customer       *Customer // where they stand in another table; nil: they do not
+	Total          string    // what it costs, with tax; empty: the same
+	Lines          *Lines    // where its lines are; nil: not known
 	AwaitingImport string    // SQL predicate over the table's columns: orders the ERP should get
 	TimeZone       string    // of times without one, as Options.TimeZone; empty: the table must not have such
 

@@ -216,6 +216,7 @@ type OrdersStatus struct {
 	ErasuresDue     int64      `json:"erasures_due"`
 	ErasuresOverdue int64      `json:"erasures_overdue"` // due for more than the grace
 	ErasuresHeld    int64      `json:"erasures_held"`    // due, but on legal hold
+	Incomplete      int64      `json:"incomplete"`       // the ERP does not show the whole of them; they are not marked
 }
 
 // ReadOrdersStatus counts orders that wait for the ERP and those that wait for erasure. Overdue
@@ -247,7 +248,8 @@ func ReadOrdersStatus(ctx context.Context, db DB, o Orders, grace time.Duration)
 		select awaiting_import, oldest_awaiting, imports_late,
 		       (select count(*) from due where not held) as erasures_due,
 		       (select count(*) from due where not held and due_at < $1) as erasures_overdue,
-		       (select count(*) from due where held) as erasures_held
+		       (select count(*) from due where held) as erasures_held,
+		       (select count(*) from `+o.incompleteOrders(refType)+`) as incomplete
 		from waiting`, args...) // Collect reports its error
 	status, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[OrdersStatus])
 	if err != nil {

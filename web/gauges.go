@@ -38,6 +38,7 @@ var (
 	awaitingImport = describe("kvit_orders_awaiting_import", "Orders that the ERP does not have yet.")
 	oldestAwaiting = describe("kvit_oldest_unimported_order_seconds", "Age of the oldest order that the ERP does not have yet.")
 	importsLate    = describe("kvit_orders_import_late", "Orders that the ERP should have had by now (retention.alarm_unimported_after).")
+	incomplete     = describe("kvit_orders_incomplete", "Orders of which the ERP does not show the whole; they are not marked: kvit orders --incomplete.")
 	braked         = describe("kvit_erasure_braked", "Orders, or rows of one rule, that were due when the brake stopped the last erasure; 0 if it did not.")
 	residue        = describe("kvit_erasure_residue", "Columns in which a search has found values of erased orders, and that are not known to be clean.")
 	overdue        = describe("kvit_erasures_overdue", "Orders whose erasure is overdue.")
@@ -194,7 +195,7 @@ func (g *Gauges) shop(ctx context.Context, now time.Time) ([]prometheus.Metric, 
 	return append(metrics,
 		gauge(awaitingImport, float64(status.AwaitingImport)),
 		gauge(oldestAwaiting, age(status.OldestAwaiting, now)),
-		gauge(importsLate, float64(status.ImportsLate)),
+		gauge(incomplete, float64(status.Incomplete)), gauge(importsLate, float64(status.ImportsLate)),
 		gauge(due, float64(status.ErasuresDue)),
 		gauge(overdue, float64(status.ErasuresOverdue))), nil
 }

@@ -22,8 +22,9 @@ type Options struct {
 	Ready   func(ctx context.Context) error // nil when the daemon can work; the error's text is shown
 	Metrics prometheus.Gatherer
 	Receipts
-	Pages  http.Handler // all other addresses; nil: there are none
-	TLS    *tls.Config  // nil: plain HTTP
+	Pages http.Handler // all other addresses; nil: there are none
+	TLS   *tls.Config  // nil: plain HTTP
+	Notifications
 	Logger *slog.Logger
 }
 
@@ -41,8 +42,9 @@ const readyTimeout = 2 * time.Second
 
 // Handler answers the requests. GET /healthz says that the process lives, GET /readyz that it can
 // work, GET /metrics gives the metrics in Prometheus' format. None of them shows personal data, so
-// they want no credentials. POST /erp/receipts takes receipts from whoever has the token, if there is one. Everything else
-// is for the pages, or does not exist.
+// they want no credentials. POST /erp/receipts takes receipts from whoever has the token, if there is one, and
+// /erp/notifications/NAME hints of ERPs that are configured to give them. Everything else is for the pages, or does not
+// exist.
 func Handler(o Options) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
@@ -66,6 +68,9 @@ func Handler(o Options) http.Handler {
 	}
 	if o.Pages != nil {
 		mux.Handle("/", o.Pages)
+	}
+	if len(o.Notifications.States) > 0 {
+		mux.Handle("/erp/notifications/{source}", newNotificationsHandler(o.Notifications, o.Logger))
 	}
 	return mux
 }

@@ -21,7 +21,7 @@ const module = "kvit/"
 var arrows = map[string][]string{
 	"bench":          {"cmd/*", "config", "destination", "destination/*", "destination/*/*", "jobs", "migrations", "store", "store/*"},
 	"cmd/kvit":       {"cmd/kvit/demo", "config", "delivery", "destination", "destination/*", "erp", "erp/*", "erasure", "erasure/*", "jobs", "migrations", "schedule", "shop", "shop/*", "status", "store", "watch", "web", "web/*"},
-	"cmd/kvit/demo":  {"config", "destination/*/*", "store/localpg"},
+	"cmd/kvit/demo":  {"config", "destination/*/*", "erp/*/*", "store/localpg"},
 	"config":         {},
 	"delivery":       {"config", "destination", "group", "store"}, // config for a duration in a reason
 	"destination":    {"config"},

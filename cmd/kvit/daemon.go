@@ -115,6 +115,7 @@ func (d *daemon) listen(ctx context.Context, client *river.Client[pgx.Tx]) (*web
 	}
 	return web.Listen(ctx, web.Options{
 		Listen: d.cfg.Ops.Listen, Ready: d.ready, Metrics: d.registry, Receipts: d.receipts(), Pages: pages, TLS: certificate, Logger: d.logger,
+		Notifications: web.Notifications{States: notificationStates(d.cfg), Look: lookSoon(client)},
 	})
 }
 
@@ -176,7 +177,7 @@ func (d *daemon) newClient() (*river.Client[pgx.Tx], error) {
 	}
 	return jobs.NewClient(jobs.Options{
 		Pool: d.pool, Lanes: built.lanes, Timeout: d.cfg.Delivery.Timeout, Keep: d.cfg.Delivery.KeepJobs, Notify: d.cfg.Database.Notify,
-		Orders: shopOrders(d.cfg), ERPs: erps, Eraser: eraser, Watch: d.watch, Metrics: delivery.NewMetrics(registry), Logger: d.logger,
+		Orders: shopOrders(d.cfg), ERPs: erps, Checks: erpChecks(d.cfg), Eraser: eraser, Watch: d.watch, Metrics: delivery.NewMetrics(registry), Logger: d.logger,
 	})
 }
 

@@ -227,6 +227,13 @@ func checkERPs(ctx context.Context, cfg config.Config, offline bool) []finding {
 			findings = append(findings, finding{Line: e.Line, Key: key + ".ref_prefix", Advice: true,
 				Problem: "without a prefix, a number that a customer has written as their own purchase order's can be taken for an order's: let the import set one"})
 		}
+		if e.Poll < 10*time.Second {
+			findings = append(findings, finding{Line: e.Line, Key: key + ".poll", Advice: true, Problem: "of less than 10s is more than most ERPs like to be asked"})
+		}
+		if problem := erpProblem(e); problem != "" {
+			findings = append(findings, finding{Line: e.Line, Key: key, Problem: problem})
+			continue
+		}
 		if !e.Enabled || offline {
 			continue
 		}
@@ -238,6 +245,26 @@ func checkERPs(ctx context.Context, cfg config.Config, offline bool) []finding {
 		}
 	}
 	return findings
+}
+
+// erpProblem is why a connector cannot be made; empty: it can.
+func erpProblem(e config.ERP) string {
+	if _, err := erpSource(e, slog.New(slog.DiscardHandler)); err != nil {
+		return strings.TrimPrefix(err.Error(), "make ERP "+e.Name+": ")
+	}
+	return ""
+}
+
+// checkERPSizes finds what would keep documents from being compared with orders.
+func checkERPSizes(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) []finding {
+	orders := shopOrders(cfg)
+	if orders == nil || orders.Total == "" && orders.Lines == nil {
+		return nil
+	}
+	if err := store.CheckOrderSizes(ctx, pool, *orders); err != nil {
+		return []finding{{Key: "shop.orders", Problem: "lines and total cannot be read: " + store.Describe(err)}}
+	}
+	return nil
 }
 
 // checkERPRefs finds references that an ERP's field cannot hold.

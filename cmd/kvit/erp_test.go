@@ -66,7 +66,7 @@ func TestERPCommands(t *testing.T) {
 	require.Contains(t, out, "E1")
 	require.Contains(t, out, "LATE")
 	require.NotContains(t, out, "CONFLICT")
-	require.JSONEq(t, `{"awaiting": null, "conflicts": []}`, k.mustCall("orders", "--conflict", "--json"))
+	require.JSONEq(t, `{"awaiting": null, "incomplete": null, "conflicts": []}`, k.mustCall("orders", "--conflict", "--json"))
 	require.Contains(t, k.mustCall("erp", "list"), "not asked yet")
 	require.Zero(t, count(t, k.pool(), `select count(*) from kvit.erp_receipt`), "asking changes nothing")
 

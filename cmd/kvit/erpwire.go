@@ -7,12 +7,15 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
 
 	"kvit/config"
 	"kvit/destination"
 	"kvit/erp"
 	"kvit/erp/watcher"
+	"kvit/jobs"
 	"kvit/store"
 )
 
@@ -39,15 +42,72 @@ func erpSource(e config.ERP, logger *slog.Logger) (watcher.Source, error) {
 		return watcher.Source{}, fmt.Errorf("make ERP %s: kind %q has no connector", e.Name, e.Kind)
 	}
 	meter := &erp.Meter{}
-	connector, err := settings.Make(erp.Common{Name: e.Name, HTTP: destination.ClientOptions{Timeout: e.Timeout}, Meter: meter, Logger: logger})
+	connector, err := settings.Make(erp.Common{Name: e.Name, HTTP: destination.ClientOptions{Timeout: e.Timeout}, Meter: meter, Logger: logger, Lines: e.CheckLines, Total: e.CheckTotal})
 	if err != nil {
 		return watcher.Source{}, fmt.Errorf("make ERP %s: %w", e.Name, err)
+	}
+	if problem := checkable(e, connector.Traits()); problem != "" {
+		return watcher.Source{}, fmt.Errorf("make ERP %s: %s", e.Name, problem)
 	}
 	return watcher.Source{
 		Name: e.Name, Kind: e.Kind, Fingerprint: fingerprint(e), Connector: connector, Meter: meter,
 		Matcher: erp.Matcher{Prefix: e.RefPrefix, MaxLength: e.RefMaxLength},
-		Poll:    e.Poll, Overlap: e.Overlap, CallsPerDay: e.CallsPerDay, Expires: e.CredentialsExpire,
+		Poll:    e.Poll, Overlap: e.Overlap, CallsPerDay: e.CallsPerDay, Expires: e.CredentialsExpire, Check: erpCheck(e),
 	}, nil
+}
+
+// checkable says what of the configured check the connector's ERP does not tell; empty: nothing.
+func checkable(e config.ERP, t erp.Traits) string {
+	switch {
+	case e.CheckLines && !t.Lines:
+		return "check_lines cannot be kept: the ERP does not tell how many lines a document has"
+	case e.CheckTotal && !t.Total:
+		return "check_total cannot be kept: the ERP does not tell the total of a document"
+	}
+	return ""
+}
+
+// erpCheck is what of a source's documents is compared with the order.
+func erpCheck(e config.ERP) erp.Check {
+	check := erp.Check{Lines: e.CheckLines, Total: e.CheckTotal}
+	if check.Total {
+		check.Tolerance = e.TotalTolerance
+	}
+	return check
+}
+
+// erpChecks are those of all sources that have one.
+func erpChecks(cfg config.Config) map[string]erp.Check {
+	checks := map[string]erp.Check{}
+	for _, e := range cfg.ERPs {
+		if check := erpCheck(e); check != (erp.Check{}) {
+			checks[e.Name] = check
+		}
+	}
+	return checks
+}
+
+// notificationStates are what notifications of ERPs have to show, by source.
+func notificationStates(cfg config.Config) map[string]string {
+	states := map[string]string{}
+	for _, e := range cfg.ERPs {
+		notifies, ok := e.Settings.(interface{ NotificationState() config.Secret })
+		if ok && e.Enabled && notifies.NotificationState().IsSet() {
+			states[e.Name] = notifies.NotificationState().Reveal()
+		}
+	}
+	return states
+}
+
+// lookSoon inserts the job that polls a source, unless there is one.
+func lookSoon(client *river.Client[pgx.Tx]) func(ctx context.Context, source string) error {
+	return func(ctx context.Context, source string) error {
+		_, err := client.Insert(ctx, jobs.PollArgs{Source: source}, nil)
+		if err != nil {
+			return fmt.Errorf("insert poll: %w", err)
+		}
+		return nil
+	}
 }
 
 // fingerprint changes with whatever decides which documents an ERP shows. Secrets do not print, and are not in it: a

@@ -51,6 +51,7 @@ func exampleEnvironment(name string) string {
 		"RETENTION_HASH_KEY":    "0123456789abcdef0123456789abcdef",
 		"CRM_SECRET":            secret,
 		"BC_CLIENT_SECRET":      "example-client-secret",
+		"BC_NOTIFICATION_STATE": "example-state-of-notifications-0123456789",
 		"NAV_ACCESS_KEY":        "example-access-key",
 		"UNICONTA_PASSWORD":     "example-password",
 		"LEDGER_URL":            "mariadb://kvit:example@erp.example.com/ledger",

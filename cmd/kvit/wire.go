@@ -120,7 +120,13 @@ func shopOrders(cfg config.Config) *store.Orders {
 		Table: o.Table, Ref: o.Ref, PlacedAt: o.PlacedAt, ImportedAt: o.ImportedAt, ERPNumber: o.ERPNumber,
 		ErasedAt: o.ErasedAt, Email: o.Email, CustomerID: o.CustomerID, AwaitingImport: o.AwaitingImport, TimeZone: o.TimeZone,
 		EraseAfter: cfg.Retention.EraseAfterImport, EraseUnimportedAfter: cfg.Retention.EraseNeverImportedAfter,
-		AlarmAfter: cfg.Retention.AlarmUnimportedAfter,
+		AlarmAfter: cfg.Retention.AlarmUnimportedAfter, Total: o.Total,
+	}
+	if l := o.Lines; l != nil {
+		orders.Lines = &store.Lines{Table: l.Table, Where: l.Where}
+		for _, m := range l.Match {
+			orders.Lines.Match = append(orders.Lines.Match, store.Pair{Column: m.Column, Key: m.OrderColumn})
+		}
 	}
 	if c := o.Customer; c != nil {
 		orders.Customer = &store.Customer{Table: c.Table, Email: c.Email, ID: c.ID}

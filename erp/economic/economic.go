@@ -27,7 +27,7 @@ func (o Options) Make(common erp.Common) (erp.Connector, error) {
 }
 
 // Traits tells that $eq: compares whole values, without regard to case.
-func (c *Connector) Traits() erp.Traits { return erp.Traits{Batch: 20, Exact: true} }
+func (c *Connector) Traits() erp.Traits { return erp.Traits{Batch: 20, Exact: true, Total: true} }
 
 // Close closes idle connections.
 func (c *Connector) Close() { c.client.Close() }

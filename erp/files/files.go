@@ -56,8 +56,8 @@ type sighting struct {
 	since time.Time
 }
 
-// Traits are of no meaning here, but for the comparison of whole references.
-func (*Inbox) Traits() erp.Traits { return erp.Traits{Exact: true} }
+// Traits are of little meaning here. Whether a file tells lines and totals is up to who writes it.
+func (*Inbox) Traits() erp.Traits { return erp.Traits{Exact: true, Lines: true, Total: true} }
 
 // Probe shows that the folder is there with done/ and bad/ in it, and can be read.
 func (in *Inbox) Probe(ctx context.Context) (erp.Proof, error) {

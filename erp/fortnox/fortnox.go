@@ -35,7 +35,7 @@ func (o Options) Make(common erp.Common) (erp.Connector, error) {
 
 // Traits tells that a search also finds longer values, so that rows that were not asked for are no fault. Few references a lookup,
 // since each is a search of its own.
-func (c *Connector) Traits() erp.Traits { return erp.Traits{Batch: 10} }
+func (c *Connector) Traits() erp.Traits { return erp.Traits{Batch: 10, Total: true} }
 
 // Close closes idle connections.
 func (c *Connector) Close() { c.client.Close() }

@@ -18,6 +18,8 @@ type Fields struct {
 	OrderNumber string
 	Changed     string
 	Type        string
+	Total       string // with tax
+	Lines       string // how many there are; of Business Central: the lines themselves
 }
 
 var fieldName = config.Matches(`[A-Za-z_][A-Za-z0-9_]{0,127}`, "is not a field name (letters, digits and _ only)")
@@ -37,12 +39,14 @@ func readFields(s *config.Section, name string, usual Fields) Fields {
 	}
 	usual.Changed = f.TextOrNone("changed", usual.Changed, fieldName)
 	usual.Type = f.TextOrNone("type", usual.Type, fieldName)
+	usual.Total = f.TextOrNone("total", usual.Total, fieldName)
+	usual.Lines = f.TextOrNone("lines", usual.Lines, fieldName)
 	return usual
 }
 
 // collection is the place that the fields describe.
 func (f Fields) collection(kind string) collection {
-	return collection{Name: f.Collection, Kind: kind, Ref: f.Ref, Number: f.Number, OrderNumber: f.OrderNumber, Changed: f.Changed, Type: f.Type}
+	return collection{Name: f.Collection, Kind: kind, Ref: f.Ref, Number: f.Number, OrderNumber: f.OrderNumber, Changed: f.Changed, Type: f.Type, Total: f.Total, Lines: f.Lines}
 }
 
 // Common are the keys that all three kinds share.
@@ -115,6 +119,9 @@ type BusinessCentralOptions struct {
 	ClientSecret config.Secret
 	User         string
 	AccessKey    config.Secret
+
+	API           string // such as v2.0
+	Notifications Notifications
 }
 
 const (
@@ -129,8 +136,9 @@ var (
 )
 
 func readBusinessCentral(s *config.Section) BusinessCentralOptions {
-	usual := Fields{Collection: "salesOrders", Ref: "externalDocumentNumber", Number: "number", Changed: "lastModifiedDateTime"}
+	usual := Fields{Collection: "salesOrders", Ref: "externalDocumentNumber", Number: "number", Changed: "lastModifiedDateTime", Total: "totalAmountIncludingTax", Lines: "salesOrderLines"}
 	invoices := usual
+	invoices.Lines = "salesInvoiceLines"
 	invoices.Collection, invoices.OrderNumber, invoices.Type = "salesInvoices", "orderNumber", "status"
 	online := !s.Has("base_url")
 	o := BusinessCentralOptions{Common: readCommon(s, businessCentralOnline, usual, invoices)}
@@ -140,7 +148,9 @@ func readBusinessCentral(s *config.Section) BusinessCentralOptions {
 		s.Require("tenant")
 		o.BaseURL += "/" + tenant + "/" + environment
 	}
-	o.BaseURL += "/api/" + s.Text("api", "v2.0", apiPath)
+	o.API = s.Text("api", "v2.0", apiPath)
+	o.BaseURL += "/api/" + o.API
+	o.Notifications = readNotifications(s)
 	o.Company = s.RequiredText("company", guid)
 	o.CompanyName = s.RequiredText("company_name", config.OneLine)
 	o.readCredentials(s, tenant)
@@ -172,11 +182,20 @@ func (o BusinessCentralOptions) Make(common erp.Common) (erp.Connector, error) {
 	d := o.describe(o.BaseURL + "/companies(" + o.Company + ")")
 	d.CompanyURL, d.CompanyField, d.CompanyName = d.Root, "name", o.CompanyName
 	d.Header = http.Header{"Data-Access-Intent": {"ReadOnly"}}
+	d.Collections[0].Expanded, d.Collections[1].Expanded = true, true
 	var auth erp.Authorizer = erp.Basic{User: o.User, Password: o.AccessKey}
 	if o.User == "" {
 		auth = &erp.ClientCredentials{TokenURL: o.TokenURL, ID: o.ClientID, Secret: o.ClientSecret, Extra: url.Values{"scope": {o.Scope}}}
 	}
-	return newConnector(o.client(common, auth), d), nil
+	c := newConnector(o.client(common, auth), d, common)
+	follower, follows := c.(*connector)
+	if o.Notifications.URL == "" || !follows {
+		return c, nil
+	}
+	return &subscriber{
+		connector: follower, notifications: o.Notifications, address: o.BaseURL + "/subscriptions",
+		resource: "/api/" + o.API + "/companies(" + o.Company + ")",
+	}, nil
 }
 
 // NAV is one company in Microsoft Dynamics NAV, by pages or queries that are published as OData.
@@ -214,7 +233,7 @@ func (o NAVOptions) Make(common erp.Common) (erp.Connector, error) {
 	if d.V3 = o.V3; o.V3 {
 		d.Query = "$format=json"
 	}
-	return newConnector(o.client(common, erp.Basic{User: o.User, Password: o.AccessKey}), d), nil
+	return newConnector(o.client(common, erp.Basic{User: o.User, Password: o.AccessKey}), d, common), nil
 }
 
 // Uniconta is one company in Uniconta.
@@ -257,5 +276,5 @@ func (o UnicontaOptions) Make(common erp.Common) (erp.Connector, error) {
 	d := o.describe(o.BaseURL + "/odata/" + o.Company)
 	d.V3, d.Zone, d.Sparse, d.Integers, d.Select, d.PageSize = true, zone, true, true, o.Selecting, 0
 	d.Collections[0].Offer, d.Collections[1].Amount = "Offer", "TotalAmount"
-	return newConnector(o.client(common, erp.Basic{User: o.User, Password: o.Password}), d), nil
+	return newConnector(o.client(common, erp.Basic{User: o.User, Password: o.Password}), d, common), nil
 }

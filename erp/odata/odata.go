@@ -4,6 +4,7 @@ package odata
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -24,17 +25,36 @@ type collection struct {
 	Type        string // of the document, or its status; empty: there is none
 	Offer       string // true of a quote; empty: there is none
 	Amount      string // negative of a credit memo; empty: there is none
+	Total       string // with tax; empty: it is not told, or nobody asks
+	Lines       string // how many the document has, or the lines themselves if they are expanded; empty: likewise
+	Expanded    bool
 }
 
 // fields are all that are needed, each once.
 func (c collection) fields() []string {
 	var list []string
-	for _, f := range []string{c.Number, c.Ref, c.OrderNumber, c.Changed, c.Type, c.Offer, c.Amount} {
+	for _, f := range []string{c.Number, c.Ref, c.OrderNumber, c.Changed, c.Type, c.Offer, c.Amount, c.Total, c.counted()} {
 		if f != "" && !contains(list, f) {
 			list = append(list, f)
 		}
 	}
 	return list
+}
+
+// counted is the field with the number of lines; empty: there is none.
+func (c collection) counted() string {
+	if c.Expanded {
+		return ""
+	}
+	return c.Lines
+}
+
+// expansion is the value of $expand; empty: nothing is expanded.
+func (c collection) expansion() string {
+	if !c.Expanded || c.Lines == "" {
+		return ""
+	}
+	return c.Lines + "($select=lineType)"
 }
 
 func contains(list []string, text string) bool {
@@ -71,13 +91,24 @@ type description struct {
 type lookup struct {
 	client *erp.Client
 	description
+	lines, total bool // each collection tells them
 }
 
 // connector can.
 type connector struct{ lookup }
 
-func newConnector(client *erp.Client, d description) erp.Connector {
-	l := lookup{client: client, description: d}
+func newConnector(client *erp.Client, d description, common erp.Common) erp.Connector {
+	l := lookup{client: client, description: d, lines: true, total: true}
+	for i := range d.Collections {
+		c := &d.Collections[i]
+		l.lines, l.total = l.lines && c.Lines != "", l.total && c.Total != ""
+		if !common.Lines {
+			c.Lines = ""
+		}
+		if !common.Total {
+			c.Total = ""
+		}
+	}
 	for _, c := range d.Collections {
 		if c.Changed != "" {
 			return &connector{l}
@@ -87,7 +118,9 @@ func newConnector(client *erp.Client, d description) erp.Connector {
 }
 
 // Traits tells that filters compare whole values.
-func (l *lookup) Traits() erp.Traits { return erp.Traits{Batch: l.Batch, Exact: true} }
+func (l *lookup) Traits() erp.Traits {
+	return erp.Traits{Batch: l.Batch, Exact: true, Lines: l.lines, Total: l.total}
+}
 
 // Lookup asks each collection: an order that was invoiced has left the orders.
 func (l *lookup) Lookup(ctx context.Context, refs []string, found func([]erp.Document) error) error {
@@ -167,7 +200,7 @@ func (l *lookup) proveCompany(ctx context.Context) error {
 
 // proveCollection reads the beginning of a collection and counts its rows.
 func (l *lookup) proveCollection(ctx context.Context, c collection) (int, error) {
-	address := l.with(l.Root+"/"+c.Name, query{fields: l.selected(c), top: 1})
+	address := l.with(l.Root+"/"+c.Name, query{fields: l.selected(c), expand: c.expansion(), top: 1})
 	var answer page
 	if _, err := l.client.Get(ctx, address, l.header(1), &answer); err != nil {
 		return 0, err
@@ -176,7 +209,10 @@ func (l *lookup) proveCollection(ctx context.Context, c collection) (int, error)
 		return 0, erp.Fail(erp.Malformed, "the answer is not a list of documents")
 	}
 	for _, r := range answer.rows {
-		for _, field := range c.fields() {
+		for _, field := range append(c.fields(), c.Lines) {
+			if field == "" {
+				continue
+			}
 			if _, there := r[field]; !there && !l.Sparse {
 				return 0, erp.Fail(erp.Misconfigured, "%s has no field %s: publish a page with it, or name another field", c.Name, field)
 			}
@@ -207,7 +243,7 @@ func (l *lookup) proveDocument(ctx context.Context) error {
 
 // read hands over all pages of a query.
 func (l *lookup) read(ctx context.Context, c collection, q query, found func([]erp.Document) error) error {
-	q.fields = l.selected(c)
+	q.fields, q.expand = l.selected(c), c.expansion()
 	address := l.with(l.Root+"/"+c.Name, q)
 	trail := erp.NewTrail(address)
 	for {
@@ -252,6 +288,7 @@ func (l *lookup) hand(c collection, q query, rows []row, trail *erp.Trail, found
 // document makes one of a row. An error means that it tells no time of change.
 func (l *lookup) document(c collection, r row) (erp.Document, error) {
 	d := erp.Document{Kind: c.kindOf(r), Ref: r.text(c.Ref), Number: r.text(c.Number), OrderNumber: r.text(c.OrderNumber)}
+	d.Lines, d.Total = r.lines(c), erp.Decimal(json.Number(r.text(c.Total)))
 	if c.Changed == "" {
 		return d, nil
 	}
@@ -310,6 +347,7 @@ func (l *lookup) header(pageSize int) http.Header {
 type query struct {
 	filter string
 	fields []string
+	expand string
 	order  string
 	top    int
 }
@@ -323,6 +361,9 @@ func (l *lookup) with(address string, q query) string {
 	}
 	if len(q.fields) > 0 {
 		options = append(options, "$select="+strings.Join(q.fields, ","))
+	}
+	if q.expand != "" {
+		options = append(options, "$expand="+q.expand)
 	}
 	if q.order != "" {
 		options = append(options, "$orderby="+escape(q.order))

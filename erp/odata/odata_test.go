@@ -1,6 +1,7 @@
 package odata_test
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"strconv"
 	"strings"
@@ -165,7 +166,7 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-func serve(t *testing.T, server *odatatest.Server) string {
+func serve(t *testing.T, server http.Handler) string {
 	listening := httptest.NewServer(server)
 	t.Cleanup(listening.Close)
 	return listening.URL

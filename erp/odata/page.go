@@ -34,6 +34,31 @@ func (r row) text(field string) string {
 	}
 }
 
+// lines is how many lines a document has, comments left out; 0: not known.
+func (r row) lines(c collection) int {
+	if c.Lines == "" {
+		return 0
+	}
+	if !c.Expanded {
+		n, err := strconv.Atoi(r.text(c.Lines))
+		if err != nil || n < 0 {
+			return 0
+		}
+		return n
+	}
+	var lines []row
+	if _, more := r[c.Lines+"@odata.nextLink"]; more || json.Unmarshal(r[c.Lines], &lines) != nil {
+		return 0 // not all of them are here
+	}
+	n := 0
+	for _, line := range lines {
+		if !strings.EqualFold(strings.TrimSpace(line.text("lineType")), "Comment") {
+			n++
+		}
+	}
+	return n
+}
+
 // key tells the row from others of its collection.
 func (r row) key(c collection) string {
 	var b strings.Builder

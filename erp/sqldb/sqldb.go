@@ -6,6 +6,7 @@ package sqldb
 import (
 	"context"
 	"database/sql"
+	"regexp"
 	"time"
 
 	"kvit/erp"
@@ -59,7 +60,16 @@ func (d *Database) Close() error { return d.db.Close() }
 
 // Traits tell the size of a batch. The statement compares whole values, or it is wrong.
 func (d *Database) Traits() erp.Traits {
-	return erp.Traits{Batch: d.options.Batch, Exact: true, Resolution: d.options.Resolution}
+	return erp.Traits{
+		Batch: d.options.Batch, Exact: true, Resolution: d.options.Resolution,
+		Lines: d.options.tells("line_count"), Total: d.options.tells("total"),
+	}
+}
+
+// tells is whether all statements name a column; whether they return it is seen when they are run.
+func (o Options) tells(column string) bool {
+	named := regexp.MustCompile(`(?i)\b` + column + `\b`).MatchString
+	return named(o.Lookup) && (o.Changes == "" || named(o.Changes))
 }
 
 // Probe reads the company's name, which must be the expected one.

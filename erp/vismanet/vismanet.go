@@ -33,7 +33,7 @@ func (o Options) Make(common erp.Common) (erp.Connector, error) {
 }
 
 // Traits tells that modifiedSince is a filter that holds.
-func (c *Connector) Traits() erp.Traits { return erp.Traits{Exact: true} }
+func (c *Connector) Traits() erp.Traits { return erp.Traits{Exact: true, Total: true} }
 
 // Close closes idle connections.
 func (c *Connector) Close() { c.client.Close() }

@@ -27,6 +27,7 @@ type Found struct {
 	OrderNumber string `json:"order_number,omitempty"`
 	Counts      string `json:"counts"` // why it counts, or does not
 	evident     bool
+	document    erp.Document
 }
 
 // askedBack is how far back changes are read of an ERP that cannot be asked for references.
@@ -98,7 +99,7 @@ func (w *Watcher) file(answers []Answer, d erp.Document) {
 		if !ok || answers[i].Asked == "" || erp.Fold(answers[i].OrderRef) != folded {
 			continue
 		}
-		found := Found{Kind: d.Kind, Ref: d.Ref, Number: d.Number, OrderNumber: d.OrderNumber, Counts: "no: a " + d.Kind + " is no evidence"}
+		found := Found{Kind: d.Kind, Ref: d.Ref, Number: d.Number, OrderNumber: d.OrderNumber, document: d, Counts: "no: a " + d.Kind + " is no evidence"}
 		if kind, number, evident := d.Evidence(); evident {
 			found.Counts, found.evident = fmt.Sprintf("yes: %s %s", kind, number), true
 		}
@@ -115,8 +116,43 @@ func (w *Watcher) concludeAll(ctx context.Context, answers []Answer) error {
 	if err != nil {
 		return err
 	}
+	if err := w.compare(ctx, answers); err != nil {
+		return err
+	}
 	for i := range answers {
 		answers[i].conclude(named)
+	}
+	return nil
+}
+
+// compare finds the documents that do not show the whole order, where the source's have to.
+func (w *Watcher) compare(ctx context.Context, answers []Answer) error {
+	if w.source.Check == (erp.Check{}) {
+		return nil
+	}
+	refs := make([]string, len(answers))
+	for i, a := range answers {
+		refs[i] = a.OrderRef
+	}
+	sizes, err := store.OrderSizes(ctx, w.db, w.orders, refs)
+	if err != nil {
+		return err
+	}
+	orders := map[string]erp.Order{}
+	for _, s := range sizes {
+		o := erp.Order{Lines: s.Lines}
+		if s.Total != nil {
+			o.Total = *s.Total
+		}
+		orders[s.Ref] = o
+	}
+	for _, a := range answers {
+		for i := range a.Documents {
+			f := &a.Documents[i]
+			if problem := w.source.Check.Problem(f.document, orders[a.OrderRef]); f.evident && problem != "" {
+				f.evident, f.Counts = false, "no: incomplete, "+problem
+			}
+		}
 	}
 	return nil
 }

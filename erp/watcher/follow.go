@@ -189,7 +189,7 @@ func (r *run) handIn(ctx context.Context, docs []erp.Document, unknown bool) err
 	var found []store.Evidence
 	for _, o := range named {
 		for _, d := range byOrder[erp.Fold(o.Ref)] {
-			if e, ok := evidenceOf(d, o.Ref, !o.Imported); ok {
+			if e, ok := r.evidenceOf(d, o.Ref, !o.Imported); ok {
 				found = append(found, e)
 			}
 		}
@@ -213,7 +213,7 @@ func (r *run) ofUnknown(byOrder map[string][]erp.Document, named []store.NamedOr
 			continue
 		}
 		for _, d := range docs {
-			if e, ok := evidenceOf(d, r.rest(d.Ref), true); ok {
+			if e, ok := r.evidenceOf(d, r.rest(d.Ref), true); ok {
 				list = append(list, e)
 			}
 		}

@@ -124,7 +124,7 @@ func (r *run) lookupBatch(ctx context.Context, finder erp.Finder, orderRefs []st
 				strangers++
 				continue
 			}
-			if e, ok := evidenceOf(d, ref, true); ok {
+			if e, ok := r.evidenceOf(d, ref, true); ok {
 				found = append(found, e)
 			}
 		}
@@ -183,12 +183,19 @@ func (q question) order(d erp.Document) (ref string, asked bool) {
 }
 
 // evidenceOf is what a document shows of an order.
-func evidenceOf(d erp.Document, ref string, open bool) (store.Evidence, bool) {
+func (r *run) evidenceOf(d erp.Document, ref string, open bool) (store.Evidence, bool) {
 	kind, number, ok := d.Evidence()
 	if !ok || ref == "" || len([]rune(number)) > longestNumber {
 		return store.Evidence{}, false
 	}
-	return store.Evidence{OrderRef: ref, Number: number, DocumentKind: kind, ImportedAt: d.CreatedAt, Open: open}, true
+	e := store.Evidence{OrderRef: ref, Number: number, DocumentKind: kind, ImportedAt: d.CreatedAt, Open: open}
+	if r.source.Check.Lines {
+		e.Lines = d.Lines
+	}
+	if r.source.Check.Total {
+		e.Total = d.Total
+	}
+	return e, true
 }
 
 // longestNumber is what kvit.erp_receipt holds.

@@ -34,6 +34,7 @@ type Source struct {
 	Overlap     time.Duration
 	CallsPerDay int        // 0: no limit
 	Expires     *time.Time // when the credentials end, as the configuration says
+	Check       erp.Check  // what of its documents is compared with the order, and noted for that
 }
 
 // Options are what a Watcher works with.
@@ -224,6 +225,9 @@ func (r *run) all(ctx context.Context) error {
 	if err := r.prove(ctx); err != nil {
 		return err
 	}
+	if err := r.subscribe(ctx); err != nil {
+		return err
+	}
 	if err := r.collect(ctx); err != nil {
 		return err
 	}
@@ -250,6 +254,27 @@ func (r *run) prove(ctx context.Context) error {
 		return err
 	}
 	return store.NoteERPProbe(ctx, r.db, r.source.Name, r.lease, proof.Company, r.expires(proof))
+}
+
+// subscribedFor is how long an ERP must go on notifying, or it is asked to again: those that end after three days are renewed daily.
+const subscribedFor = 48 * time.Hour
+
+// subscribe makes the ERP notify. That it cannot is no reason not to ask it.
+func (r *run) subscribe(ctx context.Context) error {
+	subscriber, ok := r.source.Connector.(erp.Subscriber)
+	if !ok || r.SubscribedUntil != nil && r.SubscribedUntil.Sub(r.Now) >= subscribedFor {
+		return nil
+	}
+	until, err := subscriber.Subscribe(ctx)
+	var failed *erp.Error
+	if errors.As(err, &failed) {
+		r.warn("the ERP does not take the subscription to its notifications, so that polls alone tell of changes: " + failed.Error())
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return store.NoteERPSubscription(ctx, r.db, r.source.Name, r.lease, until)
 }
 
 // collect empties an inbox.

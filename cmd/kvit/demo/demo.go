@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -71,6 +73,7 @@ type demo struct {
 	screen    *screen
 	database  *database
 	receivers *receivers
+	bc        *businessCentral
 	kvit      *kvit
 	daemon    *daemon // nil: not running
 	ledger    *ledger
@@ -102,6 +105,9 @@ func (d *demo) setUp(ctx context.Context) error {
 		return err
 	}
 	if d.receivers, err = startReceivers(ctx, d.options.All); err != nil {
+		return err
+	}
+	if d.bc, err = startBusinessCentral(ctx); err != nil {
 		return err
 	}
 	if err := d.configure(ctx); err != nil {
@@ -144,6 +150,7 @@ func (d *demo) configure(ctx context.Context) error {
 		"SPREAD_PUBLIC_KEY=" + r.spreadKeys[0],
 		"SPREAD_PRIVATE_KEY=" + r.spreadKeys[1],
 		"WEBHOOK_SECRET=" + r.webhookSecret,
+		"BC_CLIENT_SECRET=" + d.bc.secret,
 	}
 	for _, p := range r.more {
 		d.kvit.env = append(d.kvit.env, p.Secret()+"="+p.secret)
@@ -151,6 +158,7 @@ func (d *demo) configure(ctx context.Context) error {
 	return d.kvit.configure(settings{
 		Month: d.clock.month, Tick: d.clock.tick, Listen: d.kvit.listen,
 		SpreadURL: r.spreadHTTP.url, WebhookURL: r.webhookHTTP.url, More: r.more,
+		ERPURL: d.bc.http.url, ERPCompany: companyID, ERPCompanyName: companyName,
 	})
 }
 
@@ -167,7 +175,7 @@ func (d *demo) staff(ctx context.Context) error {
 	}
 	d.pools = []*pgxpool.Pool{shopDB, erpDB}
 	d.shop = &shop{db: shopDB, clock: d.clock, seed: d.options.Seed, ledger: d.ledger, browsers: d.options.All}
-	d.erp = newERP(erpDB, d.clock)
+	d.erp = newERP(erpDB, d.bc, d.clock)
 	return nil
 }
 
@@ -287,7 +295,23 @@ func (d *demo) look(ctx context.Context) (f Figures, open int, err error) {
 	if err != nil {
 		return f, 0, fmt.Errorf("count what is open: %w", err)
 	}
-	return f, open + f.sum(func(d Destination) int { return d.Pending }), nil
+	unmarked, err := d.unmarked(ctx)
+	if err != nil {
+		return f, 0, err
+	}
+	return f, open + unmarked + f.sum(func(d Destination) int { return d.Pending }), nil
+}
+
+// unmarked counts orders that an ERP has and kvit has not heard of yet.
+func (d *demo) unmarked(ctx context.Context) (n int, err error) {
+	refs := slices.Collect(maps.Keys(d.erp.imported()))
+	err = d.database.admin.QueryRow(ctx, `
+		select count(*) from unnest($1::text[]) e (ref)
+		where not exists (select from kvit.order_status s where s.order_ref = e.ref and s.erp_imported_at is not null)`, refs).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("count orders that are not marked: %w", err)
+	}
+	return n, nil
 }
 
 func (d *demo) stopDaemon() error {
@@ -323,6 +347,9 @@ func (d *demo) tearDown(cause error) error {
 	errs := []error{d.stopDaemon()}
 	for _, pool := range d.pools {
 		pool.Close()
+	}
+	if d.bc != nil {
+		errs = append(errs, d.bc.stop())
 	}
 	if d.receivers != nil {
 		errs = append(errs, d.receivers.stop())

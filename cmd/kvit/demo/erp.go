@@ -12,10 +12,11 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// erp imports paid orders a few seconds after their payment and tells kvit by plain inserts. Now and
-// then it says more than it should.
+// erp imports paid orders a few seconds after their payment, by turns into an ERP that kvit asks by a connector and into one that
+// tells kvit by plain inserts. Now and then they say more than they should.
 type erp struct {
 	db    *pgxpool.Pool // as role erp, which is granted kvit_erp
+	bc    *businessCentral
 	delay time.Duration // from payment to import
 	first chan string   // gets the first order that was imported
 
@@ -23,8 +24,8 @@ type erp struct {
 	numbers map[string]string // ERP order number by the shop's reference
 }
 
-func newERP(db *pgxpool.Pool, c clock) *erp {
-	return &erp{db: db, delay: c.life * 2 / 5, first: make(chan string, 1), numbers: map[string]string{}}
+func newERP(db *pgxpool.Pool, bc *businessCentral, c clock) *erp {
+	return &erp{db: db, bc: bc, delay: c.life * 2 / 5, first: make(chan string, 1), numbers: map[string]string{}}
 }
 
 const erpPoll = 250 * time.Millisecond
@@ -75,6 +76,22 @@ type evidence struct{ ref, number, kind string }
 func (e *erp) report(ctx context.Context, ref string) error {
 	n := e.count()
 	number := fmt.Sprintf("SO-%06d", 500_000+n)
+	if n%2 == 0 {
+		e.bc.take(n, ref, number)
+	} else if err := e.tell(ctx, n, ref, number); err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.numbers[ref] = number
+	if n == 0 {
+		e.first <- ref
+	}
+	return nil
+}
+
+// tell inserts evidence of the nth order.
+func (e *erp) tell(ctx context.Context, n int, ref, number string) error {
 	list := []evidence{{ref, number, "order"}}
 	switch {
 	case n%9 == 1:
@@ -86,16 +103,7 @@ func (e *erp) report(ctx context.Context, ref string) error {
 	case n%9 == 7:
 		list = append(list, evidence{strings.Replace(ref, "E", "X", 1), number, "order"}) // an order of some other shop
 	}
-	if err := e.insert(ctx, list); err != nil {
-		return err
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.numbers[ref] = number
-	if n == 0 {
-		e.first <- ref
-	}
-	return nil
+	return e.insert(ctx, list)
 }
 
 func (e *erp) insert(ctx context.Context, list []evidence) error {

@@ -32,6 +32,9 @@ type settings struct {
 	Month, Tick                   time.Duration
 	Listen, SpreadURL, WebhookURL string
 	More                          []*provider
+
+	// The ERP that kvit asks.
+	ERPURL, ERPCompany, ERPCompanyName string
 }
 
 // kvit is the real program as an operator runs it: a binary, a configuration file, secrets in the

@@ -69,13 +69,22 @@ func listen(ctx context.Context, handler http.Handler, everyNth int) (*receiver,
 }
 
 func listenAs(ctx context.Context, t *trouble) (*receiver, error) {
+	r, err := serve(ctx, t)
+	if err == nil {
+		r.trouble = t
+	}
+	return r, err
+}
+
+// serve listens without trouble.
+func serve(ctx context.Context, handler http.Handler) (*receiver, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("listen for a receiver: %w", err)
 	}
 	r := &receiver{
-		trouble: t, url: "http://" + listener.Addr().String(),
-		server: &http.Server{Handler: t, ReadHeaderTimeout: 10 * time.Second},
+		url:    "http://" + listener.Addr().String(),
+		server: &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second},
 	}
 	go func() { _ = r.server.Serve(listener) }() // until stop
 	return r, nil

@@ -45,7 +45,10 @@ type Server struct {
 	tokens      int
 	fail        failure
 	page        int
-	relative    bool
+
+	subscriptions []subscription
+
+	relative bool
 
 	// Deviations from what one would expect.
 	Prefixes, Unfiltered, HTML, Garbage, Repeats, Elsewhere, Redirects, Refuses, Empty bool
@@ -134,7 +137,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, refused.status, map[string]any{"error": map[string]any{"code": refused.code, "message": refused.message}})
 		return
 	}
-	if s.deviates(w, r) {
+	if s.deviates(w, r) || s.Tokens && s.subscribe(w, r) {
 		return
 	}
 	answer, refused := s.answer(r)
@@ -176,7 +179,7 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request) *refusal {
 	if s.Refuses || !s.authorized(r) {
 		return refuse(http.StatusUnauthorized, "Authentication_InvalidCredentials", "The server has rejected the client credentials.")
 	}
-	if r.Method != http.MethodGet {
+	if r.Method != http.MethodGet && !strings.HasPrefix(r.URL.Path, "/api/v2.0/subscriptions") {
 		return refuse(http.StatusMethodNotAllowed, "BadRequest_MethodNotAllowed", "method")
 	}
 	return nil
@@ -237,7 +240,7 @@ func (s *Server) company() Row {
 	return s.Company
 }
 
-var options = []string{"$filter", "$select", "$orderby", "$top", "$format", "$skiptoken"}
+var options = []string{"$filter", "$select", "$expand", "$orderby", "$top", "$format", "$skiptoken"}
 
 func (s *Server) query(r *http.Request, rows []Row) (any, *refusal) {
 	q := r.URL.Query()
@@ -272,7 +275,7 @@ func (s *Server) query(r *http.Request, rows []Row) (any, *refusal) {
 	if s.Repeats {
 		shown = rows[:min(size, len(rows))]
 	}
-	answer["value"], refused = s.project(shown, q.Get("$select"))
+	answer["value"], refused = s.project(shown, q.Get("$select"), q.Get("$expand"))
 	return answer, refused
 }
 
@@ -303,7 +306,9 @@ func (s *Server) link(r *http.Request, first, size int) string {
 	}
 }
 
-func (s *Server) project(rows []Row, selected string) ([]Row, *refusal) {
+// project leaves out what was not selected. Lines, which are lists of rows, are there only where they are expanded.
+func (s *Server) project(rows []Row, selected, expand string) ([]Row, *refusal) {
+	expanded, _, _ := strings.Cut(expand, "(")
 	list := []Row{}
 	for _, r := range rows {
 		out := Row{}
@@ -311,11 +316,17 @@ func (s *Server) project(rows []Row, selected string) ([]Row, *refusal) {
 			if value == nil && s.Sparse {
 				continue
 			}
+			if lines, ok := value.([]Row); ok {
+				if field == expanded {
+					out[field] = lines
+				}
+				continue
+			}
 			if selected == "" || slices.Contains(strings.Split(selected, ","), field) {
 				out[field] = s.write(value)
 			}
 		}
-		for _, field := range strings.Split(selected, ",") {
+		for _, field := range append(strings.Split(selected, ","), expanded) {
 			if _, there := r[field]; field != "" && !there {
 				return nil, refuse(http.StatusBadRequest, "BadRequest", "Could not find a property named "+field)
 			}
