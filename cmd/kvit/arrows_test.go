@@ -20,7 +20,7 @@ const module = "kvit/"
 // be listed, so that a new one is a decision.
 var arrows = map[string][]string{
 	"bench":          {"cmd/*", "config", "destination", "destination/*", "destination/*/*", "jobs", "migrations", "store", "store/*"},
-	"cmd/kvit":       {"cmd/kvit/demo", "config", "delivery", "destination", "destination/*", "erp", "erp/*", "erasure", "erasure/*", "jobs", "migrations", "schedule", "shop", "shop/*", "store", "watch", "web"},
+	"cmd/kvit":       {"cmd/kvit/demo", "config", "delivery", "destination", "destination/*", "erp", "erp/*", "erasure", "erasure/*", "jobs", "migrations", "schedule", "shop", "shop/*", "store", "traces", "watch", "web"},
 	"cmd/kvit/demo":  {"config", "destination/*/*", "store/localpg"},
 	"config":         {},
 	"delivery":       {"config", "destination", "group", "store"}, // config for a duration in a reason
@@ -39,6 +39,7 @@ var arrows = map[string][]string{
 	"shop":           {},
 	"shop/*":         {"shop"},
 	"store":          {},
+	"traces":         {},
 	"store/localpg":  {},
 	"watch":          {"store"},
 	"web":            {"erp", "jobs", "store"},
