@@ -78,8 +78,8 @@ func TestTraces(t *testing.T) {
 database: {url: "${DATABASE_URL}"}
 ops: {listen: "%ADDRESS%"}
 destinations:
-  good: {kind: webhook, url: "`+provider+`/in?token=`+marker+`", secret: "${CRM_SECRET}", allow_private: true}
-  bad: {kind: webhook, url: "`+serve(t, echo(http.StatusBadRequest))+`/in?token=`+marker+`", secret: "${CRM_SECRET}", allow_private: true}
+  good: {kind: webhook, url: "`+provider+`/in?token=`+marker+`", secret: "${CRM_SECRET}", allow_private: true, deduplicates: true}
+  bad: {kind: webhook, url: "`+serve(t, echo(http.StatusBadRequest))+`/in?token=`+marker+`", secret: "${CRM_SECRET}", allow_private: true, deduplicates: true}
 `)
 	k.env = []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + serve(t, got), "OTEL_BSP_SCHEDULE_DELAY=50"}
 	k.mustCall("migrate", "up")
