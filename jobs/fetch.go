@@ -113,7 +113,7 @@ func (e clockExecutor) JobGetAvailable(ctx context.Context, params *riverdriver.
 		}
 		result.Jobs[i] = row
 	}
-	e.traced.fetched(list, begun)
+	e.traced.fetched(result.Jobs, begun)
 	e.loaded.put(list)
 	return result, nil
 }

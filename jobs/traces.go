@@ -10,8 +10,6 @@ import (
 	"github.com/riverqueue/rivercontrib/otelriver"
 	"go.opentelemetry.io/otel/metric/noop"
 	"go.opentelemetry.io/otel/trace"
-
-	"kvit/store"
 )
 
 // traced makes a trace of each job: from its fetch, which kvit does itself, over River's span of the work, to what the
@@ -44,7 +42,7 @@ func (t *traced) middlewares(provider trace.TracerProvider) []rivertype.Middlewa
 }
 
 // fetched notes when the fetch of these jobs began; it ends now.
-func (t *traced) fetched(list []store.FetchedJob, begun time.Time) {
+func (t *traced) fetched(list []*rivertype.JobRow, begun time.Time) {
 	if t == nil {
 		return
 	}
