@@ -10,7 +10,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 LINT_VERSION := v2.15.0
 LINT         := .tools/golangci-lint-$(LINT_VERSION)
 
-.PHONY: help demo test test-database test-shops test-erps test-pages test-rules lint bench build sbom vulnerabilities prerequisites clean
+.PHONY: help demo test test-database test-shops test-erps test-pages test-rules lint bench build sbom release test-deploy vulnerabilities prerequisites clean
 
 help:
 	@echo 'make demo    install what is missing, build, and show kvit at work for a minute and a half'
@@ -24,6 +24,8 @@ help:
 	@echo 'make bench   print how fast this machine delivers events and erases orders, and what others feel of it'
 	@echo 'make build   ./kvit, one static binary'
 	@echo 'make sbom    ./kvit.cdx.json, what the binary is made of (CycloneDX)'
+	@echo 'make release   build/release: binaries for linux and darwin, Debian packages, SBOMs, checksums'
+	@echo 'make test-deploy   build the Debian package twice, install, upgrade and remove it in a folder; read what the Helm chart makes'
 	@echo 'make vulnerabilities   ask the Go vulnerability database about ./kvit; needs the internet'
 	@echo 'make clean   remove what these have built here'
 
@@ -83,6 +85,16 @@ VULN_VERSION := v1.9.0
 sbom: build
 	$(GO) run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(SBOM_VERSION) bin -json -noserial -notimestamp \
 		-version '$(VERSION)' -output kvit.cdx.json ./kvit
+
+# Later ones need modules that not every proxy of Go's has.
+NFPM_VERSION := v2.43.4
+HELM_VERSION := v3.22.0
+
+release:
+	@GO='$(GO)' VERSION='$(VERSION)' NFPM_VERSION='$(NFPM_VERSION)' SBOM_VERSION='$(SBOM_VERSION)' sh deploy/release.sh
+
+test-deploy:
+	@GO='$(GO)' NFPM_VERSION='$(NFPM_VERSION)' HELM_VERSION='$(HELM_VERSION)' sh deploy/test.sh
 
 # Not part of CI: the database is at vuln.go.dev alone, and its answer changes while the source does not.
 vulnerabilities:

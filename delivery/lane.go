@@ -14,6 +14,8 @@ import (
 	"slices"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"kvit/destination"
 	"kvit/group"
 	"kvit/store"
@@ -23,18 +25,19 @@ import (
 type Settings struct {
 	Name         string
 	Destination  destination.Destination
-	Purpose      string             // consent that the event must carry; empty: none needed
-	Concurrency  int                // requests in flight
-	Rate         float64            // requests a second; 0: no limit
-	RetryFor     time.Duration      // from the first attempt; then the outcome is failed
-	MaxAge       time.Duration      // events that occurred longer ago are expired; 0: no limit
-	Window       time.Duration      // how long after the first the provider recognises a repeat; 0: no end
-	RetryUnclear bool               // send again after an unclear answer what would be counted again
-	Batch        destination.Limits // of one request
-	Now          func() time.Time   // the database's clock, by which ages count; nil: time.Now
-	Consent      *ConsentMap        // how the events' consent becomes purposes; nil: it is an object of purposes
-	KeepJobs     bool               // a job stays as completed when its delivery has ended; otherwise it goes with the receipt
-	Country      string             // where national phone numbers belong whose customer has no country; empty: not known
+	Purpose      string               // consent that the event must carry; empty: none needed
+	Concurrency  int                  // requests in flight
+	Rate         float64              // requests a second; 0: no limit
+	RetryFor     time.Duration        // from the first attempt; then the outcome is failed
+	MaxAge       time.Duration        // events that occurred longer ago are expired; 0: no limit
+	Window       time.Duration        // how long after the first the provider recognises a repeat; 0: no end
+	RetryUnclear bool                 // send again after an unclear answer what would be counted again
+	Batch        destination.Limits   // of one request
+	Now          func() time.Time     // the database's clock, by which ages count; nil: time.Now
+	Consent      *ConsentMap          // how the events' consent becomes purposes; nil: it is an object of purposes
+	KeepJobs     bool                 // a job stays as completed when its delivery has ended; otherwise it goes with the receipt
+	Traces       trace.TracerProvider // nil: nobody looks
+	Country      string               // where national phone numbers belong whose customer has no country; empty: not known
 
 	// For tests that cannot wait; 0: the constants of these names.
 	FirstHold, LongestHold time.Duration
@@ -46,6 +49,7 @@ type Lane struct {
 	db      store.DB
 	timeout time.Duration
 	traits  destination.Traits
+	tracer  trace.Tracer        // nil: nobody looks
 	batcher destination.Batcher // nil: one event a request
 	gate    *gate
 	sender  *sender
@@ -76,6 +80,7 @@ func NewLane(s Settings, db store.DB, timeout time.Duration, metrics *Metrics, l
 		db:       db,
 		timeout:  timeout,
 		traits:   traits,
+		tracer:   tracer(s.Traces),
 		batcher:  batcher,
 		load: group.New(groupMax, func(ctx context.Context, ids []int64) ([]*store.Event, error) {
 			events, err := store.Events(ctx, db, s.Name, ids, MaxPayload)
@@ -240,7 +245,10 @@ func (l *Lane) deliver(ctx context.Context, a Attempt, stored *store.Event, even
 		}
 		letter.encoded, letter.event.Payload, letter.event.Raw = encoded, destination.Payload{}, nil // both forms in memory are one too many
 	}
+	var sending step
+	letter.ctx, sending = l.traceEvent(ctx, "kvit.send", a, stored)
 	r := l.sender.send(letter)
+	sending.end(replied(r))
 	switch r.fate {
 	case held:
 		return putBack(r.wait + jitter(time.Second))
@@ -294,7 +302,9 @@ func (l *Lane) end(ctx context.Context, a Attempt, stored *store.Event, e ending
 	if !trouble {
 		receipt.JobID, receipt.KeepJob = a.JobID, l.KeepJobs
 	}
+	ctx, step := l.traceEvent(ctx, "kvit.receipt", a, stored)
 	jobEnded, err := l.settle.Do(ctx, receipt)
+	step.settled(e.Outcome, err == nil)
 	if err != nil {
 		l.logger.Error("receipt could not be written", "event_id", stored.ID, "outcome", e.Outcome, "problem", store.Describe(err))
 		return tryAgain(errors.New("write receipt: the database did not take it"))

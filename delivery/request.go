@@ -27,8 +27,10 @@ func (l *Lane) request(ctx context.Context, letters []*letter) {
 
 func (l *Lane) requestOne(ctx context.Context, letters []*letter) {
 	start := time.Now()
+	ctx, step := l.traceRequest(ctx, letters)
 	code, err := l.Destination.Send(ctx, letters[0].event)
 	failed := l.asError(err)
+	step.end(result(failed))
 	l.metrics.request(l.Name, result(failed), 1, time.Since(start))
 	l.gate.report(failed)
 	l.answer(letters, []destination.Result{{Code: code, Err: failed}})
@@ -41,10 +43,12 @@ func (l *Lane) requestBatch(ctx context.Context, letters []*letter) {
 		items[i] = letter.encoded
 	}
 	start := time.Now()
-	results, failed := l.batcher.SendBatch(ctx, items)
+	traced, step := l.traceRequest(ctx, letters) // the halves of a refused one are no part of it
+	results, failed := l.batcher.SendBatch(traced, items)
 	if failed == nil && len(results) != len(items) {
 		failed = l.asError(fmt.Errorf("%d results for %d events", len(results), len(items)))
 	}
+	step.end(batchResult(results, failed))
 	l.metrics.request(l.Name, batchResult(results, failed), len(items), time.Since(start))
 	l.gate.report(failed)
 	switch {

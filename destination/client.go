@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
 )
 
 // MaxAnswer is how many bytes of an answer are read, unless ClientOptions say so; a connection with more is
@@ -21,11 +23,12 @@ const MaxAnswer = 64 << 10
 
 // ClientOptions are the settings of a Client. The zero value is usable.
 type ClientOptions struct {
-	Timeout      time.Duration // one request with its answer; default 15 s
-	MaxConns     int           // connections to one host, kept open between requests; default 16
-	AllowPrivate bool          // also connect to addresses that are not public, see IsPublic
-	MaxAnswer    int           // bytes of an answer that are read; default MaxAnswer
-	IgnoreAnswer bool          // only the status matters: Answer.Body stays empty
+	Timeout      time.Duration        // one request with its answer; default 15 s
+	MaxConns     int                  // connections to one host, kept open between requests; default 16
+	AllowPrivate bool                 // also connect to addresses that are not public, see IsPublic
+	MaxAnswer    int                  // bytes of an answer that are read; default MaxAnswer
+	Traces       trace.TracerProvider // of requests, without their addresses; nil: none
+	IgnoreAnswer bool                 // only the status matters: Answer.Body stays empty
 }
 
 // Client makes HTTP requests under the rules that all destinations share: HTTP/1.1 without proxy,
@@ -33,6 +36,7 @@ type ClientOptions struct {
 // dialled, and a failure tells whether the request may have arrived. Safe for concurrent use.
 type Client struct {
 	transport *http.Transport
+	round     http.RoundTripper // transport, traced or not
 	timeout   time.Duration
 	most      int // bytes of an answer
 	ignore    bool
@@ -61,7 +65,7 @@ func NewClient(options ClientOptions) *Client {
 	if !options.AllowPrivate {
 		dialer.Control = refusePrivate
 	}
-	return &Client{
+	c := &Client{
 		timeout: options.Timeout,
 		most:    options.MaxAnswer,
 		ignore:  options.IgnoreAnswer,
@@ -78,6 +82,8 @@ func NewClient(options ClientOptions) *Client {
 			WriteBufferSize:        16 << 10, // an event of 60 keys goes out in one write
 		},
 	}
+	c.round = traced(c.transport, options.Traces)
+	return c
 }
 
 // refusePrivate sees the address that is about to be dialled, after the name was resolved, so that
@@ -107,7 +113,7 @@ func (c *Client) Do(req *http.Request) (Answer, *Error) {
 		req.Header.Set("User-Agent", "kvit")
 	}
 	// RoundTrip and not http.Client: that follows redirects, and puts the URL into its errors.
-	res, err := c.transport.RoundTrip(req)
+	res, err := c.round.RoundTrip(req)
 	if err != nil {
 		return Answer{}, unanswered(err, written.Load())
 	}

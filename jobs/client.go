@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
+	"go.opentelemetry.io/otel/trace"
 
 	"kvit/delivery"
 	"kvit/erasure"
@@ -44,6 +45,7 @@ type Options struct {
 	Eraser  *erasure.Eraser
 	Watch   *watch.Watch // nil: one of its own
 	Metrics *delivery.Metrics
+	Traces  trace.TracerProvider // nil: none are made
 	Logger  *slog.Logger
 }
 
@@ -65,6 +67,7 @@ func NewClient(o Options) (*river.Client[pgx.Tx], error) {
 	}
 	pauser := pauser{pool: o.Pool, logger: o.Logger}
 	deliver := &deliverWorker{lanes: map[string]*delivery.Lane{}, timeout: o.Timeout, relay: newRelay(), logger: o.Logger}
+	deliver.traced = newTraced(o.Traces)
 	poll := pollOnly
 	if o.Notify {
 		poll = pollBeside
@@ -76,7 +79,7 @@ func NewClient(o Options) (*river.Client[pgx.Tx], error) {
 	}
 	var intakes []*intake
 	for _, l := range o.Lanes {
-		l.Now, l.KeepJobs = o.Watch.Now, o.Keep > 0
+		l.Now, l.KeepJobs, l.Traces = o.Watch.Now, o.Keep > 0, o.Traces
 		lane := delivery.NewLane(l, o.Pool, o.Timeout, o.Metrics, o.Logger)
 		lane.OnGone(pauser.disable)
 		intake := newIntake(lane, poll, o.Pool, o.Logger)
@@ -107,6 +110,7 @@ func NewClient(o Options) (*river.Client[pgx.Tx], error) {
 		CompletedJobRetentionPeriod: o.Keep,             // 0: River's default, a day, for jobs of other kinds
 		CancelledJobRetentionPeriod: 7 * 24 * time.Hour, // rejected and failed ones, for operators to look into
 		PollOnly:                    !o.Notify,
+		Middleware:                  deliver.traced.middlewares(o.Traces),
 		ErrorHandler:                cancelUnknown{logger: o.Logger},
 		Logger:                      slog.New(calmHandler{o.Logger.Handler()}),
 	})

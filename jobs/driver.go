@@ -31,6 +31,7 @@ type relay struct {
 	loaded  *loaded
 	traffic *traffic
 	pace    *pace
+	traced  *traced // nil: nobody looks
 }
 
 func newRelay() relay {

@@ -94,6 +94,7 @@ func (e clockExecutor) JobGetAvailable(ctx context.Context, params *riverdriver.
 	if err := e.pace.wait(ctx, params.Queue); err != nil {
 		return nil, err
 	}
+	begun := time.Now()
 	list, err := store.FetchJobs(ctx, e.db, store.Fetch{
 		Queue: params.Queue, Destination: name, Worker: params.ClientID, MaxWorkers: params.MaxAttemptedBy, Limit: params.MaxToLock,
 		Now: params.Now, Kinds: params.Kind, MaxPayload: delivery.MaxPayload,
@@ -112,6 +113,7 @@ func (e clockExecutor) JobGetAvailable(ctx context.Context, params *riverdriver.
 		}
 		result.Jobs[i] = row
 	}
+	e.traced.fetched(result.Jobs, begun)
 	e.loaded.put(list)
 	return result, nil
 }

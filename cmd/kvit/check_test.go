@@ -178,7 +178,7 @@ destinations:
 
 	cfg, err := config.Load(exampleFile, exampleEnvironment, allKinds())
 	require.NoError(t, err)
-	built, err := buildDestinations(cfg, slog.New(slog.DiscardHandler))
+	built, err := buildDestinations(cfg, slog.New(slog.DiscardHandler), nil)
 	require.NoError(t, err)
 	for _, lane := range built.lanes {
 		require.Equal(t, cfg.Consent.Purposes, lane.Consent.Purposes)

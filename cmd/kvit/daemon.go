@@ -24,6 +24,7 @@ import (
 	"kvit/migrations"
 	"kvit/status"
 	"kvit/store"
+	"kvit/traces"
 	"kvit/watch"
 	"kvit/web"
 )
@@ -62,6 +63,10 @@ func (a *app) runDaemon(ctx context.Context, cfg config.Config, logger *slog.Log
 	}
 	defer pool.Close()
 	d := &daemon{cfg: cfg, pool: pool, logger: logger, anchor: anchor, watch: watch.New(a.watchOptions(pool, logger))}
+	if d.traces, err = traces.New(ctx, a.getenv, buildVersion(), logger); err != nil {
+		return err
+	}
+	defer d.traces.End(ctx)
 	client, err := d.newClient()
 	if err != nil {
 		return err
@@ -141,12 +146,13 @@ type daemon struct {
 	logger   *slog.Logger
 	anchor   *erasure.AnchorKeeper
 	watch    *watch.Watch
+	traces   *traces.Traces // nil: nobody wants them
 	started  atomic.Bool
 }
 
 // newClient wires the rooms together.
 func (d *daemon) newClient() (*river.Client[pgx.Tx], error) {
-	built, err := buildDestinations(d.cfg, d.logger)
+	built, err := buildDestinations(d.cfg, d.logger, d.traces.Provider())
 	if err != nil {
 		return nil, err
 	}
@@ -171,13 +177,14 @@ func (d *daemon) newClient() (*river.Client[pgx.Tx], error) {
 	}
 	looked.Anchor = d.anchorProblems
 	registry.MustRegister(status.NewMetric(looked))
-	erps, err := buildERPs(d.cfg, d.pool, watcher.NewMetrics(registry), d.logger)
+	erps, err := buildERPs(d.cfg, d.pool, watcher.NewMetrics(registry), d.traces.Provider(), d.logger)
 	if err != nil {
 		return nil, err
 	}
 	return jobs.NewClient(jobs.Options{
 		Pool: d.pool, Lanes: built.lanes, Timeout: d.cfg.Delivery.Timeout, Keep: d.cfg.Delivery.KeepJobs, Notify: d.cfg.Database.Notify,
-		Orders: shopOrders(d.cfg), ERPs: erps, Checks: erpChecks(d.cfg), Eraser: eraser, Watch: d.watch, Metrics: delivery.NewMetrics(registry), Logger: d.logger,
+		Orders: shopOrders(d.cfg), ERPs: erps, Checks: erpChecks(d.cfg), Eraser: eraser, Watch: d.watch, Metrics: delivery.NewMetrics(registry),
+		Traces: d.traces.Provider(), Logger: d.logger,
 	})
 }
 

@@ -49,6 +49,7 @@ type kvit struct {
 	url     string
 	address string // of ops.listen
 	log     *syncBuffer
+	env     []string // of its processes, beside what all have
 }
 
 // syncBuffer collects what all processes of an installation print.
@@ -96,6 +97,7 @@ func (k *kvit) command(args ...string) *exec.Cmd {
 	cmd.Env = append(os.Environ(), "KVIT_TEST_IS_KVIT=1", "KVIT_CONFIG="+k.config, "DATABASE_URL="+k.url, "CRM_SECRET="+secret, "SPREAD_KEY=public",
 		// With the race detector a program sleeps for a second before it exits, unless told otherwise.
 		"GORACE="+os.Getenv("GORACE")+" atexit_sleep_ms=20")
+	cmd.Env = append(cmd.Env, k.env...)
 	_, err := cmd.StdinPipe()
 	require.NoError(k.t, err)
 	return cmd

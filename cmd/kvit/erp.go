@@ -143,7 +143,7 @@ func erpNamed(cfg config.Config, name string) (config.ERP, error) {
 }
 
 func probeERP(ctx context.Context, e config.ERP) erpProof {
-	source, err := erpSource(e, slog.New(slog.DiscardHandler))
+	source, err := erpSource(e, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return erpProof{Source: e.Name, Problem: err.Error()}
 	}
@@ -181,7 +181,7 @@ func (a *app) erpLookup(ctx context.Context, name string, refs []string, asJSON 
 	if err != nil {
 		return err
 	}
-	source, err := erpSource(e, logger)
+	source, err := erpSource(e, nil, logger)
 	if err != nil {
 		return err
 	}
@@ -249,7 +249,7 @@ func checkERPs(ctx context.Context, cfg config.Config, offline bool) []finding {
 
 // erpProblem is why a connector cannot be made; empty: it can.
 func erpProblem(e config.ERP) string {
-	if _, err := erpSource(e, slog.New(slog.DiscardHandler)); err != nil {
+	if _, err := erpSource(e, nil, slog.New(slog.DiscardHandler)); err != nil {
 		return strings.TrimPrefix(err.Error(), "make ERP "+e.Name+": ")
 	}
 	return ""

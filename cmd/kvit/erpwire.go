@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
+	"go.opentelemetry.io/otel/trace"
 
 	"kvit/config"
 	"kvit/destination"
@@ -20,13 +21,13 @@ import (
 )
 
 // buildERPs makes a watcher of each configured ERP that is enabled.
-func buildERPs(cfg config.Config, pool *pgxpool.Pool, metrics *watcher.Metrics, logger *slog.Logger) ([]*watcher.Watcher, error) {
+func buildERPs(cfg config.Config, pool *pgxpool.Pool, metrics *watcher.Metrics, traces trace.TracerProvider, logger *slog.Logger) ([]*watcher.Watcher, error) {
 	var list []*watcher.Watcher
 	for _, e := range cfg.ERPs {
 		if !e.Enabled {
 			continue
 		}
-		source, err := erpSource(e, logger)
+		source, err := erpSource(e, traces, logger)
 		if err != nil {
 			return nil, err
 		}
@@ -36,13 +37,13 @@ func buildERPs(cfg config.Config, pool *pgxpool.Pool, metrics *watcher.Metrics, 
 }
 
 // erpSource makes the connector of a configured ERP, and all that its watcher has to know.
-func erpSource(e config.ERP, logger *slog.Logger) (watcher.Source, error) {
+func erpSource(e config.ERP, traces trace.TracerProvider, logger *slog.Logger) (watcher.Source, error) {
 	settings, ok := e.Settings.(erp.Settings)
 	if !ok {
 		return watcher.Source{}, fmt.Errorf("make ERP %s: kind %q has no connector", e.Name, e.Kind)
 	}
 	meter := &erp.Meter{}
-	connector, err := settings.Make(erp.Common{Name: e.Name, HTTP: destination.ClientOptions{Timeout: e.Timeout}, Meter: meter, Logger: logger, Lines: e.CheckLines, Total: e.CheckTotal})
+	connector, err := settings.Make(erp.Common{Name: e.Name, HTTP: destination.ClientOptions{Timeout: e.Timeout, Traces: traces}, Meter: meter, Logger: logger, Lines: e.CheckLines, Total: e.CheckTotal})
 	if err != nil {
 		return watcher.Source{}, fmt.Errorf("make ERP %s: %w", e.Name, err)
 	}

@@ -67,7 +67,7 @@ func migrate(ctx context.Context, cfg config.Config, pool *pgxpool.Pool, logger 
 
 // syncSchema writes what the schema holds of the configuration.
 func syncSchema(ctx context.Context, cfg config.Config, pool *pgxpool.Pool, logger *slog.Logger) error {
-	built, err := buildDestinations(cfg, logger)
+	built, err := buildDestinations(cfg, logger, nil)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"go.opentelemetry.io/otel/trace"
 
 	"kvit/config"
 	"kvit/delivery"
@@ -27,10 +28,10 @@ type destinations struct {
 }
 
 // buildDestinations makes an adapter of each configured destination.
-func buildDestinations(cfg config.Config, logger *slog.Logger) (destinations, error) {
+func buildDestinations(cfg config.Config, logger *slog.Logger, traces trace.TracerProvider) (destinations, error) {
 	var built destinations
 	for _, d := range cfg.Destinations {
-		adapter, err := adapterOf(d, logger)
+		adapter, err := tracedAdapterOf(d, logger, traces)
 		if err != nil {
 			return destinations{}, fmt.Errorf("make destination %s: %w", d.Name, err)
 		}
@@ -100,13 +101,17 @@ func consentMap(c *config.Consent) *delivery.ConsentMap {
 
 // adapterOf makes the adapter of a configured destination.
 func adapterOf(d config.Destination, logger *slog.Logger) (destination.Destination, error) {
+	return tracedAdapterOf(d, logger, nil)
+}
+
+func tracedAdapterOf(d config.Destination, logger *slog.Logger, traces trace.TracerProvider) (destination.Destination, error) {
 	settings, ok := d.Settings.(destination.Settings)
 	if !ok {
 		return nil, fmt.Errorf("kind %q has no adapter", d.Kind)
 	}
 	return settings.Make(destination.Common{
 		Events: d.EventNames, Logger: logger,
-		HTTP: destination.ClientOptions{Timeout: d.Timeout, MaxConns: d.Concurrency},
+		HTTP: destination.ClientOptions{Timeout: d.Timeout, MaxConns: d.Concurrency, Traces: traces},
 	})
 }
 
