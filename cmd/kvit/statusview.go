@@ -161,7 +161,7 @@ func (v statusView) printOrders(t io.Writer) {
 	fmt.Fprintf(t, "\nORDERS\t\n")
 	fmt.Fprintf(t, "awaiting import\t%d\toldest %s\n", v.Orders.AwaitingImport, ago(v.Orders.OldestAwaiting, v.At))
 	fmt.Fprintf(t, "imports late\t%d\n", v.Orders.ImportsLate)
-	fmt.Fprintf(t, "incomplete in the ERP\t%d\n", v.Orders.Incomplete)
+	fmt.Fprintf(t, "incomplete\t%d\n", v.Orders.Incomplete)
 	fmt.Fprintf(t, "erasures due\t%d\n", v.Orders.ErasuresDue)
 	fmt.Fprintf(t, "erasures overdue\t%d\n", v.Orders.ErasuresOverdue)
 	fmt.Fprintf(t, "held\t%d\n", v.Orders.ErasuresHeld)
