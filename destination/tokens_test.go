@@ -200,6 +200,22 @@ func TestTokenThatIsNotAccepted(t *testing.T) {
 	require.Equal(t, []string{"two", "three"}, sent, "not for ever")
 	require.EqualValues(t, 4, server.asked.Load())
 
+	var sentAgain []string
+	server.answers(200, `{"access_token": "four", "expires_in": 3600}`)
+	require.Nil(t, with(nil))
+	server.answers(200, `{"access_token": "five", "expires_in": 3600}`)
+	require.Nil(t, tokens.With(t.Context(), func(token string) *destination.Error {
+		sentAgain = append(sentAgain, token)
+		if token == "five" {
+			return nil
+		}
+		require.Nil(t, with(unauthorized, nil), "another has replaced it meanwhile")
+		return unauthorized
+	}))
+	require.Equal(t, []string{"four", "five"}, sentAgain)
+	require.EqualValues(t, 6, server.asked.Load(), "what has replaced it is not forgotten")
+
+	_ = with(unauthorized, unauthorized)
 	server.answers(401, ``)
 	require.Equal(t, "no access token: the provider did not accept the credentials", with().Reason)
 	require.Empty(t, sent)

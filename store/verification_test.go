@@ -154,7 +154,7 @@ func randomText(random *rand.Rand) string {
 	case 0:
 		return ""
 	case 1:
-		return strings.Repeat(string("0123456789abcdefABF"[random.IntN(19)]), 64)
+		return strings.Repeat(string("0123456789abcdefABF"[random.IntN(19)]), 63+random.IntN(3)) // a hash has 64
 	case 2:
 		return "erased"
 	}

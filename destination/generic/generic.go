@@ -103,10 +103,10 @@ func (h *HTTP) authorised(ctx context.Context, r *request, event destination.Eve
 		code, failed = h.attempt(ctx, r, event, token)
 		return failed
 	})
-	if failed != nil && code == 0 { // there was no token
-		code = failed.Code
+	if failed != nil {
+		return failed.Code, failed // maybe of the request for a token
 	}
-	return code, failed
+	return code, nil
 }
 
 func (h *HTTP) attempt(ctx context.Context, r *request, event destination.Event, token string) (int, *destination.Error) {
