@@ -39,6 +39,8 @@ type status struct {
 	PolicyProblems []policy.Problem `json:"policy_problems"` // each stops the erasure of its table
 
 	Clocks clocks `json:"clocks"`
+
+	Reads *readState `json:"reads"` // where all but clocks and policy was read; null: no database.read_url
 }
 
 func (a *app) statusCommand() *cobra.Command {
@@ -53,15 +55,21 @@ func (a *app) statusCommand() *cobra.Command {
 				return err
 			}
 			defer pool.Close()
+			reads, err := openReads(cmd.Context(), cfg, pool, slog.New(slog.DiscardHandler))
+			if err != nil {
+				return err
+			}
+			defer reads.Close()
+			reads.Look(cmd.Context())
 			view, err := watch.New(a.watchOptions(pool, slog.New(slog.DiscardHandler))).Look(cmd.Context())
 			if err != nil {
 				return err
 			}
-			s, err := readStatus(cmd.Context(), cfg, pool, view.Database)
+			s, err := readStatus(cmd.Context(), cfg, pool, reads.Pool, view.Database)
 			if err != nil {
 				return err
 			}
-			s.Clocks = clocksOf(view)
+			s.Clocks, s.Reads = clocksOf(view), readStateOf(reads)
 			if asJSON {
 				return printJSON(a.stdout, s)
 			}
@@ -72,35 +80,36 @@ func (a *app) statusCommand() *cobra.Command {
 	return cmd
 }
 
-// readStatus takes the database's time, by which things are overdue.
-func readStatus(ctx context.Context, cfg config.Config, pool *pgxpool.Pool, now time.Time) (status, error) {
+// readStatus takes the database's time, by which things are overdue. What may be a moment old comes from reads; whether the
+// policy fits is asked of the primary.
+func readStatus(ctx context.Context, cfg config.Config, pool, reads *pgxpool.Pool, now time.Time) (status, error) {
 	var s status
 	grace, err := overdueAfter(cfg)
 	if err != nil {
 		return s, err
 	}
-	if s.Destinations, err = store.DestinationStatuses(ctx, pool); err != nil {
+	if s.Destinations, err = store.DestinationStatuses(ctx, reads); err != nil {
 		return s, err
 	}
-	if s.Outcomes, err = store.OutcomeCounts(ctx, pool); err != nil {
+	if s.Outcomes, err = store.OutcomeCounts(ctx, reads); err != nil {
 		return s, err
 	}
-	if s.LeftOut, err = store.FieldsLeftOut(ctx, pool, now.AddDate(0, 0, -7)); err != nil {
+	if s.LeftOut, err = store.FieldsLeftOut(ctx, reads, now.AddDate(0, 0, -7)); err != nil {
 		return s, err
 	}
-	if s.LastErasure, err = store.LastErasureSuccess(ctx, pool); err != nil {
+	if s.LastErasure, err = store.LastErasureSuccess(ctx, reads); err != nil {
 		return s, err
 	}
-	if s.Braked, err = store.Braked(ctx, pool); err != nil {
+	if s.Braked, err = store.Braked(ctx, reads); err != nil {
 		return s, err
 	}
-	if s.Residue, err = store.OpenResidues(ctx, pool); err != nil {
+	if s.Residue, err = store.OpenResidues(ctx, reads); err != nil {
 		return s, err
 	}
-	if s.OpenTasks, s.OldestTask, err = store.TaskBacklog(ctx, pool); err != nil {
+	if s.OpenTasks, s.OldestTask, err = store.TaskBacklog(ctx, reads); err != nil {
 		return s, err
 	}
-	if err := s.readOrders(ctx, cfg, pool, grace(now)); err != nil {
+	if err := s.readOrders(ctx, cfg, reads, grace(now)); err != nil {
 		return s, err
 	}
 	return s, s.readErasure(ctx, cfg, pool, grace(now))
@@ -140,6 +149,7 @@ func (s *status) readErasure(ctx context.Context, cfg config.Config, pool *pgxpo
 func (s status) print(w io.Writer, now time.Time) error {
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	s.Clocks.print(t)
+	s.Reads.print(t, now)
 	fmt.Fprintln(t, "DESTINATION\tKIND\tSTATE\tPENDING\tRETRYING\tOLDEST")
 	for _, d := range s.Destinations {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", d.Name, d.Kind, stateOf(d),
