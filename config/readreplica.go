@@ -38,8 +38,8 @@ func readReplicaURL(s *Section, e entry) Secret {
 
 // engines that kvit does not work on, and why. docs/scale.md has it feature by feature.
 var engines = map[string]string{
-	"yugabyte": "is not supported: YugabyteDB does not lock views, by which one kvit at a time erases and migrates, and has no" +
-		" counterpart of what kvit reads about locks and replicas to spare the shop; docs/scale.md has the list. Leave the key out for Postgres",
+	"yugabyte": "is not supported: YugabyteDB waits for a locked row beyond lock_timeout, and each of its nodes shows its own sessions alone," +
+		" so that kvit could neither give way to the shop nor see that it is in its way. docs/scale.md has the rest. Leave the key out for Postgres",
 }
 
 // readEngine refuses what would only seem to work.
