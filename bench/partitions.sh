@@ -46,7 +46,7 @@ SQL
 # Emptied events of 400 days, as purging finds them.
 columns="event_key, name, occurred_at, order_ref, consent, received_at, erased_at"
 values="'order_paid-E' || n, 'order_paid', t, 'E' || n, '{}', t, t + interval '30 days'"
-series="(select n, now() - interval '400 days' + n * interval '400 days' / :events as t from generate_series(1, :events) n) s"
+series="(select n, now() - interval '400 days' * (1 - n / :events::float8) as t from generate_series(1, :events) n) s"
 echo "filling $events events and receipts, once each way"
 timed "fill kvit.event" <<SQL
 insert into kvit.event ($columns) select $values from $series;
