@@ -149,6 +149,7 @@ func looksLikeConfig(yaml string) bool { return topLevel.MatchString(yaml) }
 func environment(name string) string {
 	return map[string]string{
 		"DATABASE_URL":       "postgres://kvit@127.0.0.1/shop",
+		"DATABASE_READ_URL":  "postgres://kvit@127.0.0.1:5433/shop",
 		"ERP_RECEIPTS_TOKEN": "0123456789abcdef0123456789abcdef",
 		"SPREAD_PUBLIC_KEY":  publicKey,
 		"SPREAD_PRIVATE_KEY": privateKey,
