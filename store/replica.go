@@ -14,9 +14,11 @@ import (
 )
 
 const (
-	replicaEvery = 2 * time.Second     // between two looks at a replica
-	replicaLook  = 2 * time.Second     // how long a look may take
-	replicaStale = 3 * replicaEvery    // a look that is older says nothing any more
+	replicaEvery = 2 * time.Second  // between two looks at a replica
+	replicaLook  = 2 * time.Second  // how long a look may take
+	replicaStale = 3 * replicaEvery // a look that is older says nothing any more
+	replicaTries = 5                // how often a replica is asked in a look that is not yet where the primary was
+	replicaPause = 50 * time.Millisecond
 	replicaApart = 5 * time.Second     // how far the clocks of replica and primary may be apart
 	replicaConns = 6                   // connections of one process's pool, whichever server they lead to
 	samples      = 128                 // places in the primary's log that are remembered
@@ -218,7 +220,7 @@ func (r *Reads) compare(ctx context.Context) ReadState {
 		state.Problem = "it cannot be compared with the primary: " + Describe(err)
 		return state
 	}
-	replica, err := look(ctx, r.probe)
+	replica, err := r.awaitReplica(ctx, primary)
 	if err != nil {
 		state.Problem = Describe(err)
 		return state
@@ -243,6 +245,22 @@ func (r *Reads) compare(ctx context.Context) ReadState {
 	return state
 }
 
+// awaitReplica gives the replica a moment to get as far as the primary was: of one that is further behind, its newest
+// transaction is all that is known, and that may be long ago because nothing has happened since.
+func (r *Reads) awaitReplica(ctx context.Context, primary server) (server, error) {
+	for try := 1; ; try++ {
+		replica, err := look(ctx, r.probe)
+		if err != nil || replica.LSN >= primary.LSN || try == replicaTries {
+			return replica, err
+		}
+		select {
+		case <-time.After(replicaPause):
+		case <-ctx.Done():
+			return replica, nil
+		}
+	}
+}
+
 // remember keeps the newest places.
 func (r *Reads) remember(primary server) {
 	if len(r.places) == samples {
@@ -251,11 +269,11 @@ func (r *Reads) remember(primary server) {
 	r.places = append(r.places, place{at: primary.Now, lsn: primary.LSN})
 }
 
-// lag is by how much a replica is behind at most: since the primary was where the replica is now, or since the newest
-// transaction that it has, which is long ago if there was none since. 0: it has all; nil: it tells neither.
+// lag is by how much a replica is behind at most: since the primary was asked, whose log of that moment it has, since the
+// primary was where the replica is now, or since the newest transaction that it has. Nil: it tells none of them.
 func (r *Reads) lag(primary, replica server) *time.Duration {
 	if replica.LSN >= primary.LSN {
-		return new(time.Duration(0))
+		return new(time.Since(primary.Asked) + primary.Error)
 	}
 	var since *time.Time
 	for _, p := range r.places {
