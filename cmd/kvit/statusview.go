@@ -107,6 +107,7 @@ func sinceOf(a status.Alarm, now time.Time) string {
 
 func (v statusView) printTables(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	printReads(t, v.Reads, v.At)
 	v.printDestinations(t)
 	v.printERPs(t)
 	v.printOrders(t)
