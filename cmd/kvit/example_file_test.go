@@ -62,6 +62,10 @@ func exampleEnvironment(name string) string {
 		"ERP_RECEIPTS_TOKEN":    "0123456789abcdef0123456789abcdef",
 		"TLS_CERT_FILE":         "/etc/kvit/tls.crt",
 		"TLS_KEY_FILE":          "/etc/kvit/tls.key",
+		"OIDC_CLIENT_ID":        "kvit",
+		"OIDC_CLIENT_SECRET":    "example-client-secret",
+		"OIDC_ROLES_CLAIM":      "groups",
+		"OIDC_NAME_CLAIM":       "email",
 		"STATUS_TOKEN":          "0123456789abcdef0123456789abcdef",
 		"ANNA_PASSWORD_HASH":    "$2a$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW",
 		"JON_PASSWORD_HASH":     "$2a$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW",
@@ -108,7 +112,7 @@ func TestExampleFileShowsEveryKey(t *testing.T) {
 	data, err := os.ReadFile(exampleFile)
 	require.NoError(t, err)
 	// Keys shown as comments are followed by a value and stand deeper than one blank after the #.
-	commented := regexp.MustCompile(`(?m)^( +)# ( *)([a-z_]+:(?: (?:https:|\$\{).*)?)$`)
+	commented := regexp.MustCompile(`(?m)^( +)# ( *)([a-z_-]+:(?: (?:https:|\$\{|\[|operate$|read$).*)?)$`)
 	full := commented.ReplaceAllString(string(data), "$1$2$3")
 	require.NotEqual(t, string(data), full)
 
