@@ -24,6 +24,18 @@ type Options struct {
 	Eraser *erasure.Eraser                    // nil: nothing is erased
 	Watch  *watch.Watch                       // of this process; nil: nothing is said of clocks
 	Anchor func(ctx context.Context) []string // what is wrong with the file of retention.anchor; nil: there is none
+	Since  time.Time                          // when the process began that asks, if it is one that may lead; zero: it is not, or long ago
+}
+
+// electionTakes is how long nobody may lead after a start: a leader that has crashed keeps its term for 15 seconds, and River's others try every
+// 5 to 6 (internal/leadership of v0.51.2).
+const electionTakes = 30 * time.Second
+
+func (o Options) running(ctx context.Context) (bool, error) {
+	if time.Since(o.Since) < electionTakes {
+		return true, nil
+	}
+	return store.HasLeader(ctx, o.DB)
 }
 
 func (o Options) reads() store.DB {
@@ -161,7 +173,7 @@ func (s *Status) parts(o Options, now time.Time, grace time.Duration) []part {
 	db := o.reads()
 	return []part{
 		{"the clocks", func(ctx context.Context) error { return s.readClocks(ctx, o) }},
-		{"who runs", func(ctx context.Context) (err error) { s.Running, err = store.HasLeader(ctx, o.DB); return err }},
+		{"who runs", func(ctx context.Context) (err error) { s.Running, err = o.running(ctx); return err }},
 		{"destinations", func(ctx context.Context) (err error) {
 			s.Destinations, err = store.DestinationStatuses(ctx, db)
 			return err

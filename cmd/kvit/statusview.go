@@ -123,7 +123,7 @@ func (v statusView) printDestinations(t io.Writer) {
 	}
 	for _, d := range v.Destinations {
 		if d.PausedAt != nil {
-			fmt.Fprintf(t, "PAUSED\t%s since %s by %s: %s: kvit resume %s\n", d.Name, ago(d.PausedAt, v.At), textOr(d.PausedBy, "-"), *d.PausedReason, d.Name)
+			fmt.Fprintf(t, "PAUSED\t%s since %s by %s: %s: kvit resume %s\n", d.Name, ago(d.PausedAt, v.At), textOrDash(d.PausedBy), *d.PausedReason, d.Name)
 		}
 		if d.HeldReason != nil && d.Enabled {
 			fmt.Fprintf(t, "%s is left alone since %s: %s\n", d.Name, ago(d.HeldSince, v.At), *d.HeldReason)
