@@ -59,6 +59,12 @@ func newWalk(t *testing.T) *walk {
 	cfg.Database.ReadURL = config.Secret{}
 	cfg.ERPs = slices.DeleteFunc(cfg.ERPs, func(e config.ERP) bool { return e.Name != "bc" }) // some read files to begin with, and none else has an address
 	cfg.Ops.OIDC.Issuer = "http://127.0.0.1:1"
+	return walkOf(t, cfg)
+}
+
+// walkOf is every address of a kvit of this configuration. It does no work: nobody sends or erases.
+func walkOf(t *testing.T, cfg config.Config) *walk {
+	t.Helper()
 	pool, err := openPool(t.Context(), cfg)
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)

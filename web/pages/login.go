@@ -30,6 +30,7 @@ func (s *Site) accessRoutes() {
 	}
 	s.public("GET /static/{name}", s.static)
 	s.read("GET /audit", s.auditPage)
+	s.read("GET /audit.csv", s.auditFile)
 }
 
 type loginForm struct {
@@ -147,8 +148,22 @@ func (s *Site) static(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// auditShown is how many entries the page shows.
-const auditShown = 200
+// How many entries the page shows, and its file has.
+const (
+	auditShown = 200
+	auditFiled = 10_000
+)
+
+// auditFile has more than the page.
+func (s *Site) auditFile(w http.ResponseWriter, r *http.Request) error {
+	entries, err := store.LastAudited(r.Context(), s.Pool, auditFiled)
+	if err != nil {
+		return err
+	}
+	return writeFile(w, "audit", []string{"at", "who", "action", "subject", "reason"}, entries, func(e store.AuditRecord) []string {
+		return []string{csvTime(e.At), e.Who, e.Action, e.Subject, e.Reason}
+	})
+}
 
 func (s *Site) auditPage(w http.ResponseWriter, r *http.Request) error {
 	entries, err := store.LastAudited(r.Context(), s.Pool, auditShown)
