@@ -100,14 +100,27 @@ func (i *issuer) provider(ctx context.Context) (*oidc.Provider, error) {
 	if i.now().Sub(away) < issuerAgain {
 		return nil, ErrIssuerAway
 	}
-	// What one visitor learns is for all: that he goes away ends nothing.
-	asking, cancel := context.WithTimeout(oidc.ClientContext(context.WithoutCancel(ctx), i.http), issuerPatience)
+	return i.note(i.discover(context.WithoutCancel(ctx))) // what one visitor learns is for all: that he goes away ends nothing
+}
+
+// discover reads the provider's discovery document.
+func (i *issuer) discover(ctx context.Context) (*oidc.Provider, error) {
+	ctx, cancel := context.WithTimeout(oidc.ClientContext(ctx, i.http), issuerPatience)
 	defer cancel()
-	p, err := oidc.NewProvider(asking, i.Issuer)
-	if err == nil {
-		err = i.checkEndpoints(p)
+	p, err := oidc.NewProvider(ctx, i.Issuer)
+	if err != nil {
+		return nil, err
 	}
-	return i.note(p, err)
+	return p, i.checkEndpoints(p)
+}
+
+// Check asks the provider who it is: what is wrong with its answer, or that there is none.
+func (o OIDC) Check(ctx context.Context) error {
+	_, err := newIssuer(&o, slog.New(slog.DiscardHandler)).discover(ctx)
+	if err != nil {
+		return errors.New(short(err.Error()))
+	}
+	return nil
 }
 
 // discovered is what go-oidc does not tell of a provider.
