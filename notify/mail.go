@@ -10,6 +10,7 @@ import (
 	"net/mail"
 	"net/textproto"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -50,10 +51,18 @@ func newMailer(c config.Channel) (*mailer, error) {
 		m.options = append(m.options, gomail.WithSSL())
 	}
 	if m.settings.User != "" {
-		m.options = append(m.options, gomail.WithUsername(m.settings.User), gomail.WithPassword(m.settings.Password.Reveal()), gomail.WithSMTPAuth(gomail.SMTPAuthAutoDiscover))
+		m.options = append(m.options, gomail.WithUsername(m.settings.User), gomail.WithPassword(m.settings.Password.Reveal()), gomail.WithSMTPAuth(m.login()))
 	}
 	_, err = gomail.NewClient(m.settings.Host, m.options...)
 	return m, err
+}
+
+// login is the best that the server offers. Without encryption, on this machine, that would leave out what most servers have.
+func (m *mailer) login() gomail.SMTPAuthType {
+	if m.settings.TLS == config.None {
+		return gomail.SMTPAuthPlainNoEnc
+	}
+	return gomail.SMTPAuthAutoDiscover
 }
 
 func readCA(file string) (*x509.CertPool, error) {
@@ -93,25 +102,17 @@ func (m *mailer) Send(ctx context.Context, message Message) (answer string, err 
 func (m *mailer) connected(ctx context.Context, do func(*gomail.Client) error) error {
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
-	var dialled atomic.Pointer[net.Conn]
-	client, err := gomail.NewClient(m.settings.Host, append(m.options, gomail.WithDialContextFunc(func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := m.dial(ctx, network, address)
-		if err == nil {
-			dialled.Store(&conn)
-		}
-		return conn, err
-	}))...)
+	var line line
+	options := m.options
+	if m.settings.TLS != config.TLSImplicit { // the library takes only its own connections for encrypted ones
+		options = append(slices.Clone(options), gomail.WithDialContextFunc(line.dial))
+	}
+	client, err := gomail.NewClient(m.settings.Host, options...)
 	if err != nil {
 		return errors.New("the settings cannot be used")
 	}
-	// The library leaves a connection open whose greeting has failed, and looks at ctx only while it dials.
-	hangUp := func() {
-		if conn := dialled.Load(); conn != nil {
-			_ = (*conn).Close()
-		}
-	}
-	defer hangUp()
-	defer context.AfterFunc(ctx, hangUp)()
+	defer line.hangUp()
+	defer context.AfterFunc(ctx, line.hangUp)()
 	if err := client.DialWithContext(ctx); err != nil {
 		return whyNoMail(ctx, err, "connecting")
 	}
@@ -122,11 +123,24 @@ func (m *mailer) connected(ctx context.Context, do func(*gomail.Client) error) e
 	return nil
 }
 
-func (m *mailer) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	if m.settings.TLS == config.TLSImplicit {
-		return (&tls.Dialer{Config: m.tls}).DialContext(ctx, network, address)
+// line is a connection that can be ended from outside: the library leaves one open whose greeting has failed, and looks at ctx
+// only while it dials.
+type line struct {
+	conn atomic.Pointer[net.Conn]
+}
+
+func (l *line) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+	if err == nil {
+		l.conn.Store(&conn)
 	}
-	return (&net.Dialer{}).DialContext(ctx, network, address)
+	return conn, err
+}
+
+func (l *line) hangUp() {
+	if conn := l.conn.Load(); conn != nil {
+		_ = (*conn).Close()
+	}
 }
 
 func (m *mailer) letter(message Message) (*gomail.Msg, error) {

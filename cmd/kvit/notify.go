@@ -37,7 +37,8 @@ func (d *daemon) tellAlarms(looked status.Options) (func(ctx context.Context) er
 func (a *app) notifyCommand() *cobra.Command {
 	cmd := group(&cobra.Command{
 		Use: "notify", Short: "Try the channels by which kvit tells of alarms",
-		Long: "kvit run sends what notify in kvit.yaml says; this tries it.",
+		Long:    "kvit run sends what notify in kvit.yaml says; this tries it.",
+		Example: "  kvit notify test",
 	})
 	cmd.AddCommand(a.notifyTestCommand())
 	return cmd
