@@ -149,6 +149,7 @@ func (m *mailer) letter(message Message) (*gomail.Msg, error) {
 		return nil, errors.New("from or to is not a mail address")
 	}
 	letter.Subject(message.head())
+	letter.SetUserAgent("kvit")
 	letter.SetDate()
 	letter.SetMessageIDWithValue(message.ID + "@" + m.domain)
 	if message.First != message.ID {

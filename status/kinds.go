@@ -118,7 +118,7 @@ var Kinds = []Kind{
 	{
 		Name: "KvitDestinationPaused", Title: "PAUSED", Severity: Warning,
 		Means: "Somebody has paused a destination, more than an hour ago. Its events wait, and may become older than the provider takes.",
-		Do:    "kvit status tells by whom. When the reason is gone: kvit resume {subject} --reason WHY",
+		Do:    "kvit status tells by whom. When the reason is gone: kvit resume {subject}",
 		Expr:  fmt.Sprintf(anAlarmOfOur, "KvitDestinationPaused"),
 		find: destinations(func(d store.DestinationStatus, now time.Time) (found, bool) {
 			paused := d.Enabled && d.RemovedAt == nil && d.PausedAt != nil && now.Sub(*d.PausedAt) > pausedLong
