@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"kvit/destination"
 	"kvit/store"
 	"kvit/store/storetest"
+	"kvit/watch"
 )
 
 // wakerBench is a waker whose time the test moves.
@@ -21,7 +23,7 @@ func wakerBench(t *testing.T) (*pgxpool.Pool, *waker, *time.Time) {
 	pool := storetest.DB(t)
 	syncCRM(t, pool)
 	now := time.Now()
-	w := newWaker(pool, []string{"deliver_crm", "deliver_mail"}, newTraffic())
+	w := newWaker(pool, []string{"deliver_crm", "deliver_mail"}, newRelay(), watch.New(watch.Options{DB: pool, Logger: slog.New(slog.DiscardHandler)}))
 	w.now = func() time.Time { return now }
 	return pool, w, &now
 }
