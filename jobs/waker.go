@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"sync"
 	"time"
 
@@ -40,6 +41,7 @@ type waker struct {
 	awakeUntil  time.Time // the word that was given holds until then
 	rounds      int       // since it was given
 	useful      int       // of these, those after which jobs were fetched
+	allAt       time.Time // the last one that was about all queues
 	fetchedUpto int64
 }
 
@@ -52,7 +54,7 @@ const (
 
 	heardWindow = 250 * time.Millisecond
 	heardMany   = 75 // notifications of one queue in a window: from 300 a second on, rounds are cheaper and nearly as quick
-	othersEvery = 8  // rounds, of queues from which nothing was fetched lately
+	othersEvery = 8  // rounds, of destinations from which nothing was fetched lately
 )
 
 // traffic is what was fetched lately, by queue.
@@ -137,7 +139,8 @@ func (w *waker) look(ctx context.Context) ([]string, error) {
 	return w.due(ctx, now)
 }
 
-// round is a look while awake: every busy queue is fetched from, and the word is renewed as long as most rounds are of use.
+// round is a look while awake: every busy queue is fetched from, and the word is renewed as long as most rounds are of use. The word is
+// about events alone: of jobs in queues that are no destination's everybody is still notified.
 func (w *waker) round(ctx context.Context, now time.Time, progress bool) (queues []string, err error) {
 	w.rounds++
 	w.known.forget()
@@ -145,8 +148,12 @@ func (w *waker) round(ctx context.Context, now time.Time, progress bool) (queues
 		w.useful++
 	}
 	w.next = now.Add(awakePause)
+	all := now.Sub(w.allAt) >= idleLook // what a lost notification was about
+	if all {
+		w.allAt = now
+	}
 	for _, q := range w.queues {
-		if w.rounds%othersEvery == 0 || w.traffic.since(q, now.Add(-heardWindow)) {
+		if all || w.rounds%othersEvery == 0 && strings.HasPrefix(q, QueueOf("")) || w.traffic.since(q, now.Add(-heardWindow)) {
 			queues = append(queues, q)
 		}
 	}

@@ -105,6 +105,29 @@ func TestWakerStaysAwakeWhileItIsOfUse(t *testing.T) {
 	}
 }
 
+// While the word holds quiet destinations are looked into by the way, and other queues as often as while nothing happens: of their
+// jobs everybody is notified.
+func TestWakerLooksIntoOtherQueues(t *testing.T) {
+	t.Parallel()
+	_, w, now := wakerBench(t)
+	w.queues = append(w.queues, maintenanceQueue)
+	hearMany(t, w)
+	rounds := map[string]int{}
+	const seconds = 20
+	for began := *now; now.Sub(began) < seconds*time.Second; *now = now.Add(awakePause) {
+		w.traffic.fetched("deliver_crm", 1, *now)
+		queues, err := w.look(t.Context())
+		require.NoError(t, err)
+		for _, q := range queues {
+			rounds[q]++
+		}
+	}
+	every := int(seconds * time.Second / awakePause)
+	require.Equal(t, every, rounds["deliver_crm"])
+	require.InDelta(t, every/othersEvery, rounds["deliver_mail"], 100)
+	require.Equal(t, int(seconds*time.Second/idleLook), rounds[maintenanceQueue])
+}
+
 // A transaction that was open when the word was believed, and commits when it is over, is found without a notification.
 func TestWakerLooksAgainWhenAJobIsDue(t *testing.T) {
 	t.Parallel()
