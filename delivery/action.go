@@ -173,10 +173,10 @@ func ReadAction(name string, selection []byte, audit Audit) (Action, error) {
 	}
 }
 
-func readAction[T any](selection []byte, make func(T) (Action, error)) (Action, error) {
+func readAction[T any](selection []byte, build func(T) (Action, error)) (Action, error) {
 	var s T
 	if err := json.Unmarshal(selection, &s); err != nil {
 		return Action{}, fmt.Errorf("read action: %w", err)
 	}
-	return make(s)
+	return build(s)
 }

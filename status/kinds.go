@@ -90,7 +90,7 @@ var Kinds = []Kind{
 		Do:    "kvit replay --destination {subject} --outcome lost",
 		Expr:  `max by (destination) (kvit_deliveries_lost) > 0`,
 		find: destinations(func(d store.DestinationStatus, _ time.Time) (found, bool) {
-			return found{detail: bounded(d.Lost) + " deliveries without receipt or job"}, d.Lost > 0
+			return found{detail: bounded(d.Lost) + " without receipt or job"}, d.Lost > 0
 		}),
 	},
 	{

@@ -231,7 +231,7 @@ func (a *app) checkDatabase(ctx context.Context, cfg config.Config, pool *pgxpoo
 	} else if err != nil {
 		return append(findings, finding{Key: "database", Problem: store.Describe(err)})
 	}
-	return slices.Concat(findings, checkDoors(ctx, cfg, pool), a.checkClocks(ctx, pool), checkErasure(ctx, cfg, pool), checkERPRefs(ctx, cfg, pool), checkERPSizes(ctx, cfg, pool))
+	return slices.Concat(findings, checkDoors(ctx, cfg, pool), a.checkClocks(ctx, pool), checkErasure(ctx, cfg, pool), checkERPRefs(ctx, cfg, pool), checkERPSizes(ctx, cfg, pool), checkReads(ctx, cfg, pool))
 }
 
 func checkErasure(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) []finding {

@@ -62,7 +62,12 @@ func (a *app) runDaemon(ctx context.Context, cfg config.Config, logger *slog.Log
 		return err
 	}
 	defer pool.Close()
-	d := &daemon{cfg: cfg, pool: pool, logger: logger, anchor: anchor, watch: watch.New(a.watchOptions(pool, logger))}
+	reads, err := openReads(ctx, cfg, pool, logger)
+	if err != nil {
+		return err
+	}
+	defer reads.Close()
+	d := &daemon{cfg: cfg, pool: pool, reads: reads, logger: logger, anchor: anchor, watch: watch.New(a.watchOptions(pool, logger))}
 	if d.traces, err = traces.New(ctx, a.getenv, buildVersion(), logger); err != nil {
 		return err
 	}
@@ -96,6 +101,7 @@ func (a *app) runDaemon(ctx context.Context, cfg config.Config, logger *slog.Log
 	logger.Info("kvit runs", "version", buildVersion(), "destinations", len(cfg.Destinations))
 	go anchor.Watch(ctx, pool)
 	go d.watch.Run(ctx)
+	go reads.Run(ctx)
 	select {
 	case <-ctx.Done():
 	case err := <-anchor.Older():
@@ -140,6 +146,7 @@ func (d *daemon) abandon(ctx context.Context, client *river.Client[pgx.Tx]) {
 type daemon struct {
 	cfg      config.Config
 	pool     *pgxpool.Pool
+	reads    *store.Reads // for what is only shown
 	registry *prometheus.Registry
 	lanes    []delivery.Settings // of the destinations that are enabled
 	eraser   *erasure.Eraser
@@ -156,7 +163,7 @@ func (d *daemon) newClient() (*river.Client[pgx.Tx], error) {
 	if err != nil {
 		return nil, err
 	}
-	registry, err := newRegistry(d.cfg, d.pool, d.logger)
+	registry, err := newRegistry(d.cfg, d.reads, d.logger)
 	if err != nil {
 		return nil, err
 	}
@@ -171,7 +178,7 @@ func (d *daemon) newClient() (*river.Client[pgx.Tx], error) {
 		problems, err := eraser.Problems(ctx)
 		return len(problems), err
 	}, d.logger))
-	looked, err := statusOptions(d.cfg, d.pool, d.watch)
+	looked, err := statusOptions(d.cfg, d.pool, d.reads, d.watch)
 	if err != nil {
 		return nil, err
 	}

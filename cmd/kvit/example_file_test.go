@@ -30,6 +30,7 @@ var sftpKey = func() string {
 func exampleEnvironment(name string) string {
 	return map[string]string{
 		"DATABASE_URL":          "postgres://kvit:example@db.example.com/shop",
+		"DATABASE_READ_URL":     "postgres://kvit:example@standby.example.com/shop",
 		"SPREAD_PUBLIC_KEY":     "example-public-key",
 		"SPREAD_PRIVATE_KEY":    "example-private-key",
 		"MATOMO_TOKEN":          "0123456789abcdef0123456789abcdef",

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
@@ -43,7 +44,7 @@ func (d *daemon) site(client *river.Client[pgx.Tx]) (*pages.Site, error) {
 		return nil, err
 	}
 	return pages.New(pages.Options{
-		Pool: d.pool, Config: d.cfg, Orders: shopOrders(d.cfg), Destinations: pageDestinations(d.cfg, d.lanes),
+		Pool: d.pool, Reads: d.reads, Watch: d.watch, Anchor: d.anchorProblems, Since: time.Now(), Config: d.cfg, Orders: shopOrders(d.cfg), Destinations: pageDestinations(d.cfg, d.lanes),
 		Eraser: d.eraser, River: client, Guard: guard, Grace: grace, Logger: d.logger,
 	})
 }

@@ -21,6 +21,7 @@ import (
 func (s *Site) actionRoutes() {
 	s.destinationRoutes()
 	s.erpRoutes()
+	s.incompleteRoutes()
 	s.erasureRoutes()
 	s.replayRoutes()
 	s.listRoutes()
