@@ -64,12 +64,14 @@ func TestERPTrouble(t *testing.T) {
 	k.execute(`insert into public.orders (number, status, placed) values ('E1', 'paid', now() - interval '5 hours'), ('E2', 'paid', now() - interval '5 hours'),
 		('E3', 'paid', now()), ('E4', 'cancelled', now() - interval '5 hours'), ('E5', 'paid', now())`)
 	pool := k.pool()
-	k.start()
-	k.waitReady()
+	run := k.start()
 	require.Eventually(t, func() bool {
 		return count(t, pool, `select count(*) from kvit.erp_source where name = 'bc' and failures > 0 and lease is null`) == 1
 	}, waitFor, tick)
+	k.stop(run)
 	k.execute(`update kvit.erp_source set added_at = now() - interval '4 hours'`) // three polls, and a minute
+	k.start()
+	k.waitReady()
 
 	require.Equal(t, []string{"marked", "marked", "unknown_order", "ignored", "recorded_failure", "refused"}, k.push(`{"receipts":[
 		{"web_order":"E2","erp_order_number":"SO-2"}, {"web_order":"E5","erp_order_number":"SO-5"}, {"web_order":"E99","erp_order_number":"SO-99"},
