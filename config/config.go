@@ -26,6 +26,7 @@ type Config struct {
 	Consent      *Consent      // how the events' consent becomes purposes; nil: it is an object of purposes
 	Destinations []Destination // sorted by name
 	ERPs         []ERP         // sorted by name
+	Channels     []Channel     // by which somebody is told of alarms; sorted by name
 	Retention    Retention
 }
 
@@ -34,6 +35,9 @@ type Database struct {
 	URL            Secret // postgres:// URL or key=value string; $DATABASE_URL goes before the file
 	MaxConnections int    // of one process's pool; default 20, 4 to 500
 	Notify         bool   // default true; false leaves pickup to polling (PgBouncer in transaction mode)
+
+	ReadURL    Secret        // of a streaming replica, for what is only shown; not set: there is none
+	ReadMaxLag time.Duration // a replica that is further behind is not read; default 10s, 1s to 5m
 }
 
 // Log says what is logged and how (key "log").

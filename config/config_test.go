@@ -73,6 +73,8 @@ destinations:
 	require.Equal(t, environment["PG"], cfg.Database.URL.Reveal())
 	require.Equal(t, 20, cfg.Database.MaxConnections)
 	require.True(t, cfg.Database.Notify)
+	require.False(t, cfg.Database.ReadURL.IsSet())
+	require.Equal(t, 10*time.Second, cfg.Database.ReadMaxLag)
 	require.Equal(t, Log{Level: slog.LevelInfo, Format: "auto"}, cfg.Log)
 	require.Equal(t, Ops{Listen: "127.0.0.1:8080"}, cfg.Ops)
 	require.Equal(t, Delivery{Timeout: 30 * time.Second}, cfg.Delivery)
@@ -102,7 +104,7 @@ destinations:
 func TestEveryValueCanBeSet(t *testing.T) {
 	t.Parallel()
 	cfg := parse(t, `
-database: {url: "${PG}", max_connections: 7, notify: false}
+database: {url: "${PG}", read_url: "postgres://reader@standby.example.com/shop", read_max_lag: 1m, max_connections: 7, notify: false, engine: postgres}
 log: {level: debug, format: json}
 ops: {listen: off}
 delivery: {timeout: 5s, keep_jobs: 24h}
@@ -152,6 +154,8 @@ retention:
 `[1:])
 	require.Equal(t, 7, cfg.Database.MaxConnections)
 	require.False(t, cfg.Database.Notify)
+	require.Equal(t, "postgres://reader@standby.example.com/shop", cfg.Database.ReadURL.Reveal())
+	require.Equal(t, time.Minute, cfg.Database.ReadMaxLag)
 	require.Equal(t, Log{Level: slog.LevelDebug, Format: "json"}, cfg.Log)
 	require.Equal(t, ListenOff, cfg.Ops.Listen)
 	require.Equal(t, Delivery{Timeout: 5 * time.Second, KeepJobs: 24 * time.Hour}, cfg.Delivery)

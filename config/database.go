@@ -11,11 +11,14 @@ const databaseURLVariable = "DATABASE_URL"
 func readDatabase(top *Section) Database {
 	s := top.Section("database")
 	defer s.Finish()
-	return Database{
+	d := Database{
 		URL:            readDatabaseURL(s),
 		MaxConnections: s.Integer("max_connections", 20, 4, 500),
 		Notify:         s.Boolean("notify", true),
 	}
+	readEngine(s)
+	readReplica(s, &d)
+	return d
 }
 
 // readDatabaseURL prefers $DATABASE_URL, yet refuses a password written into the file even then.

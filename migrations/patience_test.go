@@ -77,6 +77,14 @@ func TestUpNamesWhoMigrates(t *testing.T) {
 	require.ErrorContains(t, err, fmt.Sprintf("kvit migrate up waits for a lock that is held by server process %d ", other.Conn().PgConn().PID()))
 }
 
+// A later "create or replace" of the function forgets its settings, of which this one is worth a fifth of the shop's insert (022_plans.sql).
+func TestTheInsertKeepsItsPlan(t *testing.T) {
+	t.Parallel()
+	var settings []string
+	require.NoError(t, storetest.DB(t).QueryRow(t.Context(), `select proconfig from pg_proc where oid = 'kvit.insert_tracking_event()'::regprocedure`).Scan(&settings))
+	require.Contains(t, settings, "plan_cache_mode=force_generic_plan")
+}
+
 func TestNothingIsFoundByASearchPath(t *testing.T) {
 	t.Parallel()
 	pool := storetest.DB(t)

@@ -28,7 +28,8 @@ func (e *NotReadyError) Error() string {
 
 // ground is what migrations stand on.
 type ground struct {
-	version  int // 150018 for 15.18
+	version  int    // 150018 for 15.18
+	product  string // what the server says it is
 	readOnly bool
 	database string
 	role     string
@@ -57,7 +58,7 @@ func Ready(ctx context.Context, pool *pgxpool.Pool) error {
 
 func readGround(ctx context.Context, pool *pgxpool.Pool) (g ground, err error) {
 	err = pool.QueryRow(ctx, `
-		select current_setting('server_version_num')::integer,
+		select current_setting('server_version_num')::integer, version(),
 		       pg_is_in_recovery() or current_setting('default_transaction_read_only')::boolean,
 		       current_database(), current_user, coalesce(pg_get_userbyid(n.nspowner), ''),
 		       case when n.oid is null then has_database_privilege(current_database(), 'create')
@@ -66,7 +67,7 @@ func readGround(ctx context.Context, pool *pgxpool.Pool) (g ground, err error) {
 		                     where wanted not in (select rolname from pg_roles))),
 		       (select rolsuper or rolcreaterole from pg_roles where rolname = current_user)
 		from (select 1) one left join pg_namespace n on n.nspname = $1`, Schema).
-		Scan(&g.version, &g.readOnly, &g.database, &g.role, &g.owner, &g.create, &g.groups, &g.roles)
+		Scan(&g.version, &g.product, &g.readOnly, &g.database, &g.role, &g.owner, &g.create, &g.groups, &g.roles)
 	if err != nil {
 		return g, fmt.Errorf("look at the database: %w", err)
 	}
@@ -77,6 +78,9 @@ func (g ground) missing() (list []string) {
 	add := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
 	if g.version < oldestServer*10_000 {
 		add("the server is Postgres %d, and kvit needs %d or later", g.version/10_000, oldestServer)
+	}
+	if strings.Contains(g.product, "-YB-") { // as in "PostgreSQL 15.12-YB-2025.2.3.0-b1"
+		add("the server is YugabyteDB, which kvit does not support: docs/scale.md says why")
 	}
 	if g.readOnly {
 		add("the server is read only, a replica perhaps: database.url must lead to the primary")

@@ -89,3 +89,19 @@ func TestServersThatAreTooOld(t *testing.T) {
 	require.Equal(t, []string{"the server is Postgres 13, and kvit needs 14 or later"}, migrations.MissingOn(130_011))
 	require.Empty(t, migrations.MissingOn(140_000))
 }
+
+// A server that speaks as Postgres does and is another product is refused before anything is made on it.
+func TestReadyRefusesYugabyte(t *testing.T) {
+	t.Parallel()
+	admin, as := unprepared(t)
+	for _, sql := range []string{
+		`create schema pretended`,
+		`create function pretended.version() returns text language sql return 'PostgreSQL 15.12-YB-2025.2.3.0-b1 on x86_64'`,
+	} {
+		_, err := admin.Exec(t.Context(), sql)
+		require.NoError(t, err)
+	}
+	err := migrations.Ready(t.Context(), as("postgres", "", `set search_path = pretended, pg_catalog`))
+	require.ErrorContains(t, err, "the server is YugabyteDB, which kvit does not support")
+	require.NoError(t, migrations.Ready(t.Context(), admin))
+}

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"kvit/erasure"
 	"kvit/erasure/policy"
 	"kvit/store"
@@ -15,12 +17,32 @@ import (
 
 // Options are what a status is read from.
 type Options struct {
-	DB     store.DB
+	DB     store.DB                           // the primary
+	Reads  *store.Reads                       // where what may be a moment old is read; nil: in DB
 	Orders *store.Orders                      // nil: the shop's orders are not configured
 	Grace  func(now time.Time) time.Duration  // how long something may be due without being overdue; nil: nothing is overdue
 	Eraser *erasure.Eraser                    // nil: nothing is erased
 	Watch  *watch.Watch                       // of this process; nil: nothing is said of clocks
 	Anchor func(ctx context.Context) []string // what is wrong with the file of retention.anchor; nil: there is none
+	Since  time.Time                          // when the process began that asks, if it is one that may lead; zero: it is not, or long ago
+}
+
+// electionTakes is how long nobody may lead after a start: a leader that has crashed keeps its term for 15 seconds, and River's others try every
+// 5 to 6 (internal/leadership of v0.51.2).
+const electionTakes = 30 * time.Second
+
+func (o Options) running(ctx context.Context) (bool, error) {
+	if time.Since(o.Since) < electionTakes {
+		return true, nil
+	}
+	return store.HasLeader(ctx, o.DB)
+}
+
+func (o Options) reads() store.DB {
+	if o.Reads == nil {
+		return o.DB
+	}
+	return o.Reads.Pool
 }
 
 // Status is what `kvit status --json` prints, beside the alarms.
@@ -45,12 +67,34 @@ type Status struct {
 	OpenTasks  int64      `json:"open_tasks"` // destinations that somebody has to tell about a person's request
 	OldestTask *time.Time `json:"oldest_task"`
 
+	Untold []store.FailingChannel `json:"failing_channels"` // channels of notify that do not take messages
+
 	PolicyProblems []policy.Problem `json:"policy_problems"` // each stops the erasure of its table
 	AnchorProblems []string         `json:"anchor_problems"` // of the file that notices a restored backup
+
+	Reads *Reads `json:"reads"` // where all but who runs, the clocks, rows and the policy was read; null: there is no replica
 
 	Clocks     Clocks    `json:"clocks"`
 	Unreadable []Unread  `json:"unreadable"` // parts that could not be read: nothing is known of them
 	overdueAt  time.Time // a successful erasure must not be older; zero: nothing is said
+}
+
+// Reads is where a Status was read, if there is a replica.
+type Reads struct {
+	store.ReadState
+	Lag *float64 `json:"lag_seconds"` // of the replica, at most; null: not known
+}
+
+// ReadsOf returns nil if there is no replica.
+func ReadsOf(r *store.Reads) *Reads {
+	if r == nil || !r.Configured() {
+		return nil
+	}
+	s := &Reads{ReadState: r.State()}
+	if s.ReadState.Lag != nil {
+		s.Lag = new(s.ReadState.Lag.Seconds())
+	}
+	return s
 }
 
 // Unread is a part of the status that could not be read.
@@ -91,15 +135,31 @@ func Read(ctx context.Context, o Options) (Status, error) {
 		grace = o.Grace(now)
 		s.overdueAt = now.Add(-grace)
 	}
-	for _, part := range s.parts(o, now, grace) {
-		if err := part.read(ctx); err != nil {
-			s.cannotRead(part.what, err)
-		}
-	}
+	s.Reads = ReadsOf(o.Reads)
+	s.readParts(ctx, s.parts(o, now, grace))
 	if o.Anchor != nil {
 		s.AnchorProblems = append(s.AnchorProblems, o.Anchor(ctx)...)
 	}
 	return s, ctx.Err()
+}
+
+// atOnce is how many questions are open at a time: the pool is for deliveries.
+const atOnce = 4
+
+// readParts asks for all at once; each writes its own fields.
+func (s *Status) readParts(ctx context.Context, parts []part) {
+	errs := make([]error, len(parts))
+	var group errgroup.Group
+	group.SetLimit(atOnce)
+	for i, part := range parts {
+		group.Go(func() error { errs[i] = part.read(ctx); return nil })
+	}
+	_ = group.Wait()
+	for i, err := range errs {
+		if err != nil {
+			s.cannotRead(parts[i].what, err)
+		}
+	}
 }
 
 func (s *Status) cannotRead(what string, err error) {
@@ -112,10 +172,10 @@ type part struct {
 }
 
 func (s *Status) parts(o Options, now time.Time, grace time.Duration) []part {
-	db := o.DB
+	db := o.reads()
 	return []part{
 		{"the clocks", func(ctx context.Context) error { return s.readClocks(ctx, o) }},
-		{"who runs", func(ctx context.Context) (err error) { s.Running, err = store.HasLeader(ctx, db); return err }},
+		{"who runs", func(ctx context.Context) (err error) { s.Running, err = o.running(ctx); return err }},
 		{"destinations", func(ctx context.Context) (err error) {
 			s.Destinations, err = store.DestinationStatuses(ctx, db)
 			return err
@@ -134,8 +194,12 @@ func (s *Status) parts(o Options, now time.Time, grace time.Duration) []part {
 			s.OpenTasks, s.OldestTask, err = store.TaskBacklog(ctx, db)
 			return err
 		}},
-		{"orders", func(ctx context.Context) error { return s.readOrders(ctx, o, grace) }},
+		{"orders", func(ctx context.Context) error { return s.readOrders(ctx, db, o.Orders, grace) }},
 		{"rows of retention.tables", func(ctx context.Context) error { return s.readTables(ctx, o.Eraser, grace) }},
+		{"what was told", func(ctx context.Context) (err error) {
+			s.Untold, err = store.FailingChannels(ctx, db, notifyFails)
+			return err
+		}},
 		{"the column policy", func(ctx context.Context) error { return s.readPolicy(ctx, o.Eraser) }},
 	}
 }
@@ -169,11 +233,11 @@ func (s *Status) readLastErasure(ctx context.Context, db store.DB) (err error) {
 }
 
 // readOrders says nothing of orders that it cannot read, but why.
-func (s *Status) readOrders(ctx context.Context, o Options, grace time.Duration) error {
-	if o.Orders == nil {
+func (s *Status) readOrders(ctx context.Context, db store.DB, table *store.Orders, grace time.Duration) error {
+	if table == nil {
 		return nil
 	}
-	misfits, err := store.ShopMisfits(ctx, o.DB, *o.Orders)
+	misfits, err := store.ShopMisfits(ctx, db, *table)
 	if err != nil {
 		return err
 	}
@@ -181,7 +245,7 @@ func (s *Status) readOrders(ctx context.Context, o Options, grace time.Duration)
 		s.ShopMisfits = misfits
 		return nil
 	}
-	orders, err := store.ReadOrdersStatus(ctx, o.DB, *o.Orders, grace)
+	orders, err := store.ReadOrdersStatus(ctx, db, *table, grace)
 	if err != nil {
 		return err
 	}

@@ -174,25 +174,6 @@ func Trouble(ctx context.Context, db DB, since time.Time) ([]TroubleCount, error
 	return list, nil
 }
 
-// Pauses returns the queues of destinations that are paused, and since when, by the destination's name.
-func Pauses(ctx context.Context, db DB) (map[string]time.Time, error) {
-	rows, _ := db.Query(ctx, `
-		select d.name, q.paused_at
-		from kvit.river_queue q join kvit.destination d on q.name = 'deliver_' || d.name
-		where q.paused_at is not null`) // ForEachRow reports its error
-	paused := map[string]time.Time{}
-	var name string
-	var at time.Time
-	_, err := pgx.ForEachRow(rows, []any{&name, &at}, func() error {
-		paused[name] = at
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read pauses: %w", err)
-	}
-	return paused, nil
-}
-
 // NewestCertificate is number and time of the last certificate; nil: there is none.
 func NewestCertificate(ctx context.Context, db DB) (*CertificateNote, error) {
 	rows, _ := db.Query(ctx, `select number, erased_at from kvit.erasure_certificate order by number desc limit 1`) // Collect reports its error

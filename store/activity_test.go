@@ -78,18 +78,6 @@ func TestNothingHasHappened(t *testing.T) {
 	require.Nil(t, note)
 }
 
-func TestPauses(t *testing.T) {
-	t.Parallel()
-	tx := storetest.Tx(t)
-	mustExec(t, tx, `
-		insert into kvit.destination (name, kind, enabled, event_names) values ('crm', 'webhook', true, '{}'), ('mail', 'spread', true, '{}');
-		insert into kvit.river_queue (name, updated_at, paused_at) values ('deliver_crm', now(), now()), ('deliver_mail', now(), null), ('erase', now(), now())`)
-	paused, err := store.Pauses(t.Context(), tx)
-	require.NoError(t, err)
-	require.Len(t, paused, 1)
-	require.Contains(t, paused, "crm")
-}
-
 // A session that has ended stays ended, also for a request that had read it before.
 func TestWebSessions(t *testing.T) {
 	t.Parallel()

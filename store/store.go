@@ -35,6 +35,20 @@ type Options struct {
 
 // Open makes the pool. It does not connect yet: kvit starts while the database is away.
 func Open(ctx context.Context, o Options) (*pgxpool.Pool, error) {
+	config, err := poolConfig(o)
+	if err != nil {
+		return nil, err
+	}
+	followWriter(config)
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("open database pool: %w", err)
+	}
+	return pool, nil
+}
+
+// poolConfig is what all of kvit's connections have in common.
+func poolConfig(o Options) (*pgxpool.Config, error) {
 	config, err := pgxpool.ParseConfig(o.URL)
 	if err != nil {
 		// pgx's message may hold the URL with its password.
@@ -57,12 +71,7 @@ func Open(ctx context.Context, o Options) (*pgxpool.Pool, error) {
 		}
 		return o.Admit(ctx, conn)
 	}
-	followWriter(config)
-	pool, err := pgxpool.NewWithConfig(ctx, config)
-	if err != nil {
-		return nil, fmt.Errorf("open database pool: %w", err)
-	}
-	return pool, nil
+	return config, nil
 }
 
 // IsConnection tells whether the error is about reaching the database, not about a statement: a

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -62,7 +63,12 @@ func (a *app) runDaemon(ctx context.Context, cfg config.Config, logger *slog.Log
 		return err
 	}
 	defer pool.Close()
-	d := &daemon{cfg: cfg, pool: pool, logger: logger, anchor: anchor, watch: watch.New(a.watchOptions(pool, logger))}
+	reads, err := openReads(ctx, cfg, pool, logger)
+	if err != nil {
+		return err
+	}
+	defer reads.Close()
+	d := &daemon{cfg: cfg, pool: pool, reads: reads, logger: logger, anchor: anchor, watch: watch.New(a.watchOptions(pool, logger))}
 	if d.traces, err = traces.New(ctx, a.getenv, buildVersion(), logger); err != nil {
 		return err
 	}
@@ -96,6 +102,7 @@ func (a *app) runDaemon(ctx context.Context, cfg config.Config, logger *slog.Log
 	logger.Info("kvit runs", "version", buildVersion(), "destinations", len(cfg.Destinations))
 	go anchor.Watch(ctx, pool)
 	go d.watch.Run(ctx)
+	go reads.Run(ctx)
 	select {
 	case <-ctx.Done():
 	case err := <-anchor.Older():
@@ -118,10 +125,28 @@ func (d *daemon) listen(ctx context.Context, client *river.Client[pgx.Tx]) (*web
 	if err != nil {
 		return nil, err
 	}
-	return web.Listen(ctx, web.Options{
-		Listen: d.cfg.Ops.Listen, Ready: d.ready, Metrics: d.registry, Receipts: d.receipts(), Pages: pages, TLS: certificate, Logger: d.logger,
+	o := d.webOptions(client, pages)
+	o.TLS = certificate
+	return web.Listen(ctx, o)
+}
+
+// webOptions are all that the port answers with.
+func (d *daemon) webOptions(client *river.Client[pgx.Tx], pages http.Handler) web.Options {
+	return web.Options{
+		Listen: d.cfg.Ops.Listen, Ready: d.ready, Metrics: d.registry, Receipts: d.receipts(), Status: d.statusDoor(), Pages: pages, Logger: d.logger,
 		Notifications: web.Notifications{States: notificationStates(d.cfg), Look: lookSoon(client)},
-	})
+	}
+}
+
+// statusDoor is `kvit status --json` for programs, if a token opens it.
+func (d *daemon) statusDoor() web.Status {
+	return web.Status{Token: d.cfg.Ops.StatusToken.Reveal(), Read: func(ctx context.Context) (any, error) {
+		s, err := status.Read(ctx, d.looked)
+		if err != nil {
+			return nil, errors.New(store.Describe(err))
+		}
+		return statusReport{Alarms: status.Alarms(s), Status: s}, nil
+	}}
 }
 
 // abandonWait is short: the database refuses what work would have to write at its end.
@@ -140,12 +165,14 @@ func (d *daemon) abandon(ctx context.Context, client *river.Client[pgx.Tx]) {
 type daemon struct {
 	cfg      config.Config
 	pool     *pgxpool.Pool
+	reads    *store.Reads // for what is only shown
 	registry *prometheus.Registry
 	lanes    []delivery.Settings // of the destinations that are enabled
 	eraser   *erasure.Eraser
 	logger   *slog.Logger
 	anchor   *erasure.AnchorKeeper
 	watch    *watch.Watch
+	looked   status.Options // from what the status is read
 	traces   *traces.Traces // nil: nobody wants them
 	started  atomic.Bool
 }
@@ -156,7 +183,7 @@ func (d *daemon) newClient() (*river.Client[pgx.Tx], error) {
 	if err != nil {
 		return nil, err
 	}
-	registry, err := newRegistry(d.cfg, d.pool, d.logger)
+	registry, err := newRegistry(d.cfg, d.reads, d.logger)
 	if err != nil {
 		return nil, err
 	}
@@ -171,19 +198,24 @@ func (d *daemon) newClient() (*river.Client[pgx.Tx], error) {
 		problems, err := eraser.Problems(ctx)
 		return len(problems), err
 	}, d.logger))
-	looked, err := statusOptions(d.cfg, d.pool, d.watch)
+	looked, err := statusOptions(d.cfg, d.pool, d.reads, d.watch)
 	if err != nil {
 		return nil, err
 	}
 	looked.Anchor = d.anchorProblems
+	d.looked = looked
 	registry.MustRegister(status.NewMetric(looked))
+	tell, err := d.tellAlarms(looked)
+	if err != nil {
+		return nil, err
+	}
 	erps, err := buildERPs(d.cfg, d.pool, watcher.NewMetrics(registry), d.traces.Provider(), d.logger)
 	if err != nil {
 		return nil, err
 	}
 	return jobs.NewClient(jobs.Options{
 		Pool: d.pool, Lanes: built.lanes, Timeout: d.cfg.Delivery.Timeout, Keep: d.cfg.Delivery.KeepJobs, Notify: d.cfg.Database.Notify,
-		Orders: shopOrders(d.cfg), ERPs: erps, Checks: erpChecks(d.cfg), Eraser: eraser, Watch: d.watch, Metrics: delivery.NewMetrics(registry),
+		Orders: shopOrders(d.cfg), ERPs: erps, Checks: erpChecks(d.cfg), Eraser: eraser, Tell: tell, Watch: d.watch, Metrics: delivery.NewMetrics(registry),
 		Traces: d.traces.Provider(), Logger: d.logger,
 	})
 }

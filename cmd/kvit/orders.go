@@ -146,13 +146,13 @@ func (a *app) printOrderLists(lists orderLists, limit int) error {
 		fmt.Fprintln(t, "INCOMPLETE\tSEEN\tNUMBER\tSOURCE\tPROBLEM")
 	}
 	for _, o := range lists.Incomplete {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", o.OrderRef, moment(&o.SeenAt), textOr(o.ERPOrderNumber, "-"), o.Source, incompleteness(o))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", o.OrderRef, moment(&o.SeenAt), textOrDash(o.ERPOrderNumber), o.Source, incompleteness(o))
 	}
 	if lists.Conflicts != nil {
 		fmt.Fprintln(t, "CONFLICT\tSEEN\tNUMBER\tFIRST NUMBER\tSOURCE")
 	}
 	for _, c := range lists.Conflicts {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", c.OrderRef, moment(&c.SeenAt), textOr(c.ERPOrderNumber, "-"), textOr(c.FirstNumber, "-"), c.Source)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", c.OrderRef, moment(&c.SeenAt), textOrDash(c.ERPOrderNumber), textOrDash(c.FirstNumber), c.Source)
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -163,16 +163,16 @@ func (a *app) printOrderLists(lists orderLists, limit int) error {
 	return nil
 }
 
-func textOr(text *string, otherwise string) string {
+func textOrDash(text *string) string {
 	if text == nil {
-		return otherwise
+		return "-"
 	}
 	return *text
 }
 
 // incompleteness says what is wrong with the evidence, with both totals where these differ.
 func incompleteness(o store.IncompleteOrder) string {
-	problem := textOr(o.Problem, "-")
+	problem := textOrDash(o.Problem)
 	if o.ERPTotal != nil && o.Total != nil {
 		problem += fmt.Sprintf(" (total %s there, %s here)", *o.ERPTotal, *o.Total)
 	}

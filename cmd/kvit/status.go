@@ -44,7 +44,12 @@ command line. --watch shows it until it is interrupted, also while the database 
 				return err
 			}
 			defer pool.Close()
-			options, err := statusOptions(cfg, pool, watch.New(a.watchOptions(pool, slog.New(slog.DiscardHandler))))
+			reads, err := openReads(cmd.Context(), cfg, pool, slog.New(slog.DiscardHandler))
+			if err != nil {
+				return err
+			}
+			defer reads.Close()
+			options, err := statusOptions(cfg, pool, reads, watch.New(a.watchOptions(pool, slog.New(slog.DiscardHandler))))
 			if err != nil {
 				return err
 			}
@@ -61,7 +66,7 @@ command line. --watch shows it until it is interrupted, also while the database 
 }
 
 // statusOptions are from what the status of a configuration is read.
-func statusOptions(cfg config.Config, pool *pgxpool.Pool, look *watch.Watch) (status.Options, error) {
+func statusOptions(cfg config.Config, pool *pgxpool.Pool, reads *store.Reads, look *watch.Watch) (status.Options, error) {
 	grace, err := overdueAfter(cfg)
 	if err != nil {
 		return status.Options{}, err
@@ -70,10 +75,11 @@ func statusOptions(cfg config.Config, pool *pgxpool.Pool, look *watch.Watch) (st
 	if err != nil {
 		return status.Options{}, err
 	}
-	return status.Options{DB: pool, Orders: shopOrders(cfg), Grace: grace, Eraser: eraser, Watch: look}, nil
+	return status.Options{DB: pool, Reads: reads, Orders: shopOrders(cfg), Grace: grace, Eraser: eraser, Watch: look}, nil
 }
 
 func (a *app) tellStatus(ctx context.Context, o status.Options, asJSON bool) error {
+	o.Reads.Look(ctx)
 	s, err := status.Read(ctx, o)
 	alarms := status.Alarms(s)
 	if asJSON {
@@ -110,6 +116,7 @@ func (a *app) watchStatus(ctx context.Context, o status.Options, every time.Dura
 func (a *app) redraw(ctx context.Context, o status.Options, every time.Duration) error {
 	reading, cancel := context.WithTimeout(ctx, statusPatience)
 	defer cancel()
+	o.Reads.Look(reading)
 	s, err := status.Read(reading, o)
 	if ctx.Err() != nil {
 		return nil

@@ -107,6 +107,7 @@ func sinceOf(a status.Alarm, now time.Time) string {
 
 func (v statusView) printTables(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	printReads(t, v.Reads, v.At)
 	v.printDestinations(t)
 	v.printERPs(t)
 	v.printOrders(t)
@@ -122,7 +123,7 @@ func (v statusView) printDestinations(t io.Writer) {
 	}
 	for _, d := range v.Destinations {
 		if d.PausedAt != nil {
-			fmt.Fprintf(t, "PAUSED\t%s since %s by %s: %s: kvit resume %s\n", d.Name, ago(d.PausedAt, v.At), textOr(d.PausedBy, "-"), *d.PausedReason, d.Name)
+			fmt.Fprintf(t, "PAUSED\t%s since %s by %s: %s: kvit resume %s\n", d.Name, ago(d.PausedAt, v.At), textOrDash(d.PausedBy), *d.PausedReason, d.Name)
 		}
 		if d.HeldReason != nil && d.Enabled {
 			fmt.Fprintf(t, "%s is left alone since %s: %s\n", d.Name, ago(d.HeldSince, v.At), *d.HeldReason)

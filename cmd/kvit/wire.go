@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"go.opentelemetry.io/otel/trace"
@@ -164,7 +163,7 @@ func overdueAfter(cfg config.Config) (func(now time.Time) time.Duration, error) 
 }
 
 // newRegistry gathers all metrics of the process.
-func newRegistry(cfg config.Config, pool *pgxpool.Pool, logger *slog.Logger) (*prometheus.Registry, error) {
+func newRegistry(cfg config.Config, reads *store.Reads, logger *slog.Logger) (*prometheus.Registry, error) {
 	grace, err := overdueAfter(cfg)
 	if err != nil {
 		return nil, err
@@ -173,7 +172,10 @@ func newRegistry(cfg config.Config, pool *pgxpool.Pool, logger *slog.Logger) (*p
 	registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		web.NewGauges(pool, shopOrders(cfg), grace, logger),
+		web.NewGauges(reads.Pool, shopOrders(cfg), grace, logger),
 	)
+	if reads.Configured() {
+		registry.MustRegister(web.NewReadGauge(reads.State))
+	}
 	return registry, nil
 }

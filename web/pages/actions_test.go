@@ -360,7 +360,7 @@ func TestHoldsTasksAndResidueOnThePage(t *testing.T) {
 
 	require.Contains(t, b.page("/erasure/certificates"), "E1")
 	require.Contains(t, b.page("/erasure/certificates.csv"), "1,E1,")
-	for _, file := range []string{"/erp/waiting.csv", "/erp/conflicts.csv", "/erasure/runs.csv", "/erasure/holds.csv", "/erasure/tasks.csv", "/erasure/residue.csv"} {
+	for _, file := range []string{"/destinations.csv", "/erp/sources.csv", "/erp/incomplete.csv", "/erp/waiting.csv", "/erp/conflicts.csv", "/erasure/runs.csv", "/erasure/holds.csv", "/erasure/tasks.csv", "/erasure/residue.csv"} {
 		require.Regexp(t, `^\x{FEFF}[a-z_]+(,[a-z_]+)+\r\n`, b.page(file), file)
 	}
 	require.Contains(t, b.page("/erasure/certificates/1"), "It is unchanged")
@@ -387,7 +387,7 @@ func TestReadersActOnNothing(t *testing.T) {
 		require.Equal(t, 1, strings.Count(body, `method="post"`), "%s: the logout alone", path)
 	}
 	for _, path := range []string{
-		"/destinations/crm/pause", "/destinations/crm/resume", "/destinations/crm/test", "/erp/bc/probe", "/erp/bc/lookup", "/erasure/dry-run",
+		"/destinations/crm/pause", "/destinations/crm/resume", "/destinations/crm/test", "/erp/bc/probe", "/erp/bc/lookup", "/erp/confirm", "/erasure/dry-run",
 		"/erasure/run", "/erasure/verify", "/erasure/agree", "/erasure/holds", "/erasure/holds/release", "/erasure/tasks/1/close", "/erasure/residue/clear", "/replay",
 	} {
 		status, _, _ := post(t, b.reader, b.server, path, reason(url.Values{"number": {"120"}}))
@@ -415,7 +415,7 @@ func TestERPOnThePage(t *testing.T) {
 			Name: "bc", Kind: "memory", Fingerprint: "f", Connector: memory, Meter: meter, Matcher: erp.Matcher{Prefix: "WEB-"}, Poll: time.Hour, Overlap: time.Hour,
 		}})
 		o.Orders, o.Config.ERPs = &orders, []config.ERP{{Name: "bc", Enabled: true}}
-		client, err := jobs.NewClient(jobs.Options{Pool: o.Pool, Timeout: 10 * time.Second, Notify: true, Orders: &orders, ERPs: []*watcher.Watcher{source}, Logger: o.Logger})
+		client, err := jobs.NewClient(jobs.Options{Pool: o.Pool, Timeout: 10 * time.Second, Notify: true, Orders: &orders, ERPs: []*watcher.Watcher{source}, Checks: map[string]erp.Check{"bc": {Lines: true}}, Logger: o.Logger})
 		require.NoError(t, err)
 		require.NoError(t, client.Start(t.Context()))
 		t.Cleanup(func() { _ = client.StopAndCancel(context.WithoutCancel(t.Context())) })
@@ -423,10 +423,14 @@ func TestERPOnThePage(t *testing.T) {
 	})
 	b.operator = loggedIn(t, b.server, "operator")
 	b.eventually(`select count(*) from kvit.erp_watermark`, 1)
+	b.eventually(`select count(*) from kvit.erp_receipt where status = 'incomplete'`, 1)
 	body := b.page("/erp")
 	require.Contains(t, body, "E2", "it waits for the ERP")
 	require.Contains(t, body, "SO-33", "it contradicts")
 	require.Contains(t, body, "read up to")
+	require.Contains(t, body, "the ERP tells no number of lines", "it is incomplete")
+	require.Contains(t, b.page("/erp/incomplete.csv"), "E1,SO-1,order,bc,")
+	require.Contains(t, b.page("/erp/sources.csv"), "bc,memory,true,false,")
 	_, at := b.act("/erp/bc/probe", reason(nil))
 	require.Contains(t, b.ends(at), "<dt>Proved to be</dt>")
 	_, at = b.act("/erp/bc/lookup", reason(url.Values{"refs": {"E1 E2"}}))
@@ -436,6 +440,10 @@ func TestERPOnThePage(t *testing.T) {
 	memory.Fail(erp.Fail(erp.Unauthorized, "the credentials are wrong"))
 	_, at = b.act("/erp/bc/probe", reason(nil))
 	require.Contains(t, b.ends(at), "the credentials are wrong")
+	b.refused("/erp/confirm", reason(url.Values{"order": {"E2"}}), http.StatusConflict, "nothing to confirm")
+	b.act("/erp/confirm", reason(url.Values{"order": {"E1"}}))
+	b.eventually(`select count(*) from public.orders where number = 'E1' and erp = 'SO-1' and imported is not null`, 1)
+	require.NotContains(t, b.page("/erp"), "tells no number of lines")
 	b.refused("/erp/bc/lookup", reason(url.Values{"refs": {"jane@example.com"}}), http.StatusBadRequest, "no reference of an order")
 	b.refused("/erp/other/probe", reason(nil), http.StatusConflict, "does not ask that ERP")
 }

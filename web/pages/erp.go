@@ -29,13 +29,14 @@ type erpCard struct {
 func (e erpCard) Fails() bool { return e.Enabled && e.Failures > 0 && e.LastError != nil }
 
 type erpPage struct {
-	Sources   []erpCard
-	Misfits   []string
-	HasOrders bool
-	Awaiting  []store.AwaitingOrder
-	Conflicts []store.ConflictingReceipt
-	Asked     []operation
-	Listed    int
+	Sources    []erpCard
+	Misfits    []string
+	HasOrders  bool
+	Awaiting   []store.AwaitingOrder
+	Incomplete []store.IncompleteOrder
+	Conflicts  []store.ConflictingReceipt
+	Asked      []operation
+	Listed     int
 }
 
 func (s *Site) erp(w http.ResponseWriter, r *http.Request) error {
@@ -77,6 +78,9 @@ func (s *Site) readErpOrders(r *http.Request, page *erpPage) (err error) {
 		return err
 	}
 	if page.Awaiting, err = store.AwaitingOrders(ctx, s.Pool, *s.Orders, listed); err != nil {
+		return err
+	}
+	if page.Incomplete, err = store.IncompleteOrders(ctx, s.Pool, *s.Orders, listed); err != nil {
 		return err
 	}
 	page.Conflicts, err = store.ConflictingReceipts(ctx, s.Pool, listed)

@@ -10,6 +10,8 @@ import (
 
 // listRoutes are the files of the lists on pages that act.
 func (s *Site) listRoutes() {
+	s.read("GET /destinations.csv", s.destinationsFile)
+	s.read("GET /erp/sources.csv", s.sourcesFile)
 	s.read("GET /erp/waiting.csv", s.waitingFile)
 	s.read("GET /erp/conflicts.csv", s.conflictsFile)
 	s.read("GET /erasure/runs.csv", s.runsFile)
@@ -21,6 +23,34 @@ func (s *Site) listRoutes() {
 
 // filed is how many lines a file of certificates has at most.
 const filed = 1000
+
+func (s *Site) destinationsFile(w http.ResponseWriter, r *http.Request) error {
+	list, err := store.DestinationStatuses(r.Context(), s.Pool)
+	if err != nil {
+		return err
+	}
+	columns := []string{"destination", "kind", "enabled", "removed_at", "paused_at", "paused_by", "paused_reason", "disabled_reason", "held_until", "held_reason", "pending", "pending_is_exact", "oldest_pending", "lost"}
+	return writeFile(w, "destinations", columns, list, func(d store.DestinationStatus) []string {
+		return []string{
+			d.Name, d.Kind, strconv.FormatBool(d.Enabled), csvTime(d.RemovedAt), csvTime(d.PausedAt), csvText(d.PausedBy), csvText(d.PausedReason), csvText(d.DisabledReason),
+			csvTime(d.HeldUntil), csvText(d.HeldReason), strconv.FormatInt(d.Pending, 10), strconv.FormatBool(d.PendingExact), csvTime(d.OldestPending), strconv.FormatInt(d.Lost, 10),
+		}
+	})
+}
+
+func (s *Site) sourcesFile(w http.ResponseWriter, r *http.Request) error {
+	list, err := store.ERPSources(r.Context(), s.Pool)
+	if err != nil {
+		return err
+	}
+	columns := []string{"source", "kind", "enabled", "silent", "last_success_at", "failures", "last_error_at", "last_error", "warning", "calls_today"}
+	return writeFile(w, "erps", columns, list, func(e store.ERPSourceStatus) []string {
+		return []string{
+			e.Name, e.Kind, strconv.FormatBool(e.Enabled), strconv.FormatBool(e.Silent), csvTime(e.LastSuccessAt), strconv.Itoa(e.Failures),
+			csvTime(e.LastErrorAt), csvText(e.LastError), csvText(e.Warning), strconv.FormatInt(int64(e.Calls), 10),
+		}
+	})
+}
 
 func (s *Site) waitingFile(w http.ResponseWriter, r *http.Request) error {
 	var page erpPage

@@ -69,7 +69,7 @@ func (s *Site) orderPage(w http.ResponseWriter, r *http.Request) error {
 func (s *Site) readOrder(r *http.Request) (*orderView, error) {
 	ctx, v := r.Context(), &orderView{}
 	var err error
-	if v.At, err = store.Now(ctx, s.Pool); err != nil {
+	if v.At, err = store.Now(ctx, s.reads()); err != nil {
 		return nil, err
 	}
 	var events []store.OrderEvent
@@ -108,7 +108,7 @@ func (s *Site) eventOf(ctx context.Context, v *orderView, id string) ([]store.Or
 	if err != nil {
 		return nil, noSuch
 	}
-	event, err := store.EventByID(ctx, s.Pool, number)
+	event, err := store.EventByID(ctx, s.reads(), number)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, noSuch
 	}
@@ -125,11 +125,11 @@ func (s *Site) eventOf(ctx context.Context, v *orderView, id string) ([]store.Or
 func (s *Site) readParts(ctx context.Context, v *orderView) (events []store.OrderEvent, err error) {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(3) // the pool is for deliveries
-	group.Go(func() (err error) { events, err = store.EventsOfOrder(ctx, s.Pool, v.Ref); return err })
-	group.Go(func() (err error) { v.Marks, err = store.MarksOfOrder(ctx, s.Pool, v.Ref); return err })
-	group.Go(func() (err error) { v.Hold, err = store.HoldOfOrder(ctx, s.Pool, v.Ref); return err })
-	group.Go(func() (err error) { v.Evidence, err = store.EvidenceOfOrder(ctx, s.Pool, v.Ref); return err })
-	group.Go(func() (err error) { v.Certificates, err = store.CertificatesOfOrder(ctx, s.Pool, v.Ref); return err })
+	group.Go(func() (err error) { events, err = store.EventsOfOrder(ctx, s.reads(), v.Ref); return err })
+	group.Go(func() (err error) { v.Marks, err = store.MarksOfOrder(ctx, s.reads(), v.Ref); return err })
+	group.Go(func() (err error) { v.Hold, err = store.HoldOfOrder(ctx, s.reads(), v.Ref); return err })
+	group.Go(func() (err error) { v.Evidence, err = store.EvidenceOfOrder(ctx, s.reads(), v.Ref); return err })
+	group.Go(func() (err error) { v.Certificates, err = store.CertificatesOfOrder(ctx, s.reads(), v.Ref); return err })
 	err = group.Wait()
 	v.Held = v.Hold != nil && (v.Hold.ExpiresAt == nil || v.Hold.ExpiresAt.After(v.At))
 	return events, err
@@ -140,7 +140,7 @@ func (s *Site) readRounds(ctx context.Context, v *orderView, events []store.Orde
 	for i, e := range events {
 		ids[i] = e.ID
 	}
-	rounds, err := store.Rounds(ctx, s.Pool, ids)
+	rounds, err := store.Rounds(ctx, s.reads(), ids)
 	if err != nil {
 		return err
 	}

@@ -71,7 +71,7 @@ func (s *Site) only(ctx context.Context, list *orderList) (string, error) {
 	if len(list.Rows) > 1 {
 		return "", nil
 	}
-	id, err := store.EventByKey(ctx, s.Pool, list.Filter.Search)
+	id, err := store.EventByKey(ctx, s.reads(), list.Filter.Search)
 	if errors.Is(err, store.ErrNotFound) {
 		return "", nil
 	}
@@ -83,11 +83,11 @@ func (s *Site) readOrderList(r *http.Request) (*orderList, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, err := store.ListOrders(r.Context(), s.Pool, f)
+	found, err := store.ListOrders(r.Context(), s.reads(), f)
 	if err != nil {
 		return nil, err
 	}
-	cells, err := store.OrderCells(r.Context(), s.Pool, refsOf(found), f.Destination)
+	cells, err := store.OrderCells(r.Context(), s.reads(), refsOf(found), f.Destination)
 	if err != nil {
 		return nil, err
 	}

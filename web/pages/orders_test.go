@@ -274,7 +274,7 @@ func TestOrdersAsFiles(t *testing.T) {
 func TestCSVCellIsNoFormula(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"=1+1": "'=1+1", "+1": "'+1", "-1": "'-1", "@x": "'@x", " =1": "' =1", "\t=1": "' =1", "\r=1": "' =1", "a\n=1": "a =1", "＝1": "'＝1",
+		"=1+1": "'=1+1", "+1": "'+1", "-1": "'-1", "@x": "'@x", "\u0020=1": "' =1", "\t=1": "' =1", "\r=1": "' =1", "a\n=1": "a =1", "＝1": "'＝1",
 		"E1": "E1", "": "", "a=b": "a=b", "|x": "'|x",
 	} {
 		require.Equal(t, want, inert(text), "%q", text)

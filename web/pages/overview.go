@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"kvit/schedule"
+	"kvit/status"
 	"kvit/store"
 )
 
@@ -23,24 +24,20 @@ func (s *Site) overviewRoutes() {
 // period is what the overview tells of.
 const period = 24 * time.Hour
 
-// overview is the first page. All of it is read at one time.
+// overview is the first page: a status with its alarms, and what has happened in the period.
 type overview struct {
-	Alarms       []alarm
-	At           time.Time // by the database's clock
-	Since        time.Time // a period before
-	Activity     store.Activity
-	Destinations []destinationCard
-	ERPs         []store.ERPSourceStatus
-	Orders       *store.OrdersStatus // nil: shop.orders is not configured, or cannot be read
-	OrdersFault  string              // why it cannot be read
-	Erasure      erasureCard
+	status.Status
+	Alarms   []status.Alarm
+	Since    time.Time // a period before the status's time
+	Activity store.Activity
+	Cards    []destinationCard
+	Erasure  erasureCard
 }
 
 // destinationCard is one destination of the overview.
 type destinationCard struct {
 	store.DestinationStatus
 	State, StateName string // class and word
-	Paused           *time.Time
 	Counts           []outcomeCount
 	Events           template.HTML // chart: receipts by slot
 	Delay            template.HTML // chart: seconds by slot
@@ -57,17 +54,13 @@ type outcomeCount struct {
 
 type erasureCard struct {
 	Next        time.Time
-	Zone        string // of the schedule
-	LastSuccess *time.Time
+	Zone        string            // of the schedule
 	LastRun     *store.ErasureRun // nil: none has ended yet
 	Certificate *store.CertificateNote
-	Residue     []store.ResidueStatus
-	OpenTasks   int64
-	OldestTask  *time.Time
 }
 
 func (s *Site) overview(w http.ResponseWriter, r *http.Request) error {
-	o, err := s.overviews.get(r.Context(), s.readOverview)
+	o, err := s.overviews.get(r.Context(), overviewAge, s.readOverview)
 	if err != nil {
 		return err
 	}
@@ -79,56 +72,33 @@ func (o *overview) SlotText() string {
 	return spoken(o.Activity.Until.Sub(o.Activity.From) / store.ActivitySlots)
 }
 
+func (s *Site) statusOptions() status.Options {
+	return status.Options{DB: s.Pool, Reads: s.Reads, Orders: s.Orders, Grace: s.Grace, Eraser: s.Eraser, Watch: s.Watch, Anchor: s.Anchor, Since: s.Since}
+}
+
 // readOverview asks all questions at once; the slowest decides how long it takes.
 func (s *Site) readOverview(ctx context.Context) (*overview, error) {
-	now, err := store.Now(ctx, s.Pool)
-	if err != nil {
+	var o overview
+	var err error
+	if o.Status, err = status.Read(ctx, s.statusOptions()); err != nil {
 		return nil, err
 	}
-	o := &overview{At: now, Since: now.Add(-period)}
-	var statuses []store.DestinationStatus
+	o.Since = o.At.Add(-period)
 	var trouble []store.TroubleCount
-	var paused map[string]time.Time
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(4) // the pool is for deliveries
-	group.Go(func() (err error) { statuses, err = store.DestinationStatuses(ctx, s.Pool); return err })
-	group.Go(func() (err error) { o.Activity, err = store.ReadActivity(ctx, s.Pool, o.Since); return err })
-	group.Go(func() (err error) { trouble, err = store.Trouble(ctx, s.Pool, o.Since); return err })
-	group.Go(func() (err error) { paused, err = store.Pauses(ctx, s.Pool); return err })
-	group.Go(func() (err error) { o.ERPs, err = store.ERPSources(ctx, s.Pool); return err })
-	group.Go(func() (err error) { o.Erasure, err = s.readErasure(ctx, now); return err })
-	group.Go(func() error { return s.readOrders(ctx, o, now) })
+	group.Go(func() (err error) { o.Activity, err = store.ReadActivity(ctx, s.reads(), o.Since); return err })
+	group.Go(func() (err error) { trouble, err = store.Trouble(ctx, s.reads(), o.Since); return err })
+	group.Go(func() (err error) { o.Erasure, err = s.readErasure(ctx, o.At); return err })
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	for _, d := range statuses {
+	for _, d := range o.Destinations {
 		if d.RemovedAt == nil || d.Pending > 0 {
-			o.Destinations = append(o.Destinations, newCard(d, o.Activity, trouble, paused))
+			o.Cards = append(o.Cards, newCard(d, o.Activity, trouble))
 		}
 	}
-	o.Alarms = alarmsOf(o)
-	return o, nil
-}
-
-// readOrders tells why it says nothing, where the shop's table does not fit: the rest of the page is still of use.
-func (s *Site) readOrders(ctx context.Context, o *overview, now time.Time) error {
-	if s.Orders == nil {
-		return nil
-	}
-	misfits, err := store.ShopMisfits(ctx, s.Pool, *s.Orders)
-	if err != nil {
-		return err
-	}
-	if len(misfits) > 0 {
-		o.OrdersFault = misfits[0]
-		return nil
-	}
-	status, err := store.ReadOrdersStatus(ctx, s.Pool, *s.Orders, s.Grace(now))
-	if err != nil {
-		return err
-	}
-	o.Orders = &status
-	return nil
+	o.Alarms = status.Alarms(o.Status)
+	return &o, nil
 }
 
 func (s *Site) readErasure(ctx context.Context, now time.Time) (e erasureCard, err error) {
@@ -137,31 +107,19 @@ func (s *Site) readErasure(ctx context.Context, now time.Time) (e erasureCard, e
 		return e, fmt.Errorf("read retention.schedule: %w", err)
 	}
 	e.Next, e.Zone = runs.Next(now), s.Config.Retention.TimeZone
-	if e.LastSuccess, err = store.LastErasureSuccess(ctx, s.Pool); err != nil {
-		return e, err
-	}
-	run, err := store.LastErasureRun(ctx, s.Pool)
+	run, err := store.LastErasureRun(ctx, s.reads())
 	switch {
 	case err == nil:
 		e.LastRun = &run
 	case !errors.Is(err, store.ErrNotFound):
 		return e, err
 	}
-	if e.Certificate, err = store.NewestCertificate(ctx, s.Pool); err != nil {
-		return e, err
-	}
-	if e.Residue, err = store.OpenResidues(ctx, s.Pool); err != nil {
-		return e, err
-	}
-	e.OpenTasks, e.OldestTask, err = store.TaskBacklog(ctx, s.Pool)
+	e.Certificate, err = store.NewestCertificate(ctx, s.reads())
 	return e, err
 }
 
-func newCard(d store.DestinationStatus, a store.Activity, trouble []store.TroubleCount, paused map[string]time.Time) destinationCard {
+func newCard(d store.DestinationStatus, a store.Activity, trouble []store.TroubleCount) destinationCard {
 	c := destinationCard{DestinationStatus: d}
-	if at, ok := paused[d.Name]; ok {
-		c.Paused = &at
-	}
 	c.State, c.StateName = c.state()
 	counts := map[string]int64{}
 	c.draw(a, counts)
@@ -191,7 +149,7 @@ func (c *destinationCard) state() (class, word string) {
 		return "disabled", "disabled by the receiver"
 	case !c.Enabled:
 		return "off", "switched off"
-	case c.Paused != nil:
+	case c.PausedAt != nil:
 		return "paused", "paused"
 	case c.HeldUntil != nil:
 		return "held", "left alone"
@@ -234,8 +192,11 @@ func isTrouble(outcome string) bool {
 	return outcome == "rejected" || outcome == "expired" || outcome == "failed" || outcome == "lost"
 }
 
-// overviewAge is for how long one reading serves everybody.
-const overviewAge = 2 * time.Second
+// For so long one reading serves everybody who looks at the overview, and the number of alarms on all other pages.
+const (
+	overviewAge = 2 * time.Second
+	alarmsAge   = 30 * time.Second
+)
 
 // overviewCache keeps many open tabs from asking the database as often.
 type overviewCache struct {
@@ -249,10 +210,10 @@ type readAt struct {
 	overview *overview
 }
 
-func (c *overviewCache) get(ctx context.Context, read func(context.Context) (*overview, error)) (*overview, error) {
+func (c *overviewCache) get(ctx context.Context, maxAge time.Duration, read func(context.Context) (*overview, error)) (*overview, error) {
 	c.reading.Lock()
 	defer c.reading.Unlock()
-	if last := c.last.Load(); last != nil && time.Since(last.at) < overviewAge {
+	if last := c.last.Load(); last != nil && time.Since(last.at) < maxAge {
 		return last.overview, nil
 	}
 	o, err := read(ctx)
@@ -261,13 +222,4 @@ func (c *overviewCache) get(ctx context.Context, read func(context.Context) (*ov
 	}
 	c.last.Store(&readAt{time.Now(), o})
 	return o, nil
-}
-
-// alarms is how many alarms the last overview had, if it is not old. It asks nothing: every page shows it.
-func (c *overviewCache) alarms() int {
-	last := c.last.Load()
-	if last == nil || time.Since(last.at) > 5*time.Minute {
-		return 0
-	}
-	return len(last.overview.Alarms)
 }

@@ -2,6 +2,7 @@ package pages
 
 import (
 	"bytes"
+	"context"
 	"embed"
 	"fmt"
 	"html/template"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"kvit/status"
 	"kvit/store"
 	"kvit/web/access"
 )
@@ -28,11 +30,12 @@ type view struct {
 	Path   string      // of the request
 	Nav    []link
 	Said   string // shown once
-	Alarms int    // that are open
+	Alarms string // "2 alarms"; empty: none is on
 	Now    time.Time
 	Zone   string
 	Data   any
 
+	Reads   string          // where lists come from, if that has to be said
 	Stopped []store.Stopped // destinations to which nothing is sent until somebody resumes them
 }
 
@@ -94,7 +97,7 @@ func (s *Site) moment(t any) template.HTML {
 		return "never"
 	}
 	local := at.In(s.zone)
-	return template.HTML(fmt.Sprintf(`<time datetime="%s">%s</time>`, local.Format(time.RFC3339), local.Format("2 Jan 2006 15:04:05 MST")))
+	return template.HTML(`<time datetime="` + local.Format(time.RFC3339) + `">` + local.Format("2 Jan 2006 15:04:05 MST") + `</time>`) //nolint:gosec // a time alone
 }
 
 // ago is how long ago something was, by the clock of the page; "-" for what never was.
@@ -219,9 +222,39 @@ func (s *Site) view(r *http.Request, data any) view {
 	}
 	v.Nav = s.nav(r.URL.Path)
 	v.Said = s.Guard.Said(r.Context())
-	v.Alarms = s.overviews.alarms()
+	v.Alarms = s.alarms(r.Context())
+	v.Reads = s.readFrom()
 	v.Stopped = s.stopped(r)
 	return v
+}
+
+// alarms says how many are on. That they could not be read is no reason to keep the page back, and is said.
+func (s *Site) alarms(ctx context.Context) string {
+	o, err := s.overviews.get(ctx, alarmsAge, s.readOverview)
+	switch {
+	case err != nil:
+		s.Logger.Warn("alarms could not be read", "problem", store.Describe(err))
+		return "alarms unknown"
+	case len(o.Alarms) == 0:
+		return ""
+	case len(o.Alarms) == 1:
+		return "1 alarm"
+	default:
+		return strconv.Itoa(len(o.Alarms)) + " alarms"
+	}
+}
+
+// readFrom says where the lists come from; empty: there is one database alone.
+func (s *Site) readFrom() string {
+	reads := status.ReadsOf(s.Reads)
+	switch {
+	case reads == nil:
+		return ""
+	case reads.Problem != "":
+		return "The replica is not read: " + reads.Problem + "."
+	default:
+		return "Overview and orders are read from the replica, at most " + seconds(*reads.Lag) + " behind."
+	}
 }
 
 func (s *Site) nav(here string) (links []link) {

@@ -86,8 +86,11 @@ func tokenSum(token string) []byte {
 	return sum[:]
 }
 
-// origin is the address by which the browser came.
+// origin is the address by which browsers come here: that of the configuration, or the one by which this one came.
 func (s *Site) origin(r *http.Request) string {
+	if s.Config.Ops.PublicURL != "" {
+		return s.Config.Ops.PublicURL
+	}
 	if r.TLS != nil || s.Config.Ops.TLS != nil || s.Config.Ops.BehindProxy > 0 {
 		return "https://" + r.Host
 	}
@@ -187,19 +190,19 @@ func (s *Site) readShare(w http.ResponseWriter, r *http.Request) (*shareView, er
 	if v.Orders, err = s.sharedOrders(r, d.Name); err != nil {
 		return nil, err
 	}
-	if v.Left, err = store.FieldsLeftOutOf(ctx, s.Pool, d.Name, v.Since); err != nil {
+	if v.Left, err = store.FieldsLeftOutOf(ctx, s.reads(), d.Name, v.Since); err != nil {
 		return nil, err
 	}
-	v.Refused, err = store.Refusals(ctx, s.Pool, d.Name, v.Since)
+	v.Refused, err = store.Refusals(ctx, s.reads(), d.Name, v.Since)
 	return v, err
 }
 
 func (s *Site) sharedOrders(r *http.Request, destination string) (orders []sharedOrder, err error) {
-	found, err := store.ListOrders(r.Context(), s.Pool, store.OrderFilter{Destination: destination})
+	found, err := store.ListOrders(r.Context(), s.reads(), store.OrderFilter{Destination: destination})
 	if err != nil {
 		return nil, err
 	}
-	cells, err := store.OrderCells(r.Context(), s.Pool, refsOf(found), destination)
+	cells, err := store.OrderCells(r.Context(), s.reads(), refsOf(found), destination)
 	if err != nil {
 		return nil, err
 	}

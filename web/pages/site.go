@@ -18,19 +18,24 @@ import (
 	"kvit/delivery"
 	"kvit/erasure"
 	"kvit/store"
+	"kvit/watch"
 	"kvit/web/access"
 )
 
 // Options are what the pages tell of, and act on.
 type Options struct {
 	Pool         *pgxpool.Pool
+	Reads        *store.Reads // where lists and numbers are read; nil: in Pool
 	Config       config.Config
 	Orders       *store.Orders // nil: shop.orders is not configured
 	Destinations []Destination // as configured, by name
 	Eraser       *erasure.Eraser
 	River        *river.Client[pgx.Tx]
 	Guard        *access.Guard
-	Grace        func(now time.Time) time.Duration // how long after its due date an erasure is overdue
+	Grace        func(now time.Time) time.Duration  // how long after its due date an erasure is overdue
+	Watch        *watch.Watch                       // of this process's clock; nil: the alarms say nothing of clocks
+	Anchor       func(ctx context.Context) []string // what is wrong with the file of retention.anchor; nil: there is none
+	Since        time.Time                          // when this process began; zero: long ago
 	Logger       *slog.Logger
 }
 
@@ -148,12 +153,20 @@ func (s *Site) notAllowed(r *http.Request) error {
 	}
 }
 
+// reads is where pages read that decide nothing: what they show may be a moment old.
+func (s *Site) reads() store.DB {
+	if s.Reads == nil {
+		return s.Pool
+	}
+	return s.Reads.Pool
+}
+
 // say keeps a sentence that the next page shows once.
 func (s *Site) say(r *http.Request, sentence string) { s.Guard.Say(r.Context(), sentence) }
 
 // see sends the browser to a page of the site after an action.
 func (s *Site) see(w http.ResponseWriter, r *http.Request, path string) error {
-	http.Redirect(w, r, path, http.StatusSeeOther)
+	http.Redirect(w, r, path, http.StatusSeeOther) //nolint:gosec // a page of this site, or ownPath of what a form gave
 	return nil
 }
 

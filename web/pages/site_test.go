@@ -55,7 +55,7 @@ func testSite(t *testing.T, change ...func(*Options)) (*Site, *httptest.Server) 
 	}})
 	require.NoError(t, err)
 	o := Options{
-		Pool: pool, Guard: guard, Logger: logger, Grace: func(time.Time) time.Duration { return 26 * time.Hour },
+		Pool: pool, Guard: guard, Logger: logger, Since: time.Now(), Grace: func(time.Time) time.Duration { return 26 * time.Hour },
 		Config: config.Config{Retention: config.Retention{TimeZone: "Europe/Copenhagen", Schedule: "30 3 * * *"}},
 	}
 	for _, c := range change {
@@ -157,14 +157,30 @@ func TestOverview(t *testing.T) {
 	require.Equal(t, http.StatusOK, status)
 	for _, want := range []string{
 		"<dt>delivered</dt><dd>18</dd>", "<dt>withheld</dt><dd>1</dd>", `<dt>lost</dt><dd class="bad">1</dd>`, "half within 2.0 s",
-		"1 delivery to crm is lost", "kvit replay --destination crm --outcome lost", "crm wants no more events", "disabled by the receiver", "Paused since",
-		"shop.orders is not configured", "<dt>last certificate</dt><dd>none yet</dd>", `class="alarms" href="/#alarms"`,
+		"<strong>LOST</strong> crm: 1 without receipt or job", "kvit replay --destination crm --outcome lost",
+		"<strong>DISABLED BY RECEIVER</strong> crm: HTTP 410", "disabled by the receiver", "Paused since",
+		"shop.orders is not configured", "<dt>last certificate</dt><dd>none yet</dd>",
 	} {
-		if want == `class="alarms" href="/#alarms"` {
-			_, body, _ = get(t, loggedIn(t, server, "reader"), server, "/audit") // every page has their number
-		}
 		require.Contains(t, body, want)
 	}
+}
+
+// Every page has the number of alarms, also where nobody has looked at the overview.
+func TestEveryPageTellsOfAlarms(t *testing.T) {
+	t.Parallel()
+	site, server := testSite(t)
+	_, err := site.Pool.Exec(t.Context(), `insert into kvit.destination (name, kind, enabled, event_names, disabled_reason) values ('crm', 'webhook', true, '{}', 'HTTP 410')`)
+	require.NoError(t, err)
+	_, body, _ := get(t, loggedIn(t, server, "reader"), server, "/audit")
+	require.Contains(t, body, `<a class="alarms" href="/#alarms">1 alarm</a>`)
+}
+
+// A process that has run for a while, and still nobody leads, says so.
+func TestNobodyLeads(t *testing.T) {
+	t.Parallel()
+	_, server := testSite(t, func(o *Options) { o.Since = time.Now().Add(-time.Hour) })
+	_, body, _ := get(t, loggedIn(t, server, "reader"), server, "/")
+	require.Contains(t, body, "<strong>KVIT DOES NOT RUN</strong>")
 }
 
 func TestNothingToDo(t *testing.T) {
