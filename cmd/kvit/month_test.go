@@ -45,10 +45,13 @@ const (
 	monthMemory  = 700 << 20 // live bytes, of shop, ERPs and kvit in one process
 )
 
-// A month of fifty thousand orders (1,667 a day) over ERPs of all kinds that can be here, on a clock of its own: ERPs are away for hours, fail within an answer, and
-// lose tokens; kvit is restarted, stopped in the middle of a run, and crashes; orders are invoiced between two polls, imported twice,
-// and are other shops'. Each order that was imported is marked once, with the right number, and no other is; no ERP is asked more often a day than it
+// A month of fifty thousand orders (1,667 a day) over nine ERPs, on a clock of its own: ERPs are away for hours, and fail within an answer; kvit
+// is restarted, stopped in the middle of a run, and crashes; orders are invoiced between two polls, imported twice, and are other
+// shops'. Each order that was imported is marked once, with the right number, and no other is; no ERP is asked more often a day than it
 // may be.
+//
+// Every kind is there but c5, whose SQL Server cannot be started here: the kind sql, whose connector it shares, stands for it, over
+// Postgres.
 func TestMonth(t *testing.T) {
 	if os.Getenv("KVIT_ERPS") == "" {
 		t.Skip("make test-erps runs it: it takes minutes")
@@ -64,6 +67,7 @@ func TestMonth(t *testing.T) {
 		m.pass(step)
 	}
 	m.settle()
+	m.endDay()
 	m.audit()
 }
 
@@ -380,14 +384,16 @@ func (m *month) start(e *monthERP) {
 // pass lets two hours go by.
 func (m *month) pass(step int) {
 	m.now = m.now.Add(monthStep)
+	if m.now.Equal(m.now.Truncate(24 * time.Hour)) { // calls are counted by days of UTC
+		m.endDay()
+	}
 	m.exec(`update sim.clock set at = $1`, m.now)
 	if step < m.steps {
 		m.sell(step)
 	}
 	m.importOrders(step)
 	m.poll(step)
-	if step%12 == 11 {
-		m.endDay()
+	if step%stepsADay == stepsADay-1 {
 		m.exec(`vacuum (analyze) kvit.erp_receipt, kvit.river_job, kvit.erp_source, public.month_orders, public.sale, public.invoice`) // as autovacuum does
 	}
 	if step%30 == 29 {
