@@ -176,11 +176,19 @@ var placeholder = regexp.MustCompile(`\{[^}]*\}`)
 
 var writing = []string{http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
 
+// pathOf is a pattern without its method.
+func pathOf(pattern string) string {
+	_, path, named := strings.Cut(pattern, " ")
+	if !named {
+		path = pattern
+	}
+	return strings.TrimSuffix(path, "{$}")
+}
+
 // visits are those of every address, whatever it is made for: the test needs no list of its own.
 func (w *walk) visits(methods ...string) (all []visit) {
 	add := func(pattern string, role access.Role, door web.Door) {
-		path := pattern[strings.Index(pattern, "/"):]
-		path = placeholder.ReplaceAllString(strings.TrimSuffix(path, "{$}"), "1")
+		path := placeholder.ReplaceAllString(pathOf(pattern), "1")
 		path = strings.Replace(path, "/erp/notifications/1", "/erp/notifications/bc", 1)
 		for _, method := range methods {
 			all = append(all, visit{route: pattern, method: method, path: path, role: role, door: door})
