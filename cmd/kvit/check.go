@@ -150,7 +150,7 @@ func (a *app) check(ctx context.Context, offline bool) ([]finding, []credential)
 	if err != nil {
 		return []finding{{Key: "configuration", Problem: err.Error()}}, nil
 	}
-	findings := append(checkDestinations(cfg), checkERPs(ctx, cfg, offline)...)
+	findings := slices.Concat(checkDestinations(cfg), checkERPs(ctx, cfg, offline), checkChannels(ctx, cfg.Channels, offline))
 	if !offline { // a build machine has other addresses
 		findings = append(findings, checkListen(ctx, cfg.Ops.Listen)...)
 		if _, err := opsTLS(cfg.Ops); err != nil {

@@ -205,13 +205,17 @@ func (d *daemon) newClient() (*river.Client[pgx.Tx], error) {
 	looked.Anchor = d.anchorProblems
 	d.looked = looked
 	registry.MustRegister(status.NewMetric(looked))
+	tell, err := d.tellAlarms(looked)
+	if err != nil {
+		return nil, err
+	}
 	erps, err := buildERPs(d.cfg, d.pool, watcher.NewMetrics(registry), d.traces.Provider(), d.logger)
 	if err != nil {
 		return nil, err
 	}
 	return jobs.NewClient(jobs.Options{
 		Pool: d.pool, Lanes: built.lanes, Timeout: d.cfg.Delivery.Timeout, Keep: d.cfg.Delivery.KeepJobs, Notify: d.cfg.Database.Notify,
-		Orders: shopOrders(d.cfg), ERPs: erps, Checks: erpChecks(d.cfg), Eraser: eraser, Watch: d.watch, Metrics: delivery.NewMetrics(registry),
+		Orders: shopOrders(d.cfg), ERPs: erps, Checks: erpChecks(d.cfg), Eraser: eraser, Tell: tell, Watch: d.watch, Metrics: delivery.NewMetrics(registry),
 		Traces: d.traces.Provider(), Logger: d.logger,
 	})
 }

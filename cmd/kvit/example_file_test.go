@@ -73,6 +73,12 @@ func exampleEnvironment(name string) string {
 		"VISMA_CLIENT_SECRET":   "example-visma-secret",
 		"ECONOMIC_APP_SECRET":   "example-app-secret",
 		"ECONOMIC_GRANT":        "example-grant",
+		"ALARM_SECRET":          secret,
+		"ALARM_PREVIOUS_SECRET": "whsec_YW5vdGhlci1leGFtcGxlLXNpZ25pbmcta2V5LTAwMQ==",
+		"SLACK_HOOK_URL":        "https://hooks.slack.example/services/T0/B0/x",
+		"TEAMS_HOOK_URL":        "https://flows.example.com/workflows/x?sig=y",
+		"MAIL_CA_FILE":          "/etc/kvit/mail-ca.pem",
+		"MAIL_PASSWORD":         "example-password",
 		"FORTNOX_CLIENT_SECRET": "example-fortnox-secret",
 	}[name]
 }
@@ -123,7 +129,8 @@ func TestExampleFileShowsEveryKey(t *testing.T) {
 		other := ofAnyDestination.ReplaceAllString(key, "destinations.spread.")
 		another := ofAnyERP.ReplaceAllString(key, "erp.bc.")
 		beside := strings.Replace(general(key), ".requests.any.", ".", 1) // what stands there holds for each request
-		require.True(t, shown[general(key)] || shown[other] || shown[another] || shown[beside], "the example does not show %s", key)
+		channel := ofAnyChannel.ReplaceAllString(key, "notify.hook.")
+		require.True(t, shown[general(key)] || shown[other] || shown[another] || shown[beside] || shown[channel], "the example does not show %s", key)
 	}
 }
 
@@ -140,6 +147,8 @@ func fullExample(t *testing.T) string {
 }
 
 var ofAnyDestination = regexp.MustCompile(`^destinations\.[a-z0-9_-]+\.`)
+
+var ofAnyChannel = regexp.MustCompile(`^notify\.[a-z]+\.`)
 
 var ofAnyERP = regexp.MustCompile(`^erp\.[a-z0-9_-]+\.`)
 
