@@ -57,7 +57,7 @@ func newWalk(t *testing.T) *walk {
 	}, allKinds())
 	require.NoError(t, err)
 	cfg.Database.ReadURL = config.Secret{}
-	cfg.Channels = nil // they only send
+	cfg.Channels = nil                                                                        // they only send
 	cfg.ERPs = slices.DeleteFunc(cfg.ERPs, func(e config.ERP) bool { return e.Name != "bc" }) // some read files to begin with, and none else has an address
 	cfg.Ops.OIDC.Issuer = "http://127.0.0.1:1"
 	return walkOf(t, cfg)
