@@ -152,6 +152,7 @@ func environment(name string) string {
 		"DATABASE_READ_URL":  "postgres://kvit@127.0.0.1:5433/shop",
 		"ERP_RECEIPTS_TOKEN": "0123456789abcdef0123456789abcdef",
 		"ANNA_PASSWORD_HASH": "$2a$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW",
+		"OIDC_CLIENT_SECRET": "example-client-secret",
 		"SPREAD_PUBLIC_KEY":  publicKey,
 		"SPREAD_PRIVATE_KEY": privateKey,
 		"CRM_URL":            crmURL,
