@@ -100,7 +100,7 @@ func NewClient(o Options) (*river.Client[pgx.Tx], error) {
 	river.AddWorker(workers, newEraseWorker(o.Eraser, o.Logger))
 	river.AddWorker(workers, &operationWorker{db: o.Pool, lanes: o.Lanes, erps: o.ERPs, eraser: o.Eraser, timeout: o.Timeout, logger: o.Logger})
 
-	waker := newWaker(o.Pool, slices.Sorted(maps.Keys(queues)), deliver.traffic)
+	waker := newWaker(o.Pool, slices.Sorted(maps.Keys(queues)), deliver.relay, o.Watch)
 	client, err := river.NewClient(clockDriver{newDriver(o.Pool, waker, o.Logger), o.Watch, o.Pool, deliver.relay}, &river.Config{
 		Schema:                      Schema,
 		Queues:                      queues,

@@ -156,6 +156,11 @@ func (a *app) check(ctx context.Context, offline bool) ([]finding, []credential)
 		if _, err := opsTLS(cfg.Ops); err != nil {
 			findings = append(findings, finding{Key: "ops.tls", Problem: err.Error()})
 		}
+		if oidc := oidcOf(cfg.Ops); oidc != nil {
+			if err := oidc.Check(ctx); err != nil {
+				findings = append(findings, finding{Key: "ops.oidc.issuer", Problem: "is not proved: " + err.Error()})
+			}
+		}
 	}
 	wait := func() ([]finding, []credential) { return nil, nil }
 	if !offline {

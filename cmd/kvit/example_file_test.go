@@ -62,6 +62,10 @@ func exampleEnvironment(name string) string {
 		"ERP_RECEIPTS_TOKEN":    "0123456789abcdef0123456789abcdef",
 		"TLS_CERT_FILE":         "/etc/kvit/tls.crt",
 		"TLS_KEY_FILE":          "/etc/kvit/tls.key",
+		"OIDC_CLIENT_ID":        "kvit",
+		"OIDC_CLIENT_SECRET":    "example-client-secret",
+		"OIDC_ROLES_CLAIM":      "groups",
+		"OIDC_NAME_CLAIM":       "email",
 		"STATUS_TOKEN":          "0123456789abcdef0123456789abcdef",
 		"ANNA_PASSWORD_HASH":    "$2a$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW",
 		"JON_PASSWORD_HASH":     "$2a$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW",
@@ -111,13 +115,7 @@ func TestExampleFile(t *testing.T) {
 // with the keys that it shows in comments.
 func TestExampleFileShowsEveryKey(t *testing.T) {
 	t.Parallel()
-	data, err := os.ReadFile(exampleFile)
-	require.NoError(t, err)
-	// Keys shown as comments are followed by a value and stand deeper than one blank after the #.
-	commented := regexp.MustCompile(`(?m)^( +)# ( *)([a-z_]+:(?: (?:https:|\$\{).*)?)$`)
-	full := commented.ReplaceAllString(string(data), "$1$2$3")
-	require.NotEqual(t, string(data), full)
-
+	full := fullExample(t)
 	asked, has, err := config.Keys(exampleFile, []byte(full), exampleEnvironment, allKinds())
 	require.NoError(t, err)
 	require.NotEmpty(t, asked)
@@ -134,6 +132,18 @@ func TestExampleFileShowsEveryKey(t *testing.T) {
 		channel := ofAnyChannel.ReplaceAllString(key, "notify.hook.")
 		require.True(t, shown[general(key)] || shown[other] || shown[another] || shown[beside] || shown[channel], "the example does not show %s", key)
 	}
+}
+
+// fullExample is the example with the keys that it shows in comments.
+func fullExample(t *testing.T) string {
+	t.Helper()
+	data, err := os.ReadFile(exampleFile)
+	require.NoError(t, err)
+	// Keys shown as comments are followed by a value and stand deeper than one blank after the #.
+	commented := regexp.MustCompile(`(?m)^( +)# ( *)([a-z_-]+:(?: (?:https:|\$\{|\[|operate$|read$).*)?)$`)
+	full := commented.ReplaceAllString(string(data), "$1$2$3")
+	require.NotEqual(t, string(data), full)
+	return full
 }
 
 var ofAnyDestination = regexp.MustCompile(`^destinations\.[a-z0-9_-]+\.`)
