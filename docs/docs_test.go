@@ -212,7 +212,7 @@ var (
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	var code []string
-	for _, file := range []string{"delivery/metrics.go", "erasure/metrics.go", "watch/metrics.go", "web/gauges.go", "web/readgauge.go", "erp/watcher/metrics.go", "status/metrics.go"} {
+	for _, file := range []string{"delivery/metrics.go", "erasure/metrics.go", "watch/metrics.go", "web/gauges.go", "web/readgauge.go", "erp/watcher/metrics.go", "status/metrics.go", "notify/notifier.go"} {
 		code = append(code, firstGroups(metricInCode, read(t, file))...)
 	}
 	require.NotEmpty(t, code)
