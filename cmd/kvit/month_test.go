@@ -104,7 +104,6 @@ type monthERP struct {
 	name   string
 	every  int // steps from poll to poll
 	budget int // calls a day; 0: no limit
-	share  int // of the orders, in parts
 	source config.ERP
 	make   func(common erp.Common) (erp.Connector, error)
 	put    func(docs ...erp.Document)
@@ -112,7 +111,6 @@ type monthERP struct {
 	fail   func(after, times, status int, header http.Header)
 	asked  func() int
 	names  bool // an invoice names its order
-	number func(n int) string
 
 	watcher *watcher.Watcher
 	away    []bool // by step
@@ -531,19 +529,19 @@ func (m *month) pollOne(e *monthERP, step int, dice func(int) int) {
 	defer cancel()
 	until := time.Now().Add(time.Minute)
 	e.fail(0, 0, 0, nil)
-	switch {
+	switch luck := dice(60); {
 	case e.away[step]:
 		e.fail(0, 1_000_000, http.StatusServiceUnavailable, nil)
 	case step >= m.steps:
-	case dice(12) == 0:
+	case luck < 5:
 		e.fail(dice(4), 1+dice(2), http.StatusTooManyRequests, http.Header{"Retry-After": {"7"}})
-	case dice(12) == 0:
+	case luck < 10:
 		e.fail(dice(3), 1, http.StatusInternalServerError, nil)
-	case dice(12) == 0:
+	case luck < 15:
 		until = time.Now() // cut short
-	case dice(20) == 0:
+	case luck < 18:
 		m.start(e) // a new process
-	case dice(20) == 0:
+	case luck < 21:
 		time.AfterFunc(time.Duration(dice(20))*time.Millisecond, cancel)
 	}
 	_, _ = e.watcher.Run(ctx, until)
