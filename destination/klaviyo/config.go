@@ -9,7 +9,7 @@ import (
 // the 3,500 a minute that Klaviyo states.
 var Kind = config.Kind{
 	Name: "klaviyo", Concurrency: 8, Consent: "marketing", Rate: "50/s", Renames: true, Read: destination.Reader(readOptions),
-	Docs: "https://developers.klaviyo.com/en/reference/api_overview",
+	Docs: "https://developers.klaviyo.com/en/reference/events_api_overview",
 }
 
 // Make makes the destination.
