@@ -11,6 +11,9 @@ const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 const phone = { width: 360, height: 740 };
 const desk = { width: 1280, height: 900 };
 
+// Pictures are no taller: of a list of 200 orders the first ones are enough.
+const tallest = 2600;
+
 export class Browser {
   constructor(base, pictures) {
     this.base = new URL(base);
@@ -88,13 +91,18 @@ export class Browser {
       for (const scheme of ['light', 'dark']) {
         await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]);
         const where = `${name}, ${size}, ${scheme}`;
-        await page.screenshot({ path: join(this.pictures, `${name}-${size}-${scheme}.png`), fullPage: true });
+        const height = Math.min(await page.evaluate(() => document.documentElement.scrollHeight), tallest);
+        await page.screenshot({
+          path: join(this.pictures, `${name}-${size}-${scheme}.png`), captureBeyondViewport: true,
+          clip: { x: 0, y: 0, width: viewport.width, height: Math.max(height, viewport.height) },
+        });
         const wider = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
         if (wider > 0) this.fault(where, `is ${wider} px wider than the window`);
         await this.judge(page, where);
       }
     }
     await page.setViewport(desk);
+    await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: 'light' }]);
   }
 
   // judge asks axe. The page's policy keeps foreign scripts out; DevTools' own evaluation is not bound by it.

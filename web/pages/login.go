@@ -24,6 +24,7 @@ func (s *Site) accessRoutes() {
 	s.add(Route{Pattern: "POST /logout", Role: access.Read}, s.logout)
 	s.public("GET /static/{name}", s.static)
 	s.read("GET /audit", s.auditPage)
+	s.read("GET /audit.csv", s.auditFile)
 }
 
 type loginForm struct {
@@ -104,4 +105,15 @@ func (s *Site) auditPage(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return s.render(w, r, "audit", entries)
+}
+
+// auditFile is the same list.
+func (s *Site) auditFile(w http.ResponseWriter, r *http.Request) error {
+	entries, err := store.LastAudited(r.Context(), s.Pool, auditShown)
+	if err != nil {
+		return err
+	}
+	return writeFile(w, "audit", []string{"at", "who", "action", "subject", "reason"}, entries, func(e store.Audited) []string {
+		return []string{csvTime(e.At), e.Who, e.Action, e.Subject, e.Reason}
+	})
 }

@@ -202,7 +202,7 @@ func (t try) next(event int64) string {
 	default:
 		return ""
 	}
-	return "/replay?" + about.Encode()
+	return "/replay?" + about.Encode() + "#preview"
 }
 
 func ending(r store.Round, before int) try {
@@ -245,6 +245,7 @@ func timelineOf(v *orderView) (list []instant) {
 		defect := csvText(e.Defect)
 		add(&e.ReceivedAt, e.Name+" came from the shop", "", defect)
 		for _, t := range e.Tries {
+			add(t.First, e.Name+" to "+t.Destination, "retrying", "the first of these attempts: "+t.Number)
 			if t.Ended || t.State == "retrying" {
 				add(t.At, e.Name+" to "+t.Destination, t.State, t.Reason)
 			}
@@ -255,7 +256,7 @@ func timelineOf(v *orderView) (list []instant) {
 		add(&e.SeenAt, e.Source+" shows it as "+e.DocumentKind+" "+csvText(e.ERPOrderNumber), "", e.Status)
 	}
 	if m := v.Marks; m != nil {
-		add(m.PlacedAt, "placed", "", "")
+		add(m.PlacedAt, "placed, as the shop's table has it", "", "")
 		add(m.ERPImportedAt, "in the ERP", "", csvText(m.ERPOrderNumber))
 		if len(v.Certificates) == 0 {
 			add(m.ErasedAt, "erased", "erased", "")
