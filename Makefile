@@ -57,6 +57,7 @@ test-erps: prerequisites
 test-pages: prerequisites
 	@sh browser/install.sh
 	PATH="$(CURDIR)/.tools/node/bin:$$PATH" KVIT_BROWSER=1 $(GO) test -count=1 -timeout 8m ./browser
+	PATH="$(CURDIR)/.tools/node/bin:$$PATH" KVIT_BROWSER=1 $(GO) test -count=1 -timeout 4m -run '^TestLoginWithABrowser$$' ./cmd/kvit
 
 # Debian's package, unpacked and not installed: it would start a server.
 test-rules:

@@ -26,6 +26,7 @@ type Config struct {
 	Consent      *Consent      // how the events' consent becomes purposes; nil: it is an object of purposes
 	Destinations []Destination // sorted by name
 	ERPs         []ERP         // sorted by name
+	Channels     []Channel     // by which somebody is told of alarms; sorted by name
 	Retention    Retention
 }
 

@@ -92,6 +92,7 @@ func (r *reader) config(data []byte, kinds []Kind, without []string) Config {
 	cfg.Destinations = readDestinations(top, destinations, cfg.Delivery)
 	cfg.ERPs = readERPs(top, erps, cfg.Shop)
 	cfg.Retention = readRetention(top, cfg.Shop)
+	cfg.Channels = readChannels(top)
 	top.Finish()
 	r.checkReceipts(cfg)
 	r.checkPurposes(cfg)

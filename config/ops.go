@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"regexp"
+	"strings"
 
 	"golang.org/x/crypto/bcrypt"
 )
@@ -15,7 +16,9 @@ type Ops struct {
 	// ERPReceiptsToken is what a sender of receipts shows at POST /erp/receipts; not set: nobody can send any.
 	ERPReceiptsToken Secret
 	StatusToken      Secret // what a program shows at GET /status.json; not set: none can read it
-	Users            []User // of the pages; none: there are no pages
+	Users            []User // of the pages; none, and no OIDC: there are no pages
+	PublicURL        string // by which browsers come to the pages: scheme, host and port, no slash at its end; "": not known
+	OIDC             *OIDC  // nil: passwords are the only way to log in
 	TLS              *TLS   // nil: plain HTTP
 	BehindProxy      int    // proxies that end TLS and add to X-Forwarded-For; default 0: none, 0 to 9
 	Pprof            string // host:port on loopback where profiles are served; "", the default: nowhere
@@ -41,23 +44,47 @@ func readOps(top *Section) Ops {
 	ops.ERPReceiptsToken = s.Secret("erp_receipts_token", VisibleASCII, longToken)
 	ops.StatusToken = s.Secret("status_token", VisibleASCII, longToken)
 	ops.Users = readUsers(s)
+	ops.PublicURL = strings.TrimRight(s.Text("public_url", "", origin), "/")
+	ops.OIDC = readOIDC(s)
 	ops.TLS = readTLS(s)
 	ops.BehindProxy = s.Integer("behind_proxy", 0, 0, 9)
 	ops.Pprof = readPprof(s)
 	if ops.Listen == ListenOff {
-		for _, key := range []string{"erp_receipts_token", "status_token", "users", "tls", "behind_proxy"} {
+		for _, key := range []string{"erp_receipts_token", "status_token", "users", "public_url", "oidc", "tls", "behind_proxy"} {
 			if s.Has(key) {
 				s.Problem(key, "is of no use with listen: off")
 			}
 		}
 		return ops
 	}
-	if len(ops.Users) > 0 && ops.TLS == nil && ops.BehindProxy == 0 && !ownMachine(ops.Listen) && !s.Has("tls") {
-		s.Problem("users", "would send their passwords over the network as they are, since listen is not this machine alone: "+
-			"add ops.tls, or set ops.behind_proxy if a proxy that ends TLS is the only way here")
-	}
+	ops.checkWay(s)
 	return ops
 }
+
+// checkWay refuses what would let others read along, and a login that could not find its way back.
+func (o Ops) checkWay(s *Section) {
+	const cure = "since listen is not this machine alone: add ops.tls, or set ops.behind_proxy if a proxy that ends TLS is the only way here"
+	if o.TLS == nil && o.BehindProxy == 0 && !ownMachine(o.Listen) && !s.Has("tls") {
+		if len(o.Users) > 0 {
+			s.Problem("users", "would send their passwords over the network as they are, "+cure)
+		}
+		if o.OIDC != nil {
+			s.Problem("oidc", "would send its sessions over the network as they are, "+cure)
+		}
+	}
+	switch secure := o.TLS != nil || o.BehindProxy > 0; {
+	case o.OIDC == nil || s.Faulty("public_url"):
+	case o.PublicURL == "":
+		s.Problem("oidc", "needs ops.public_url: the provider sends browsers back there")
+	case secure && strings.HasPrefix(o.PublicURL, "http:"):
+		s.Problem("public_url", "must be https: ops.tls or ops.behind_proxy says that browsers come that way")
+	case !secure && strings.HasPrefix(o.PublicURL, "https:"):
+		s.Problem("public_url", "is https, while neither ops.tls nor ops.behind_proxy says that browsers come that way")
+	}
+}
+
+// Pages tells whether anybody may log in: without, there are no pages.
+func (o Ops) Pages() bool { return len(o.Users) > 0 || o.OIDC != nil }
 
 // ownMachine tells whether only programs of the same machine reach an address.
 func ownMachine(listen string) bool {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -66,5 +67,46 @@ func TestPagesNeedAPrivateWay(t *testing.T) {
 		require.NoError(t, err, listen)
 		_, err = Parse("kvit.yaml", []byte(database+"ops:\n  listen: "+listen+"\n"), opsEnvironment, nil)
 		require.NoError(t, err, "health and metrics hold no secret")
+	}
+}
+
+const oidc = "  public_url: http://localhost:8080\n  oidc:\n    issuer: https://login.example/\n    client_id: kvit\n    client_secret: ${PLAIN}\n    roles: {/shop/ops: operate, Team 7: read}\n"
+
+func TestOIDC(t *testing.T) {
+	t.Parallel()
+	cfg, err := Parse("kvit.yaml", []byte(database+"ops:\n"+oidc), opsEnvironment, nil)
+	require.NoError(t, err)
+	require.True(t, cfg.Ops.Pages())
+	require.Equal(t, &OIDC{
+		Issuer: "https://login.example/", ClientID: "kvit", ClientSecret: cfg.Ops.OIDC.ClientSecret, Scopes: []string{"profile", "email"}, RolesClaim: "groups",
+		Roles: map[string]string{"/shop/ops": "operate", "Team 7": "read"}, NameClaim: "preferred_username",
+	}, cfg.Ops.OIDC)
+	require.Equal(t, "http://localhost:8080", cfg.Ops.PublicURL)
+}
+
+func TestMistakesInOIDC(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ old, new, want string }{
+		"NoAddress":   {"  public_url: http://localhost:8080\n", "", "ops.oidc: needs ops.public_url"},
+		"Path":        {"localhost:8080", "localhost:8080/kvit", "ops.public_url: must not contain a path"},
+		"PlainHTTP":   {"localhost:8080", "kvit.example", "ops.public_url: must be https"},
+		"WithoutTLS":  {"http://localhost", "https://localhost", "ops.public_url: is https, while neither"},
+		"BehindProxy": {"ops:\n", "ops:\n  behind_proxy: 1\n", "ops.public_url: must be https: ops.tls or ops.behind_proxy says"},
+		"PlainIssuer": {"https://login", "http://login", "ops.oidc.issuer: must be https"},
+		"Literal":     {"${PLAIN}", "secret", "ops.oidc.client_secret: " + notInFile},
+		"NoRoles":     {"    roles: {/shop/ops: operate, Team 7: read}\n", "", "ops.oidc.roles: names no value of the claim: nobody could log in"},
+		"Role":        {"operate", "admin", "must be read or operate"},
+		"Domains":     {"    roles", "    email_domains: [Shop]\n    roles", "is not a domain in small letters"},
+		"NoScope":     {"    roles", "    email_domains: [shop.example]\n    scopes: [profile]\n    roles", "ops.oidc.email_domains: needs the scope email"},
+		"Public":      {"ops:\n", "ops:\n  listen: 0.0.0.0:8080\n", "ops.oidc: would send its sessions over the network as they are"},
+		"Off":         {"ops:\n", "ops:\n  listen: off\n", "ops.oidc: is of no use with listen: off"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			text := strings.Replace("ops:\n"+oidc, test.old, test.new, 1)
+			require.NotEqual(t, "ops:\n"+oidc, text)
+			_, err := Parse("kvit.yaml", []byte(database+text), opsEnvironment, nil)
+			require.ErrorContains(t, err, test.want)
+		})
 	}
 }

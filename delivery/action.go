@@ -118,7 +118,7 @@ func served(name string, target store.Target) error {
 // Do does the action step by step and counts in the report of its preview. What is done stays done if it is
 // interrupted. progress is told after each step that is not the last.
 func (a Action) Do(ctx context.Context, db store.DB, r *Report, progress func()) error {
-	id, err := store.BeginAction(ctx, db, a.Row())
+	id, err := store.AuditAction(ctx, db, a.Row(), r.Selected)
 	if err != nil {
 		return err
 	}

@@ -43,7 +43,8 @@ type Options struct {
 	ERPs    []*watcher.Watcher   // those that are polled
 	Checks  map[string]erp.Check // of sources whose evidence is compared with the order
 	Eraser  *erasure.Eraser
-	Watch   *watch.Watch // nil: one of its own
+	Tell    func(ctx context.Context) error // one round of telling somebody of alarms; nil: nobody is told
+	Watch   *watch.Watch                    // nil: one of its own
 	Metrics *delivery.Metrics
 	Traces  trace.TracerProvider // nil: none are made
 	Logger  *slog.Logger
@@ -94,16 +95,17 @@ func NewClient(o Options) (*river.Client[pgx.Tx], error) {
 	river.AddWorker(workers, deliver)
 	river.AddWorker(workers, newMarkWorker(marker{o.Pool, o.Orders, o.Checks}, o.Logger))
 	river.AddWorker(workers, &maintainWorker{db: o.Pool, orders: o.Orders, checks: o.Checks, logger: o.Logger})
+	river.AddWorker(workers, &notifyWorker{tell: o.Tell, logger: o.Logger})
 	river.AddWorker(workers, newPollWorker(o.ERPs, o.Logger))
 	river.AddWorker(workers, newEraseWorker(o.Eraser, o.Logger))
 	river.AddWorker(workers, &operationWorker{db: o.Pool, lanes: o.Lanes, erps: o.ERPs, eraser: o.Eraser, timeout: o.Timeout, logger: o.Logger})
 
-	waker := newWaker(o.Pool, slices.Sorted(maps.Keys(queues)), deliver.traffic)
+	waker := newWaker(o.Pool, slices.Sorted(maps.Keys(queues)), deliver.relay, o.Watch)
 	client, err := river.NewClient(clockDriver{newDriver(o.Pool, waker, o.Logger), o.Watch, o.Pool, deliver.relay}, &river.Config{
 		Schema:                      Schema,
 		Queues:                      queues,
 		Workers:                     workers,
-		PeriodicJobs:                append(append(erasePeriodic(o.Eraser), maintainPeriodic()), pollPeriodic(o.ERPs)...),
+		PeriodicJobs:                slices.Concat(erasePeriodic(o.Eraser), []*river.PeriodicJob{maintainPeriodic()}, notifyPeriodic(o.Tell), pollPeriodic(o.ERPs)),
 		JobTimeout:                  o.Timeout,
 		RescueStuckJobsAfter:        rescueFactor * o.Timeout,
 		SoftStopTimeout:             o.Timeout / 2,

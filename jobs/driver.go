@@ -31,11 +31,12 @@ type relay struct {
 	loaded  *loaded
 	traffic *traffic
 	pace    *pace
+	known   *known
 	traced  *traced // nil: nobody looks
 }
 
 func newRelay() relay {
-	return relay{ended: newEnded(), loaded: newLoaded(), traffic: newTraffic(), pace: newPace()}
+	return relay{ended: newEnded(), loaded: newLoaded(), traffic: newTraffic(), pace: newPace(), known: newKnown()}
 }
 
 // GetExecutor wraps that of River's driver.
@@ -77,9 +78,12 @@ func (tx clockTx) LeaderAttemptElect(ctx context.Context, params *riverdriver.Le
 	return tx.ExecutorTx.LeaderAttemptElect(ctx, params)
 }
 
-// JobSchedule makes jobs available whose time has come by the database's clock. Where there are none, which one statement
-// outside of the transaction tells, that does not even begin.
+// JobSchedule makes jobs available whose time has come by the database's clock. Where there are none, which the waker's last look
+// tells, or one statement outside of the transaction, that does not even begin.
 func (tx clockTx) JobSchedule(ctx context.Context, params *riverdriver.JobScheduleParams) ([]*riverdriver.JobScheduleResult, error) {
+	if tx.executor.known.nothingToSchedule() {
+		return nil, nil
+	}
 	corrected := *params
 	if params.Now != nil {
 		corrected.Now = new(tx.executor.watch.Correct(*params.Now))
@@ -92,9 +96,9 @@ func (tx clockTx) JobSchedule(ctx context.Context, params *riverdriver.JobSchedu
 
 // LeaderAttemptReelect lets go, so that another process can lead at once.
 func (e clockExecutor) LeaderAttemptReelect(ctx context.Context, params *riverdriver.LeaderReelectParams) (*riverdriver.Leader, error) {
-	err := e.mayLead(ctx)
+	err := e.mayStillLead(ctx)
 	if err == nil {
-		return e.Executor.LeaderAttemptReelect(ctx, params)
+		return e.Executor.LeaderAttemptReelect(store.Writing(ctx), params)
 	}
 	if errors.Is(err, rivertype.ErrNotFound) {
 		_, resignErr := e.LeaderResign(ctx, &riverdriver.LeaderResignParams{
@@ -109,6 +113,14 @@ func (e clockExecutor) LeaderAttemptReelect(ctx context.Context, params *riverdr
 
 // leadershipTopic is where River tells that somebody has resigned.
 const leadershipTopic = "river_leadership"
+
+// mayStillLead takes the waker's last look for the answer, which comes as often as it would be asked for.
+func (e clockExecutor) mayStillLead(ctx context.Context) error {
+	if view, ok := e.watch.Recent(knownFor); ok && view.MayLead() == nil {
+		return nil
+	}
+	return e.mayLead(ctx)
+}
 
 // mayLead returns rivertype.ErrNotFound, River's word for an election that is lost, if the clocks are apart.
 func (e clockExecutor) mayLead(ctx context.Context) error {
@@ -172,7 +184,7 @@ func (e clockExecutor) JobDeleteBefore(ctx context.Context, params *riverdriver.
 	corrected.CancelledFinalizedAtHorizon = e.watch.Correct(params.CancelledFinalizedAtHorizon)
 	corrected.CompletedFinalizedAtHorizon = e.watch.Correct(params.CompletedFinalizedAtHorizon)
 	corrected.DiscardedFinalizedAtHorizon = e.watch.Correct(params.DiscardedFinalizedAtHorizon)
-	return e.Executor.JobDeleteBefore(ctx, &corrected)
+	return e.Executor.JobDeleteBefore(store.Writing(ctx), &corrected)
 }
 
 // QueueDeleteExpired forgets queues by the database's clock.

@@ -87,6 +87,9 @@ func (p *pace) fetched(queue string, n, limit int) {
 
 // JobGetAvailable fetches deliveries by kvit's own statement, which brings the events along, and all else by River's.
 func (e clockExecutor) JobGetAvailable(ctx context.Context, params *riverdriver.JobGetAvailableParams) (*riverdriver.JobGetAvailableResult, error) {
+	if e.known.nothingIn(params.Queue) {
+		return &riverdriver.JobGetAvailableResult{}, nil
+	}
 	name, ours := strings.CutPrefix(params.Queue, QueueOf(""))
 	if !ours {
 		return e.Executor.JobGetAvailable(ctx, params)

@@ -3,12 +3,14 @@ package jobs
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/riverqueue/river/riverdriver"
 
 	"kvit/store"
+	"kvit/watch"
 )
 
 // waker tells River's producers when to look for jobs, beside the notifications that the database sends.
@@ -26,6 +28,8 @@ type waker struct {
 	queues  []string
 	now     func() time.Time
 	traffic *traffic
+	watch   *watch.Watch
+	known   *known
 
 	next   time.Time     // the next look
 	pause  time.Duration // before it
@@ -37,6 +41,7 @@ type waker struct {
 	awakeUntil  time.Time // the word that was given holds until then
 	rounds      int       // since it was given
 	useful      int       // of these, those after which jobs were fetched
+	allAt       time.Time // the last one that was about all queues
 	fetchedUpto int64
 }
 
@@ -49,7 +54,7 @@ const (
 
 	heardWindow = 250 * time.Millisecond
 	heardMany   = 75 // notifications of one queue in a window: from 300 a second on, rounds are cheaper and nearly as quick
-	othersEvery = 8  // rounds, of queues from which nothing was fetched lately
+	othersEvery = 8  // rounds, of destinations from which nothing was fetched lately
 )
 
 // traffic is what was fetched lately, by queue.
@@ -83,12 +88,13 @@ func (t *traffic) since(queue string, at time.Time) bool {
 	return t.last[queue].After(at)
 }
 
-func newWaker(db store.DB, queues []string, t *traffic) *waker {
-	return &waker{db: db, queues: queues, now: time.Now, traffic: t, pause: busyPause, heard: map[string]int{}}
+func newWaker(db store.DB, queues []string, r relay, w *watch.Watch) *waker {
+	return &waker{db: db, queues: queues, now: time.Now, traffic: r.traffic, watch: w, known: r.known, pause: busyPause, heard: map[string]int{}}
 }
 
 // hear counts a notification about new jobs, and gives the word that none are needed if there are many.
 func (w *waker) hear(ctx context.Context, payload string) error {
+	w.known.heard(payload)
 	now := w.now()
 	if now.Sub(w.heardFrom) > heardWindow {
 		w.heardFrom = now
@@ -106,6 +112,7 @@ func (w *waker) awake(now time.Time) bool { return now.Before(w.awakeUntil) }
 // stayAwake gives the word. It is believed to hold a little longer than the database has it: nobody sleeps too early.
 func (w *waker) stayAwake(ctx context.Context) error {
 	w.rounds, w.useful = 0, 0
+	w.known.forget()
 	if err := store.StayAwake(ctx, w.db, awakeFor); err != nil {
 		return err
 	}
@@ -132,15 +139,21 @@ func (w *waker) look(ctx context.Context) ([]string, error) {
 	return w.due(ctx, now)
 }
 
-// round is a look while awake: every busy queue is fetched from, and the word is renewed as long as most rounds are of use.
+// round is a look while awake: every busy queue is fetched from, and the word is renewed as long as most rounds are of use. The word is
+// about events alone: of jobs in queues that are no destination's everybody is still notified.
 func (w *waker) round(ctx context.Context, now time.Time, progress bool) (queues []string, err error) {
 	w.rounds++
+	w.known.forget()
 	if progress {
 		w.useful++
 	}
 	w.next = now.Add(awakePause)
+	all := now.Sub(w.allAt) >= idleLook // what a lost notification was about
+	if all {
+		w.allAt = now
+	}
 	for _, q := range w.queues {
-		if w.rounds%othersEvery == 0 || w.traffic.since(q, now.Add(-heardWindow)) {
+		if all || w.rounds%othersEvery == 0 && strings.HasPrefix(q, QueueOf("")) || w.traffic.since(q, now.Add(-heardWindow)) {
 			queues = append(queues, q)
 		}
 	}
@@ -152,8 +165,18 @@ func (w *waker) round(ctx context.Context, now time.Time, progress bool) (queues
 
 // due looks for available jobs, and looks again when the next one is due.
 func (w *waker) due(ctx context.Context, now time.Time) (queues []string, err error) {
-	list, err := store.DueQueues(ctx, w.db, w.queues)
-	for _, q := range list {
+	var sight store.Sight
+	_, err = w.watch.AskBy(func() (_ store.Moment, err error) {
+		sight, err = store.LookAround(ctx, w.db, w.queues, scheduleAhead)
+		return sight.Moment, err
+	})
+	if err != nil {
+		w.known.forget()
+		w.looked = false
+		return nil, err
+	}
+	w.known.note(now, w.queues, sight)
+	for _, q := range sight.Queues {
 		if q.In <= 0 {
 			queues = append(queues, q.Name)
 			continue
@@ -163,7 +186,7 @@ func (w *waker) due(ctx context.Context, now time.Time) (queues []string, err er
 		}
 	}
 	w.looked = len(queues) > 0
-	return queues, err
+	return queues, nil
 }
 
 // insertNotifications are what the database would have sent.

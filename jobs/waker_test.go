@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"kvit/destination"
 	"kvit/store"
 	"kvit/store/storetest"
+	"kvit/watch"
 )
 
 // wakerBench is a waker whose time the test moves.
@@ -21,7 +23,7 @@ func wakerBench(t *testing.T) (*pgxpool.Pool, *waker, *time.Time) {
 	pool := storetest.DB(t)
 	syncCRM(t, pool)
 	now := time.Now()
-	w := newWaker(pool, []string{"deliver_crm", "deliver_mail"}, newTraffic())
+	w := newWaker(pool, []string{"deliver_crm", "deliver_mail"}, newRelay(), watch.New(watch.Options{DB: pool, Logger: slog.New(slog.DiscardHandler)}))
 	w.now = func() time.Time { return now }
 	return pool, w, &now
 }
@@ -101,6 +103,29 @@ func TestWakerStaysAwakeWhileItIsOfUse(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, []string{"deliver_crm"}, queues, "the events of before")
 	}
+}
+
+// While the word holds quiet destinations are looked into by the way, and other queues as often as while nothing happens: of their
+// jobs everybody is notified.
+func TestWakerLooksIntoOtherQueues(t *testing.T) {
+	t.Parallel()
+	_, w, now := wakerBench(t)
+	w.queues = append(w.queues, maintenanceQueue)
+	hearMany(t, w)
+	rounds := map[string]int{}
+	const seconds = 20
+	for began := *now; now.Sub(began) < seconds*time.Second; *now = now.Add(awakePause) {
+		w.traffic.fetched("deliver_crm", 1, *now)
+		queues, err := w.look(t.Context())
+		require.NoError(t, err)
+		for _, q := range queues {
+			rounds[q]++
+		}
+	}
+	every := int(seconds * time.Second / awakePause)
+	require.Equal(t, every, rounds["deliver_crm"])
+	require.InDelta(t, every/othersEvery, rounds["deliver_mail"], 100)
+	require.Equal(t, int(seconds*time.Second/idleLook), rounds[maintenanceQueue])
 }
 
 // A transaction that was open when the word was believed, and commits when it is over, is found without a notification.

@@ -6,6 +6,9 @@ cd "$(dirname "$0")"
 
 say() { echo "shops: $*"; }
 
+# Their packages' scripts tell their makers of an installation otherwise.
+export MEDUSA_DISABLE_TELEMETRY=true VENDURE_DISABLE_TELEMETRY=true DO_NOT_TRACK=1
+
 # What both shops run on, as Node's major version; the least that their packages ask for within it.
 oldest=20
 oldest_minor=19

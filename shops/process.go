@@ -41,6 +41,7 @@ func launch(t testing.TB, shop string, db pgx.ConnConfig, env []string, args ...
 	cmd := exec.Command("node", append([]string{"shop.js"}, args...)...)
 	cmd.Dir = folder(t, shop)
 	cmd.Env = append(os.Environ(), append(databaseEnv(db), env...)...)
+	cmd.Env = append(cmd.Env, "MEDUSA_DISABLE_TELEMETRY=true", "VENDURE_DISABLE_TELEMETRY=true") // a test tells nobody
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	stdin, err := cmd.StdinPipe()
 	require.NoError(t, err)

@@ -24,6 +24,7 @@ type Kind struct {
 	Means    string   // one sentence
 	Do       string   // what to do, with the command to type; {subject} stands for the subject's name
 	Label    string   // Prometheus's name of the subject: destination or source; empty: it has none
+	Local    bool     // it is about the machine that looks: another may not see it
 
 	Expr string        // Prometheus: there is a row for each subject while the alarm is on
 	For  time.Duration // for how long it has to be true there

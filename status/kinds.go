@@ -17,6 +17,8 @@ const (
 	heldLong     = 15 * time.Minute    // a provider that is left alone
 	endsSoon     = 14 * 24 * time.Hour // credentials of an ERP
 	taskOld      = 14 * 24 * time.Hour // a person is to be answered within a month
+	pausedLong   = time.Hour           // somebody may have forgotten to resume
+	untoldLong   = time.Hour           // a channel of notify that takes nothing
 	minutes5     = 5 * time.Minute
 	minutes10    = 10 * time.Minute
 	minutes15    = 15 * time.Minute
@@ -48,14 +50,14 @@ var Kinds = []Kind{
 		},
 	},
 	{
-		Name: "KvitCannotErase", Title: "DOES NOT ERASE", Severity: Critical,
+		Name: "KvitCannotErase", Title: "DOES NOT ERASE", Severity: Critical, Local: true,
 		Means: "This machine's clock and the database's disagree, or this kvit is older than the schema asks for: it does not erase.",
 		Do:    "Compare chronyc tracking here and at the database, and mend the clock that is wrong; or install the kvit that the others have.",
 		Expr:  `max(abs(kvit_clock_ahead_seconds)) > 60 or max(kvit_too_old_to_erase) > 0`, For: minutes3,
 		find: func(s Status) []found { return one(s.Clocks.Problem != "", s.Clocks.Problem, nil) },
 	},
 	{
-		Name: "KvitClock", Title: "CLOCKS APART", Severity: Warning,
+		Name: "KvitClock", Title: "CLOCKS APART", Severity: Warning, Local: true,
 		Means: "This machine's clock and the database's are more than 5 seconds apart; beyond 60 nothing is erased here.",
 		Do:    "Compare chronyc tracking here and at the database, and mend the clock that is wrong.",
 		Expr:  `max(abs(kvit_clock_ahead_seconds)) > 5`, For: minutes3,
@@ -111,6 +113,16 @@ var Kinds = []Kind{
 		find: destinations(func(d store.DestinationStatus, now time.Time) (found, bool) {
 			held := d.Enabled && d.HeldUntil != nil && d.HeldSince != nil && now.Sub(*d.HeldSince) > heldLong
 			return found{detail: text(d.HeldReason), since: d.HeldSince}, held
+		}),
+	},
+	{
+		Name: "KvitDestinationPaused", Title: "PAUSED", Severity: Warning,
+		Means: "Somebody has paused a destination, more than an hour ago. Its events wait, and may become older than the provider takes.",
+		Do:    "kvit status tells by whom. When the reason is gone: kvit resume {subject}",
+		Expr:  fmt.Sprintf(anAlarmOfOur, "KvitDestinationPaused"),
+		find: destinations(func(d store.DestinationStatus, now time.Time) (found, bool) {
+			paused := d.Enabled && d.RemovedAt == nil && d.PausedAt != nil && now.Sub(*d.PausedAt) > pausedLong
+			return found{detail: Masked(text(d.PausedReason)), since: d.PausedAt}, paused
 		}),
 	},
 	{
@@ -281,7 +293,7 @@ var Kinds = []Kind{
 		},
 	},
 	{
-		Name: "KvitAnchor", Title: "ANCHOR", Severity: Critical,
+		Name: "KvitAnchor", Title: "ANCHOR", Severity: Critical, Local: true,
 		Means: "The file of retention.anchor cannot be written, is damaged, or knows of certificates that the database does not have: a restored backup may go unnoticed.",
 		Do:    "Do not remove the file if the database was restored: docs/operations.md, Backup and restore. Otherwise kvit check names what is wrong with it.",
 		Expr:  fmt.Sprintf(anAlarmOfOur, "KvitAnchor"),
@@ -289,7 +301,20 @@ var Kinds = []Kind{
 			return each(s.AnchorProblems, func(p string) (found, bool) { return found{detail: p}, true })
 		},
 	},
+	{
+		Name: notifyFails, Title: "NOBODY IS TOLD", Severity: Warning,
+		Means: "A channel of notify has not taken a message for more than an hour: whom it serves does not know of an alarm.",
+		Do:    "kvit notify test {subject} tells what comes back. Mend notify.{subject} in kvit.yaml, kvit check, restart.",
+		Expr:  fmt.Sprintf(anAlarmOfOur, notifyFails),
+		find: func(s Status) []found {
+			return each(s.Untold, func(c store.FailingChannel) (found, bool) {
+				return found{subject: c.Channel, detail: c.Problem, since: &c.Since}, s.At.Sub(c.Since) > untoldLong
+			})
+		},
+	},
 }
+
+const notifyFails = "KvitNotifyFails"
 
 func one(on bool, detail string, since *time.Time) []found {
 	if !on {

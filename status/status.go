@@ -67,6 +67,8 @@ type Status struct {
 	OpenTasks  int64      `json:"open_tasks"` // destinations that somebody has to tell about a person's request
 	OldestTask *time.Time `json:"oldest_task"`
 
+	Untold []store.FailingChannel `json:"failing_channels"` // channels of notify that do not take messages
+
 	PolicyProblems []policy.Problem `json:"policy_problems"` // each stops the erasure of its table
 	AnchorProblems []string         `json:"anchor_problems"` // of the file that notices a restored backup
 
@@ -194,6 +196,10 @@ func (s *Status) parts(o Options, now time.Time, grace time.Duration) []part {
 		}},
 		{"orders", func(ctx context.Context) error { return s.readOrders(ctx, db, o.Orders, grace) }},
 		{"rows of retention.tables", func(ctx context.Context) error { return s.readTables(ctx, o.Eraser, grace) }},
+		{"what was told", func(ctx context.Context) (err error) {
+			s.Untold, err = store.FailingChannels(ctx, db, notifyFails)
+			return err
+		}},
 		{"the column policy", func(ctx context.Context) error { return s.readPolicy(ctx, o.Eraser) }},
 	}
 }

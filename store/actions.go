@@ -41,6 +41,21 @@ func BeginAction(ctx context.Context, db DB, a Action) (id int64, err error) {
 	return id, nil
 }
 
+// AuditAction is BeginAction with its audit, in one transaction.
+func AuditAction(ctx context.Context, db DB, a Action, selected int64) (id int64, err error) {
+	err = pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
+		if a.Operator, err = actor(ctx, tx, a.Operator); err != nil {
+			return err
+		}
+		if id, err = BeginAction(ctx, tx, a); err != nil {
+			return err
+		}
+		detail := map[string]int64{"delivery_action": id, "planned": selected}
+		return Audit(ctx, tx, AuditEntry{Who: a.Operator, Action: a.Action, Subject: a.Destination, Reason: a.Reason, Detail: detail})
+	})
+	return id, err
+}
+
 // Step is one transaction of an action.
 type Step struct {
 	Action int64

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // AuditEntry is what somebody did. It holds no personal data of customers.
@@ -37,8 +38,22 @@ func Audit(ctx context.Context, db DB, e AuditEntry) error {
 	return nil
 }
 
-// Audited is an entry as it was kept.
-type Audited struct {
+// Audited does work and its audit in one transaction, of the isolation that kvit's locks need. Without a name in the entry it is the
+// database user's.
+func Audited(ctx context.Context, pool *pgxpool.Pool, e AuditEntry, work func(tx pgx.Tx) error) error {
+	return pgx.BeginTxFunc(ctx, pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) (err error) {
+		if err := work(tx); err != nil {
+			return err
+		}
+		if e.Who, err = actor(ctx, tx, e.Who); err != nil {
+			return err
+		}
+		return Audit(ctx, tx, e)
+	})
+}
+
+// AuditRecord is an entry as it was kept.
+type AuditRecord struct {
 	At      time.Time
 	Who     string
 	Action  string
@@ -47,10 +62,10 @@ type Audited struct {
 }
 
 // LastAudited returns the newest entries, the newest first.
-func LastAudited(ctx context.Context, db DB, limit int) ([]Audited, error) {
+func LastAudited(ctx context.Context, db DB, limit int) ([]AuditRecord, error) {
 	rows, _ := db.Query(ctx, `
 		select at, who, action, subject, reason from kvit.audit order by id desc limit $1`, limit) // Collect reports its error
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[Audited])
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[AuditRecord])
 	if err != nil {
 		return nil, fmt.Errorf("read audit: %w", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -254,4 +255,23 @@ func TestLockReceiptsReadsAPiece(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, receipts, 5000)
 	require.Equal(t, first, receipts[0].ID)
+}
+
+// The insert works out by itself of what an event is a state, and has to come to what kvit.event_stream says, by which others are
+// compared with it.
+func TestInsertKnowsStreamsAsTheFunctionDoes(t *testing.T) {
+	t.Parallel()
+	ctx, tx := t.Context(), storetest.Tx(t)
+	payload := `{"cart": {"id": "c1"}, "customer": {"email": "Jane@Example.com"}}`
+	for _, name := range append(slices.Clone(destination.Names), "custom:x", "no name") {
+		for _, ref := range []any{"E1", nil} {
+			_, err := insertEvent(ctx, tx, fmt.Sprint(name, ":", ref), name, ref, payload)
+			require.NoError(t, err)
+		}
+	}
+	var streams, different int
+	require.NoError(t, tx.QueryRow(ctx, `
+		select count(distinct stream), count(*) filter (where stream is distinct from kvit.event_stream(name, order_ref, payload)) from kvit.event`).Scan(&streams, &different))
+	require.Zero(t, different)
+	require.Equal(t, 5, streams, "of the order, the cart, the account, and both opt-ins")
 }

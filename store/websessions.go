@@ -34,6 +34,20 @@ func SaveWebSession(ctx context.Context, db DB, tokenHash string, data []byte, e
 	return nil
 }
 
+// TakeWebSession returns what a session holds and removes it, so that of two who ask one gets it. found is false if it has expired or
+// is not there.
+func TakeWebSession(ctx context.Context, db DB, tokenHash string) (data []byte, found bool, err error) {
+	err = db.QueryRow(ctx, `
+		delete from kvit.session where token_hash = $1 and ended_at is null and expires_at > now() returning data`, tokenHash).Scan(&data)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("take session: %w", err)
+	}
+	return data, true, nil
+}
+
 // EndWebSession ends a session for all processes at once.
 func EndWebSession(ctx context.Context, db DB, tokenHash string) error {
 	_, err := db.Exec(ctx, `update kvit.session set data = '', ended_at = now() where token_hash = $1 and ended_at is null`, tokenHash)

@@ -125,13 +125,40 @@ func (l *lines) cut(address string) {
 	}
 }
 
+// ownLook is in the context of a statement that finds out by itself whether its server takes writes.
+type ownLook struct{ cut func() }
+
+// ownLookKey is where it is.
+type ownLookKey struct{}
+
+// Writing marks the context of a statement that writes, and so needs no look before it: a server that takes no writes refuses it, and
+// the connection is asked before it is used again.
+func Writing(ctx context.Context) context.Context {
+	return context.WithValue(ctx, ownLookKey{}, &ownLook{})
+}
+
+// lookingItself marks the context of a statement that asks what a look would. Where the answer is no, readOnly leaves the server.
+func lookingItself(ctx context.Context) (marked context.Context, readOnly func()) {
+	look := &ownLook{cut: func() {}} // db is no pool's
+	return context.WithValue(ctx, ownLookKey{}, look), func() { look.cut() }
+}
+
 // stays tells whether a connection may be used.
 func (l *lines) stays(ctx context.Context, conn *pgx.Conn) bool {
 	data := conn.PgConn().CustomData()
-	if last, ok := data[lastLook].(time.Time); ok && time.Since(last) < writerLook {
+	last, asked := data[lastLook].(time.Time) // not asked: a write has been refused
+	look, itself := ctx.Value(ownLookKey{}).(*ownLook)
+	if itself {
+		address := conn.PgConn().Conn().RemoteAddr().String()
+		look.cut = func() { l.cut(address) }
+	}
+	if asked && time.Since(last) < writerLook {
 		return true
 	}
 	data[lastLook] = time.Now()
+	if asked && itself {
+		return true
+	}
 	ctx, cancel := context.WithTimeout(ctx, writerAnswer)
 	defer cancel()
 	err := Writable(ctx, conn)

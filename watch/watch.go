@@ -39,8 +39,9 @@ type Watch struct {
 	o Options
 
 	mu     sync.Mutex
-	last   View // zero: it has not looked yet
-	looked View // by the last Look: what asks in between must not hide a jump
+	last   View      // zero: it has not looked yet
+	seen   time.Time // when that was, by a clock that nobody can set
+	looked View      // by the last Look: what asks in between must not hide a jump
 	told   map[string]time.Time
 }
 
@@ -121,8 +122,13 @@ func Is(err error) bool {
 
 // Ask looks by db, which may be a transaction, and remembers what it sees.
 func (w *Watch) Ask(ctx context.Context, db store.DB) (View, error) {
+	return w.AskBy(func() (store.Moment, error) { return store.ReadMoment(ctx, db) })
+}
+
+// AskBy looks by a statement that asks for more than the moment.
+func (w *Watch) AskBy(read func() (store.Moment, error)) (View, error) {
 	before := w.o.Now()
-	moment, err := store.ReadMoment(ctx, db)
+	moment, err := read()
 	if err != nil {
 		return View{}, err
 	}
@@ -131,9 +137,25 @@ func (w *Watch) Ask(ctx context.Context, db store.DB) (View, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	v.Future = w.last.Future
-	w.last = v
+	w.last, w.seen = v, time.Now()
 	return v, nil
 }
+
+// Recent is what was seen last, if that is younger than atMost; false: it is not, or this process's clock has been set since, or
+// the process was halted, so that it has to ask. Only the database can tell of its own clock.
+func (w *Watch) Recent(atMost time.Duration) (View, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	passed := time.Since(w.seen)
+	if w.last.Process.IsZero() || passed > atMost {
+		return View{}, false
+	}
+	moved := w.o.Now().Round(0).Sub(w.last.Process.Round(0))
+	return w.last, (moved - passed).Abs() < clockStep
+}
+
+// clockStep is by how much a clock may be set without being asked about anew; what a look takes is less.
+const clockStep = WarnApart / 2
 
 // Look asks, looks at records where that is wanted, and logs what is wrong.
 func (w *Watch) Look(ctx context.Context) (View, error) {
@@ -149,7 +171,7 @@ func (w *Watch) Look(ctx context.Context) (View, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	previous := w.looked
-	w.last, w.looked = v, v
+	w.last.Future, w.looked = v.Future, v
 	w.tell(previous, v)
 	return v, nil
 }

@@ -119,3 +119,23 @@ func TestTheDatabasesClockJumps(t *testing.T) {
 	require.Equal(t, "the arrival of an event", view.Future[0].What)
 	require.Error(t, view.MayErase())
 }
+
+// What was seen a moment ago stands for a look, unless this machine's clock was set meanwhile.
+func TestRecent(t *testing.T) {
+	t.Parallel()
+	w, clock, _ := setUp(t)
+	_, ok := w.Recent(time.Hour)
+	require.False(t, ok, "it has not looked")
+	seen, err := w.Look(t.Context())
+	require.NoError(t, err)
+	view, ok := w.Recent(time.Hour)
+	require.True(t, ok)
+	require.Equal(t, seen, view)
+	_, ok = w.Recent(0)
+	require.False(t, ok, "too long ago")
+	for _, step := range []time.Duration{time.Minute, -time.Minute} {
+		clock.ahead = step
+		_, ok = w.Recent(time.Hour)
+		require.False(t, ok)
+	}
+}

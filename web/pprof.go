@@ -29,7 +29,7 @@ func ListenProfiles(ctx context.Context, address string, logger *slog.Logger) (*
 		return nil, fmt.Errorf("listen on ops.pprof_listen: %w", err)
 	}
 	s := &Server{listener: listener, http: &http.Server{
-		Handler:           profiles(),
+		Handler:           Profiles(),
 		ReadHeaderTimeout: 5 * time.Second,
 		WriteTimeout:      longestProfile,
 		MaxHeaderBytes:    8 << 10,
@@ -43,21 +43,32 @@ func ListenProfiles(ctx context.Context, address string, logger *slog.Logger) (*
 	return s, nil
 }
 
-// profiles answers whoever asks by a loopback address: a page in a browser of this machine that has given its own name this
-// address comes by that name. The package's own registration with http.DefaultServeMux is of no effect here: nothing serves that.
-func profiles() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
-	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
-	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
-	mux.HandleFunc("POST /debug/pprof/symbol", pprof.Symbol)
-	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+// Profiles are the addresses of Go's profiles. They answer whoever asks by a loopback address: a page in a browser of this machine
+// that has given its own name this address comes by that name, and others say that they are of another site. The package's own
+// registration with http.DefaultServeMux is of no effect here: nothing serves that.
+func Profiles() *Router {
+	r := newRouter()
+	for pattern, profile := range map[string]http.HandlerFunc{
+		"GET /debug/pprof/": pprof.Index, "GET /debug/pprof/profile": pprof.Profile, "GET /debug/pprof/trace": pprof.Trace,
+		"GET /debug/pprof/symbol": pprof.Symbol, "POST /debug/pprof/symbol": pprof.Symbol,
+	} {
+		r.handle(Loopback, pattern, fromThisMachine(profile))
+	}
+	return r
+}
+
+func fromThisMachine(profile http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if host, _, err := net.SplitHostPort(r.Host); host != "localhost" && (err != nil || !onLoopback(r.Host)) {
 			answer(w, http.StatusForbidden, ErrNotLoopback.Error())
 			return
 		}
-		mux.ServeHTTP(w, r)
+		// A profile takes seconds of a core: no page has a reason to ask for one, also where it cannot read the answer.
+		if site := r.Header.Get("Sec-Fetch-Site"); r.Header.Get("Origin") != "" || site != "" && site != "none" && site != "same-origin" {
+			answer(w, http.StatusForbidden, "profiles are not for pages of other sites")
+			return
+		}
+		profile(w, r)
 	})
 }
 

@@ -3,19 +3,13 @@ package web
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
 	"mime"
 	"net/http"
-	"strings"
-	"sync/atomic"
 	"time"
-
-	"golang.org/x/time/rate"
 
 	"kvit/erp"
 )
@@ -25,12 +19,6 @@ const (
 	maxReceipts      = 1000    // of a request
 	receiptsAtOnce   = 4       // requests that the database works at; more are told to come back
 	receiptsPatience = 20 * time.Second
-)
-
-// Wrong tokens are refused a few times a second, and told to slow down then. The right one is not kept waiting by them.
-const (
-	wrongTokensPerSecond = 1
-	wrongTokensAtOnce    = 10
 )
 
 // Receipts is the door for ERPs, and programs between, that say themselves which orders they have.
@@ -52,24 +40,17 @@ type receiptResult struct {
 // receiptsHandler answers POST /erp/receipts.
 type receiptsHandler struct {
 	Receipts
-	expected [sha256.Size]byte
-	wrong    *rate.Limiter
-	told     *rate.Limiter // of wrong tokens, to the log
-	refused  atomic.Int64  // wrong tokens since the log was told
-	slots    chan struct{}
-	logger   *slog.Logger
+	bearer *bearer
+	slots  chan struct{}
+	logger *slog.Logger
 }
 
 func newReceiptsHandler(r Receipts, logger *slog.Logger) *receiptsHandler {
-	return &receiptsHandler{
-		Receipts: r, expected: sha256.Sum256([]byte(r.Token)), logger: logger, slots: make(chan struct{}, receiptsAtOnce),
-		wrong: rate.NewLimiter(wrongTokensPerSecond, wrongTokensAtOnce), told: rate.NewLimiter(rate.Every(time.Minute), 1),
-	}
+	return &receiptsHandler{Receipts: r, bearer: newBearer(r.Token, "receipts were", logger), logger: logger, slots: make(chan struct{}, receiptsAtOnce)}
 }
 
 func (h *receiptsHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !h.authorized(r) {
-		h.refuse(w)
+	if !h.bearer.admit(w, r) {
 		return
 	}
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
@@ -85,27 +66,6 @@ func (h *receiptsHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.take(w, r)
-}
-
-// authorized compares digests, whose length tells nothing, in constant time.
-func (h *receiptsHandler) authorized(r *http.Request) bool {
-	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	given := sha256.Sum256([]byte(strings.TrimSpace(token)))
-	return subtle.ConstantTimeCompare(given[:], h.expected[:]) == 1 && strings.EqualFold(scheme, "Bearer")
-}
-
-func (h *receiptsHandler) refuse(w http.ResponseWriter) {
-	h.refused.Add(1)
-	if h.told.Allow() {
-		h.logger.Warn("receipts were refused for a wrong token", "requests", h.refused.Swap(0))
-	}
-	w.Header().Set("WWW-Authenticate", "Bearer")
-	if !h.wrong.Allow() {
-		w.Header().Set("Retry-After", "60")
-		answer(w, http.StatusTooManyRequests, "too many wrong tokens")
-		return
-	}
-	answer(w, http.StatusUnauthorized, "the token is missing or wrong")
 }
 
 func (h *receiptsHandler) take(w http.ResponseWriter, r *http.Request) {

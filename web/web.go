@@ -22,6 +22,7 @@ type Options struct {
 	Ready   func(ctx context.Context) error // nil when the daemon can work; the error's text is shown
 	Metrics prometheus.Gatherer
 	Receipts
+	Status
 	Pages http.Handler // all other addresses; nil: there are none
 	TLS   *tls.Config  // nil: plain HTTP
 	Notifications
@@ -42,15 +43,15 @@ const readyTimeout = 2 * time.Second
 
 // Handler answers the requests. GET /healthz says that the process lives, GET /readyz that it can
 // work, GET /metrics gives the metrics in Prometheus' format. None of them shows personal data, so
-// they want no credentials. POST /erp/receipts takes receipts from whoever has the token, if there is one, and
-// /erp/notifications/NAME hints of ERPs that are configured to give them. Everything else is for the pages, or does not
-// exist.
-func Handler(o Options) http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+// they want no credentials. POST /erp/receipts takes receipts from whoever has the token, if there is one, GET /status.json tells
+// where kvit stands to whoever has another, and /erp/notifications/NAME takes hints of ERPs that are configured to give them.
+// Everything else is for the pages, or does not exist.
+func Handler(o Options) *Router {
+	r := newRouter()
+	r.handle(Open, "GET /healthz", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, "ok")
-	})
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+	}))
+	r.handle(Open, "GET /readyz", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 		defer cancel()
 		if err := o.Ready(ctx); err != nil {
@@ -58,21 +59,24 @@ func Handler(o Options) http.Handler {
 			return
 		}
 		answer(w, http.StatusOK, "ready")
-	})
-	mux.Handle("GET /metrics", promhttp.HandlerFor(o.Metrics, promhttp.HandlerOpts{
+	}))
+	r.handle(Open, "GET /metrics", promhttp.HandlerFor(o.Metrics, promhttp.HandlerOpts{
 		ErrorHandling:       promhttp.ContinueOnError, // the database is away: the counters still count
 		MaxRequestsInFlight: maxScrapes,
 	}))
 	if o.Receipts.Token != "" {
-		mux.Handle("POST /erp/receipts", newReceiptsHandler(o.Receipts, o.Logger))
+		r.handle(Token, "POST /erp/receipts", newReceiptsHandler(o.Receipts, o.Logger))
+	}
+	if o.Status.Token != "" {
+		r.handle(Token, "GET /status.json", newStatusHandler(o.Status, o.Logger))
 	}
 	if o.Pages != nil {
-		mux.Handle("/", o.Pages)
+		r.handle(Login, "/", o.Pages)
 	}
 	if len(o.Notifications.States) > 0 {
-		mux.Handle("/erp/notifications/{source}", newNotificationsHandler(o.Notifications, o.Logger))
+		r.handle(Notified, "/erp/notifications/{source}", newNotificationsHandler(o.Notifications, o.Logger))
 	}
-	return mux
+	return r
 }
 
 func answer(w http.ResponseWriter, status int, text string) {

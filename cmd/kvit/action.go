@@ -45,6 +45,11 @@ func (a *app) audit(o actionOptions) delivery.Audit {
 	return delivery.Audit{Operator: cmp.Or(o.operator, a.getenv("SUDO_USER"), a.getenv("USER")), Reason: o.reason}
 }
 
+// entry is of the audit.
+func (o actionOptions) entry(action string) store.AuditEntry {
+	return store.AuditEntry{Who: o.operator, Action: action, Subject: o.destination, Reason: o.reason}
+}
+
 // act shows what an action would do, asks if that is much, and does it. done is what becomes of the events,
 // as in "12 events sent again".
 func (a *app) act(ctx context.Context, in io.Reader, o actionOptions, act delivery.Action, done string) error {

@@ -20,7 +20,7 @@ const module = "kvit/"
 // be listed, so that a new one is a decision.
 var arrows = map[string][]string{
 	"bench":          {"cmd/*", "config", "destination", "destination/*", "destination/*/*", "jobs", "migrations", "store", "store/*"},
-	"cmd/kvit":       {"cmd/kvit/demo", "config", "delivery", "destination", "destination/*", "erp", "erp/*", "erasure", "erasure/*", "jobs", "migrations", "schedule", "shop", "shop/*", "status", "store", "traces", "watch", "web", "web/*"},
+	"cmd/kvit":       {"cmd/kvit/demo", "config", "delivery", "destination", "destination/*", "erp", "erp/*", "erasure", "erasure/*", "jobs", "migrations", "notify", "schedule", "shop", "shop/*", "status", "store", "traces", "watch", "web", "web/*"},
 	"cmd/kvit/demo":  {"config", "destination/*/*", "erp/*/*", "store/localpg"},
 	"config":         {},
 	"delivery":       {"config", "destination", "group", "store"}, // config for a duration in a reason
@@ -34,6 +34,7 @@ var arrows = map[string][]string{
 	"group":          {"store"},
 	"erp/watcher":    {"erp", "store"},
 	"jobs":           {"delivery", "erasure", "erasure/proof", "erp", "erp/watcher", "group", "store", "watch"},
+	"notify":         {"config", "destination", "status", "store"},
 	"migrations":     {},
 	"schedule":       {},
 	"shop":           {},

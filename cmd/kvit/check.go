@@ -150,11 +150,16 @@ func (a *app) check(ctx context.Context, offline bool) ([]finding, []credential)
 	if err != nil {
 		return []finding{{Key: "configuration", Problem: err.Error()}}, nil
 	}
-	findings := append(checkDestinations(cfg), checkERPs(ctx, cfg, offline)...)
+	findings := slices.Concat(checkDestinations(cfg), checkERPs(ctx, cfg, offline), checkChannels(ctx, cfg.Channels, offline))
 	if !offline { // a build machine has other addresses
 		findings = append(findings, checkListen(ctx, cfg.Ops.Listen)...)
 		if _, err := opsTLS(cfg.Ops); err != nil {
 			findings = append(findings, finding{Key: "ops.tls", Problem: err.Error()})
+		}
+		if oidc := oidcOf(cfg.Ops); oidc != nil {
+			if err := oidc.Check(ctx); err != nil {
+				findings = append(findings, finding{Key: "ops.oidc.issuer", Problem: "is not proved: " + err.Error()})
+			}
 		}
 	}
 	wait := func() ([]finding, []credential) { return nil, nil }

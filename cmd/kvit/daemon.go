@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -124,10 +125,28 @@ func (d *daemon) listen(ctx context.Context, client *river.Client[pgx.Tx]) (*web
 	if err != nil {
 		return nil, err
 	}
-	return web.Listen(ctx, web.Options{
-		Listen: d.cfg.Ops.Listen, Ready: d.ready, Metrics: d.registry, Receipts: d.receipts(), Pages: pages, TLS: certificate, Logger: d.logger,
+	o := d.webOptions(client, pages)
+	o.TLS = certificate
+	return web.Listen(ctx, o)
+}
+
+// webOptions are all that the port answers with.
+func (d *daemon) webOptions(client *river.Client[pgx.Tx], pages http.Handler) web.Options {
+	return web.Options{
+		Listen: d.cfg.Ops.Listen, Ready: d.ready, Metrics: d.registry, Receipts: d.receipts(), Status: d.statusDoor(), Pages: pages, Logger: d.logger,
 		Notifications: web.Notifications{States: notificationStates(d.cfg), Look: lookSoon(client)},
-	})
+	}
+}
+
+// statusDoor is `kvit status --json` for programs, if a token opens it.
+func (d *daemon) statusDoor() web.Status {
+	return web.Status{Token: d.cfg.Ops.StatusToken.Reveal(), Read: func(ctx context.Context) (any, error) {
+		s, err := status.Read(ctx, d.looked)
+		if err != nil {
+			return nil, errors.New(store.Describe(err))
+		}
+		return statusReport{Alarms: status.Alarms(s), Status: s}, nil
+	}}
 }
 
 // abandonWait is short: the database refuses what work would have to write at its end.
@@ -153,6 +172,7 @@ type daemon struct {
 	logger   *slog.Logger
 	anchor   *erasure.AnchorKeeper
 	watch    *watch.Watch
+	looked   status.Options // from what the status is read
 	traces   *traces.Traces // nil: nobody wants them
 	started  atomic.Bool
 }
@@ -183,14 +203,19 @@ func (d *daemon) newClient() (*river.Client[pgx.Tx], error) {
 		return nil, err
 	}
 	looked.Anchor = d.anchorProblems
+	d.looked = looked
 	registry.MustRegister(status.NewMetric(looked))
+	tell, err := d.tellAlarms(looked)
+	if err != nil {
+		return nil, err
+	}
 	erps, err := buildERPs(d.cfg, d.pool, watcher.NewMetrics(registry), d.traces.Provider(), d.logger)
 	if err != nil {
 		return nil, err
 	}
 	return jobs.NewClient(jobs.Options{
 		Pool: d.pool, Lanes: built.lanes, Timeout: d.cfg.Delivery.Timeout, Keep: d.cfg.Delivery.KeepJobs, Notify: d.cfg.Database.Notify,
-		Orders: shopOrders(d.cfg), ERPs: erps, Checks: erpChecks(d.cfg), Eraser: eraser, Watch: d.watch, Metrics: delivery.NewMetrics(registry),
+		Orders: shopOrders(d.cfg), ERPs: erps, Checks: erpChecks(d.cfg), Eraser: eraser, Tell: tell, Watch: d.watch, Metrics: delivery.NewMetrics(registry),
 		Traces: d.traces.Provider(), Logger: d.logger,
 	})
 }

@@ -17,6 +17,7 @@ import (
 	"kvit/config"
 	"kvit/erasure"
 	"kvit/erasure/policy"
+	"kvit/jobs"
 	"kvit/schedule"
 	"kvit/store"
 	"kvit/watch"
@@ -65,6 +66,20 @@ type eraseOptions struct {
 	replay                string // a file; empty: none
 }
 
+// audited is what the audit calls it, as for the pages.
+func (o eraseOptions) audited() string {
+	switch {
+	case o.again:
+		return "erase_again"
+	case o.replay != "":
+		return "erase_replay"
+	case o.confirm:
+		return jobs.EraseAgreed
+	default:
+		return jobs.EraseNow
+	}
+}
+
 func (a *app) erase(ctx context.Context, o eraseOptions) error {
 	cfg, pool, eraser, err := a.openEraser(ctx)
 	if err != nil {
@@ -74,6 +89,9 @@ func (a *app) erase(ctx context.Context, o eraseOptions) error {
 	// The chain of a database that is older than the anchor would part from the one that was.
 	if !o.dryRun {
 		if err := a.moveAnchor(ctx, cfg, pool); err != nil {
+			return err
+		}
+		if err := a.askedFor(ctx, pool, store.AuditEntry{Action: o.audited()}); err != nil {
 			return err
 		}
 	}

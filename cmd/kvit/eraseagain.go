@@ -12,6 +12,7 @@ import (
 	"kvit/config"
 	"kvit/erasure"
 	"kvit/erasure/proof"
+	"kvit/store"
 )
 
 // eraseAgain is kvit erase --replay.
@@ -21,6 +22,11 @@ func (a *app) eraseAgain(ctx context.Context, o eraseOptions) error {
 		return err
 	}
 	defer pool.Close()
+	if !o.dryRun {
+		if err := a.askedFor(ctx, pool, store.AuditEntry{Action: o.audited()}); err != nil {
+			return err
+		}
+	}
 	replay := eraser.Replay
 	if o.dryRun {
 		replay = eraser.DryReplay

@@ -62,6 +62,10 @@ func exampleEnvironment(name string) string {
 		"ERP_RECEIPTS_TOKEN":    "0123456789abcdef0123456789abcdef",
 		"TLS_CERT_FILE":         "/etc/kvit/tls.crt",
 		"TLS_KEY_FILE":          "/etc/kvit/tls.key",
+		"OIDC_CLIENT_ID":        "kvit",
+		"OIDC_CLIENT_SECRET":    "example-client-secret",
+		"OIDC_ROLES_CLAIM":      "groups",
+		"OIDC_NAME_CLAIM":       "email",
 		"STATUS_TOKEN":          "0123456789abcdef0123456789abcdef",
 		"ANNA_PASSWORD_HASH":    "$2a$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW",
 		"JON_PASSWORD_HASH":     "$2a$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW",
@@ -69,6 +73,12 @@ func exampleEnvironment(name string) string {
 		"VISMA_CLIENT_SECRET":   "example-visma-secret",
 		"ECONOMIC_APP_SECRET":   "example-app-secret",
 		"ECONOMIC_GRANT":        "example-grant",
+		"ALARM_SECRET":          secret,
+		"ALARM_PREVIOUS_SECRET": "whsec_YW5vdGhlci1leGFtcGxlLXNpZ25pbmcta2V5LTAwMQ==",
+		"SLACK_HOOK_URL":        "https://hooks.slack.example/services/T0/B0/x",
+		"TEAMS_HOOK_URL":        "https://flows.example.com/workflows/x?sig=y",
+		"MAIL_CA_FILE":          "/etc/kvit/mail-ca.pem",
+		"MAIL_PASSWORD":         "example-password",
 		"FORTNOX_CLIENT_SECRET": "example-fortnox-secret",
 	}[name]
 }
@@ -105,13 +115,7 @@ func TestExampleFile(t *testing.T) {
 // with the keys that it shows in comments.
 func TestExampleFileShowsEveryKey(t *testing.T) {
 	t.Parallel()
-	data, err := os.ReadFile(exampleFile)
-	require.NoError(t, err)
-	// Keys shown as comments are followed by a value and stand deeper than one blank after the #.
-	commented := regexp.MustCompile(`(?m)^( +)# ( *)([a-z_]+:(?: (?:https:|\$\{).*)?)$`)
-	full := commented.ReplaceAllString(string(data), "$1$2$3")
-	require.NotEqual(t, string(data), full)
-
+	full := fullExample(t)
 	asked, has, err := config.Keys(exampleFile, []byte(full), exampleEnvironment, allKinds())
 	require.NoError(t, err)
 	require.NotEmpty(t, asked)
@@ -125,11 +129,26 @@ func TestExampleFileShowsEveryKey(t *testing.T) {
 		other := ofAnyDestination.ReplaceAllString(key, "destinations.spread.")
 		another := ofAnyERP.ReplaceAllString(key, "erp.bc.")
 		beside := strings.Replace(general(key), ".requests.any.", ".", 1) // what stands there holds for each request
-		require.True(t, shown[general(key)] || shown[other] || shown[another] || shown[beside], "the example does not show %s", key)
+		channel := ofAnyChannel.ReplaceAllString(key, "notify.hook.")
+		require.True(t, shown[general(key)] || shown[other] || shown[another] || shown[beside] || shown[channel], "the example does not show %s", key)
 	}
 }
 
+// fullExample is the example with the keys that it shows in comments.
+func fullExample(t *testing.T) string {
+	t.Helper()
+	data, err := os.ReadFile(exampleFile)
+	require.NoError(t, err)
+	// Keys shown as comments are followed by a value and stand deeper than one blank after the #.
+	commented := regexp.MustCompile(`(?m)^( +)# ( *)([a-z_-]+:(?: (?:https:|\$\{|\[|operate$|read$).*)?)$`)
+	full := commented.ReplaceAllString(string(data), "$1$2$3")
+	require.NotEqual(t, string(data), full)
+	return full
+}
+
 var ofAnyDestination = regexp.MustCompile(`^destinations\.[a-z0-9_-]+\.`)
+
+var ofAnyChannel = regexp.MustCompile(`^notify\.[a-z]+\.`)
 
 var ofAnyERP = regexp.MustCompile(`^erp\.[a-z0-9_-]+\.`)
 

@@ -101,6 +101,9 @@ func (a *app) storeHistory(ctx context.Context, o actionOptions, past store.Hist
 	if o.dryRun {
 		return nil
 	}
+	if err := a.askedFor(ctx, pool, o.entry("history")); err != nil {
+		return err
+	}
 	return a.storeDays(ctx, pool, past)
 }
 

@@ -63,6 +63,9 @@ func (a *app) historyToFile(ctx context.Context, in io.Reader, o actionOptions, 
 	if err := a.agree(ctx, in, o, events); err != nil {
 		return err
 	}
+	if err := a.askedFor(ctx, pool, o.entry("history to file")); err != nil {
+		return err
+	}
 	w.progress = func(seen int64) {
 		if isTerminal(a.stderr) {
 			fmt.Fprintf(a.stderr, "\r%d of %d ", seen, events)

@@ -7,6 +7,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 
 	"kvit/store"
@@ -67,7 +68,11 @@ func (a *app) holdAdd(ctx context.Context, hold store.Hold) error {
 		return err
 	}
 	defer pool.Close()
-	known, err := store.AddHold(ctx, pool, shopOrders(cfg), hold)
+	var known bool
+	err = a.audited(ctx, pool, store.AuditEntry{Who: hold.PlacedBy, Action: "hold", Subject: hold.OrderRef, Reason: hold.Reason}, func(tx pgx.Tx) (err error) {
+		known, err = store.AddHold(ctx, tx, shopOrders(cfg), hold)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -79,27 +84,34 @@ func (a *app) holdAdd(ctx context.Context, hold store.Hold) error {
 }
 
 func (a *app) holdReleaseCommand() *cobra.Command {
-	return &cobra.Command{
+	var o pauseOptions
+	cmd := &cobra.Command{
 		Use: "release ORDER", Short: "End a hold; the order is erased when it is due",
-		Example: "  kvit hold release E100042",
+		Example: "  kvit hold release E100042 --reason 'the case is closed'",
 		Args:    usage(cobra.ExactArgs(1)),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			_, pool, _, err := a.open(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer pool.Close()
-			err = store.ReleaseHold(cmd.Context(), pool, args[0])
-			if errors.Is(err, store.ErrNotFound) {
-				return fmt.Errorf("order %s is not on hold", args[0])
-			}
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(a.stdout, "the hold on order %s has ended\n", args[0])
-			return nil
-		},
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.holdRelease(cmd.Context(), args[0], o) },
 	}
+	o.register(cmd)
+	return cmd
+}
+
+func (a *app) holdRelease(ctx context.Context, order string, o pauseOptions) error {
+	_, pool, _, err := a.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	err = a.audited(ctx, pool, store.AuditEntry{Who: o.operator, Action: "release hold", Subject: order, Reason: o.reason}, func(tx pgx.Tx) error {
+		return store.ReleaseHold(ctx, tx, order)
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("order %s is not on hold", order)
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(a.stdout, "the hold on order %s has ended\n", order)
+	return nil
 }
 
 func (a *app) holdListCommand() *cobra.Command {

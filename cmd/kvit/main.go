@@ -113,6 +113,7 @@ imported it, and erases the order's personal data when it is due, with proof.`,
 		a.erpCommand(),
 		a.ordersCommand(),
 		a.passwordCommand(),
+		a.notifyCommand(),
 	)
 	return root
 }

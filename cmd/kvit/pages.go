@@ -16,7 +16,7 @@ import (
 	"kvit/web/pages"
 )
 
-// pages are those for operators; nil if the configuration has no users for them.
+// pages are those for operators; nil if the configuration lets nobody log in.
 func (d *daemon) pages(ctx context.Context, client *river.Client[pgx.Tx]) (http.Handler, error) {
 	site, err := d.site(client)
 	if site == nil || err != nil {
@@ -29,7 +29,7 @@ func (d *daemon) pages(ctx context.Context, client *river.Client[pgx.Tx]) (http.
 }
 
 func (d *daemon) site(client *river.Client[pgx.Tx]) (*pages.Site, error) {
-	if len(d.cfg.Ops.Users) == 0 {
+	if !d.cfg.Ops.Pages() {
 		return nil, nil
 	}
 	grace, err := overdueAfter(d.cfg)
@@ -37,7 +37,7 @@ func (d *daemon) site(client *river.Client[pgx.Tx]) (*pages.Site, error) {
 		return nil, err
 	}
 	guard, err := access.New(access.Options{
-		DB: d.pool, Users: accounts(d.cfg.Ops.Users), Secure: d.cfg.Ops.TLS != nil || d.cfg.Ops.BehindProxy > 0,
+		DB: d.pool, Users: accounts(d.cfg.Ops.Users), OIDC: oidcOf(d.cfg.Ops), Secure: d.cfg.Ops.TLS != nil || d.cfg.Ops.BehindProxy > 0,
 		BehindProxy: d.cfg.Ops.BehindProxy, KeepAudit: d.cfg.Retention.ReceiptsAfter, Logger: d.logger,
 	})
 	if err != nil {
@@ -49,13 +49,31 @@ func (d *daemon) site(client *river.Client[pgx.Tx]) (*pages.Site, error) {
 	})
 }
 
+// oidcOf is the login by a provider; nil: there is none.
+func oidcOf(o config.Ops) *access.OIDC {
+	if o.OIDC == nil {
+		return nil
+	}
+	roles := map[string]access.Role{}
+	for value, role := range o.OIDC.Roles {
+		roles[value] = roleOf(role == "operate")
+	}
+	return &access.OIDC{
+		Issuer: o.OIDC.Issuer, ClientID: o.OIDC.ClientID, ClientSecret: o.OIDC.ClientSecret.Reveal(), PublicURL: o.PublicURL,
+		Scopes: o.OIDC.Scopes, RolesClaim: o.OIDC.RolesClaim, Roles: roles, NameClaim: o.OIDC.NameClaim, EmailDomains: o.OIDC.EmailDomains,
+	}
+}
+
+func roleOf(operates bool) access.Role {
+	if operates {
+		return access.Operate
+	}
+	return access.Read
+}
+
 func accounts(users []config.User) (list []access.Account) {
 	for _, u := range users {
-		role := access.Read
-		if u.Operates {
-			role = access.Operate
-		}
-		list = append(list, access.Account{User: access.User{Name: u.Name, Role: role}, PasswordHash: u.PasswordHash.Reveal()})
+		list = append(list, access.Account{User: access.User{Name: u.Name, Role: roleOf(u.Operates)}, PasswordHash: u.PasswordHash.Reveal()})
 	}
 	return list
 }

@@ -76,8 +76,8 @@ func serve(t *testing.T, handler http.Handler) string {
 	return server.URL
 }
 
-// No personal data in job rows, logs and metrics, whatever providers answer; after erasure none in
-// the whole database.
+// No personal data in job rows, logs, metrics, traces, and on any page, whatever providers answer; after erasure none in the whole
+// database.
 func TestPersonalDataStaysWhereItBelongs(t *testing.T) {
 	t.Parallel()
 	good, heard := goodProviders(t)
@@ -112,6 +112,8 @@ retention:
 	require.NoError(t, err)
 	k.mustCall("migrate", "up")
 	k.mustCall("check", "--offline")
+	spans := &spans{}
+	k.env = []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + serve(t, spans), "OTEL_BSP_SCHEDULE_DELAY=50"}
 	process := k.start()
 	k.waitReady()
 	const orders = 5
@@ -140,6 +142,10 @@ retention:
 		requireNoMarker(t, table, rowsAsText(t, pool, table))
 	}
 	requireNoMarker(t, "status", k.mustCall("status")+k.mustCall("status", "--json"))
+	k.mustCall("hold", "add", "E4", "--reason", "case 7", "--by", "legal")
+	pages := pagesOf(t, k)
+	requireNoMarkerOnPages(t, pages, "before the erasure")
+	k.mustCall("hold", "release", "E4")
 
 	_, err = pool.Exec(t.Context(), `
 		insert into kvit.erp_receipt (order_ref, erp_order_number, source) select number, 'SO-' || id, 'test' from orders`)
@@ -150,7 +156,12 @@ retention:
 	require.Contains(t, k.mustCall("erase", "--dry-run"), "orders erased     5")
 	require.Contains(t, dump(t, url), marker, "a dry run changes nothing, and the search below would find it")
 	k.mustCall("erase")
+	requireNoMarkerOnPages(t, pages, "after the erasure")
 	k.stop(process)
+	spans.mu.Lock()
+	defer spans.mu.Unlock()
+	require.Contains(t, spans.text.String(), "kvit.receipt")
+	requireNoMarker(t, "traces", spans.text.String())
 	requireNoMarker(t, "pg_dump", dump(t, url))
 	require.Contains(t, k.mustCall("verify"), "5 certificates")
 	requireNoMarker(t, "log", k.log.String())

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
@@ -121,7 +122,11 @@ func (a *app) clearResidue(ctx context.Context, place string) error {
 	if u, err := user.Current(); err == nil {
 		by = u.Username
 	}
-	err = eraser.ClearResidue(ctx, place, by)
+	err = a.audited(ctx, pool, store.AuditEntry{Who: by, Action: "clear residue", Subject: place}, func(tx pgx.Tx) error {
+		within := *eraser
+		within.DB = tx
+		return within.ClearResidue(ctx, place, by)
+	})
 	if errors.Is(err, store.ErrNotFound) {
 		return fmt.Errorf("no finding is open for %s: kvit status lists them", place)
 	}

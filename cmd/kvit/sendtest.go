@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"time"
 
 	"kvit/config"
 	"kvit/delivery"
+	"kvit/jobs"
+	"kvit/store"
 )
 
 // sendTest sends one event past the queue: nothing of it is stored.
@@ -25,6 +28,7 @@ func (a *app) sendTest(ctx context.Context, name string, asJSON bool) error {
 	if err != nil {
 		return fmt.Errorf("make destination %s: %w", name, err)
 	}
+	a.auditTest(ctx, cfg, name)
 	ctx, cancel := context.WithTimeout(ctx, cfg.Delivery.Timeout)
 	defer cancel()
 	trial, err := delivery.Test(ctx, laneOf(cfg, d, adapter), eventsOf(d, adapter))
@@ -32,6 +36,23 @@ func (a *app) sendTest(ctx context.Context, name string, asJSON bool) error {
 		return err
 	}
 	return a.reportTest(trial, asJSON)
+}
+
+// auditPatience is how long a test waits for a database that it does not need otherwise.
+const auditPatience = 5 * time.Second
+
+// auditTest keeps no test from being sent: one is often what is tried before there is a database.
+func (a *app) auditTest(ctx context.Context, cfg config.Config, name string) {
+	ctx, cancel := context.WithTimeout(ctx, auditPatience)
+	defer cancel()
+	pool, err := openPool(ctx, cfg)
+	if err == nil {
+		defer pool.Close()
+		err = a.askedFor(ctx, pool, store.AuditEntry{Action: jobs.TestEvent, Subject: name})
+	}
+	if err != nil {
+		fmt.Fprintf(a.stderr, "kvit: warning: this test is not in the audit: %s\n", store.Describe(err))
+	}
 }
 
 func (a *app) reportTest(t delivery.Trial, asJSON bool) error {

@@ -73,6 +73,11 @@ func (a *app) subjectErase(ctx context.Context, q erasure.SubjectRequest, dryRun
 		return err
 	}
 	defer pool.Close()
+	if !dryRun {
+		if err := a.askedFor(ctx, pool, store.AuditEntry{Who: q.By, Action: "subject erase", Subject: q.Reference}); err != nil {
+			return err
+		}
+	}
 	request := erasure.SubjectErasure{
 		Eraser: eraser, Shop: shopOrders(cfg), Anchor: anchorOf(cfg), Recipients: recipientsIn(cfg.Destinations, eraser.Logger),
 	}

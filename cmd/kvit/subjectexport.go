@@ -52,6 +52,10 @@ func (a *app) subjectExport(ctx context.Context, subject store.Subject, out stri
 	if err != nil {
 		return err
 	}
+	// Whose data it is the audit does not keep.
+	if err := a.askedFor(ctx, pool, store.AuditEntry{Action: "subject export"}); err != nil {
+		return err
+	}
 	var found erasure.SubjectSummary
 	write := func(w io.Writer) error {
 		found, err = export.Write(ctx, pool, w)

@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 
 	"kvit/store"
@@ -104,7 +105,8 @@ func (a *app) subjectClose(ctx context.Context, closing store.Closing) error {
 		return err
 	}
 	defer pool.Close()
-	err = store.CloseTask(ctx, pool, closing)
+	entry := store.AuditEntry{Who: closing.By, Action: "close task", Subject: strconv.FormatInt(closing.ID, 10), Reason: closing.Note}
+	err = a.audited(ctx, pool, entry, func(tx pgx.Tx) error { return store.CloseTask(ctx, tx, closing) })
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return fmt.Errorf("there is no task %d", closing.ID)

@@ -47,7 +47,7 @@ func readOptions(s *config.Section) Options {
 }
 
 func signingSecret(text string) string {
-	if _, err := signer(text); err != nil {
+	if _, err := destination.NewSigner(config.NewSecret(text)); err != nil {
 		return "is not whsec_ followed by the base64 of 24 to 64 bytes"
 	}
 	return ""

@@ -6,17 +6,12 @@ package webhook
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
-
-	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"kvit/config"
 	"kvit/destination"
@@ -33,7 +28,7 @@ type Options struct {
 // Webhook is a destination that takes every event. Safe for concurrent use.
 type Webhook struct {
 	url    string
-	keys   []*standardwebhooks.Webhook
+	signer *destination.Signer
 	client *destination.Client
 }
 
@@ -42,18 +37,18 @@ func New(options Options) (*Webhook, error) {
 	if err := checkURL(options.URL, options.HTTP.AllowPrivate); err != nil {
 		return nil, fmt.Errorf("url: %w", err)
 	}
-	key, err := signer(options.Secret.Reveal())
-	if err != nil {
+	if _, err := destination.NewSigner(options.Secret); err != nil {
 		return nil, fmt.Errorf("secret: %w", err)
 	}
-	w := &Webhook{url: options.URL, keys: []*standardwebhooks.Webhook{key}}
+	secrets := []config.Secret{options.Secret}
 	if options.PreviousSecret.IsSet() {
-		previous, err := signer(options.PreviousSecret.Reveal())
-		if err != nil {
-			return nil, fmt.Errorf("previous_secret: %w", err)
-		}
-		w.keys = append(w.keys, previous)
+		secrets = append(secrets, options.PreviousSecret)
 	}
+	signer, err := destination.NewSigner(secrets...)
+	if err != nil {
+		return nil, fmt.Errorf("previous_secret: %w", err)
+	}
+	w := &Webhook{url: options.URL, signer: signer}
 	options.HTTP.IgnoreAnswer = true
 	w.client = destination.NewClient(options.HTTP)
 	return w, nil
@@ -73,15 +68,6 @@ func checkURL(text string, allowPrivate bool) error {
 		return errors.New("must not lead to a private or local address without allow_private: true")
 	}
 	return nil
-}
-
-func signer(secret string) (*standardwebhooks.Webhook, error) {
-	encoded, prefixed := strings.CutPrefix(secret, "whsec_")
-	raw, err := base64.StdEncoding.DecodeString(encoded)
-	if !prefixed || err != nil || len(raw) < 24 || len(raw) > 64 {
-		return nil, errors.New("must be whsec_ and the base64 of 24 to 64 bytes")
-	}
-	return standardwebhooks.NewWebhookRaw(raw)
 }
 
 // Traits tells that the receiver takes everything, and that events stand for themselves.
@@ -131,25 +117,8 @@ func (w *Webhook) request(ctx context.Context, id string, body []byte, now time.
 	if err != nil {
 		return nil, &destination.Error{Kind: destination.Misconfigured, Reason: "the address cannot be used"}
 	}
-	signatures, err := w.sign(id, now, body)
-	if err != nil {
+	if w.signer.Sign(req.Header, id, now, body) != nil {
 		return nil, &destination.Error{Kind: destination.Misconfigured, Reason: "the secret cannot be used"}
 	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set(standardwebhooks.HeaderWebhookID, id)
-	req.Header.Set(standardwebhooks.HeaderWebhookTimestamp, strconv.FormatInt(now.Unix(), 10))
-	req.Header.Set(standardwebhooks.HeaderWebhookSignature, signatures)
 	return req, nil
-}
-
-func (w *Webhook) sign(id string, now time.Time, body []byte) (string, error) {
-	signatures := make([]string, len(w.keys))
-	for i, key := range w.keys {
-		signature, err := key.Sign(id, now, body)
-		if err != nil {
-			return "", err
-		}
-		signatures[i] = signature
-	}
-	return strings.Join(signatures, " "), nil
 }

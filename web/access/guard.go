@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
@@ -20,6 +21,7 @@ import (
 type Options struct {
 	DB          store.DB
 	Users       []Account
+	OIDC        *OIDC         // nil: passwords are the only way
 	Secure      bool          // browsers come by TLS: kvit's own, or a proxy's
 	BehindProxy int           // how many proxies stand before kvit and add to X-Forwarded-For; 0: none
 	KeepAudit   time.Duration // older entries go
@@ -36,7 +38,8 @@ type Account struct {
 type Guard struct {
 	db        store.DB
 	accounts  map[string]Account
-	nobody    []byte // the hash that an unknown name is compared with, so that it takes as long
+	issuer    *issuer // nil: there is no login by OIDC
+	nobody    []byte  // the hash that an unknown name is compared with, so that it takes as long
 	sessions  *scs.SessionManager
 	throttle  *throttle
 	hops      int
@@ -55,11 +58,11 @@ var (
 // may try.
 const hashesAtOnce = 2
 
-// New makes the guard. There must be a user.
+// New makes the guard. Without users and OIDC nobody can log in.
 func New(o Options) (*Guard, error) {
 	g := &Guard{
 		db: o.DB, accounts: map[string]Account{}, sessions: newSessions(o.DB, o.Secure), throttle: newThrottle(time.Now), hops: o.BehindProxy,
-		keepAudit: o.KeepAudit, logger: o.Logger, hashing: make(chan struct{}, hashesAtOnce),
+		issuer: newIssuer(o.OIDC, o.Logger), keepAudit: o.KeepAudit, logger: o.Logger, hashing: make(chan struct{}, hashesAtOnce),
 	}
 	cost := bcrypt.MinCost
 	for _, a := range o.Users {
@@ -101,7 +104,11 @@ func (g *Guard) identify(next http.Handler) http.Handler {
 
 // user is who the session belongs to. Role and password are those of the configuration now, not those of the login.
 func (g *Guard) user(ctx context.Context) User {
-	account, known := g.accounts[g.sessions.GetString(ctx, sessionUser)]
+	name := g.sessions.GetString(ctx, sessionUser)
+	if strings.HasPrefix(name, oidcPrefix) {
+		return g.oidcUser(ctx, name)
+	}
+	account, known := g.accounts[name]
 	if !known || g.sessions.GetString(ctx, sessionFingerprint) != fingerprint(account) {
 		return User{}
 	}
@@ -130,7 +137,7 @@ func (g *Guard) Login(r *http.Request, name, password string) error {
 		}
 		return ErrWrong
 	}
-	if err := g.begin(ctx, account); err != nil {
+	if err := g.begin(ctx, account.Name, fingerprint(account)); err != nil {
 		return err
 	}
 	return store.Audit(ctx, g.db, store.AuditEntry{Who: account.Name, Action: "login"})
@@ -151,16 +158,20 @@ func (g *Guard) matches(ctx context.Context, account Account, known bool, passwo
 	return bcrypt.CompareHashAndPassword(hash, []byte(password)) == nil && known
 }
 
-func (g *Guard) begin(ctx context.Context, account Account) error {
+// begin gives the browser a session. The fingerprint is of what the user has proved himself by.
+func (g *Guard) begin(ctx context.Context, name, fingerprint string) error {
 	if err := store.DropOldSessions(ctx, g.db, g.keepAudit); err != nil {
 		return err
+	}
+	if err := g.sessions.Clear(ctx); err != nil { // of whoever was logged in before
+		return fmt.Errorf("begin session: %w", err)
 	}
 	// Another token than before the login: nobody can have planted it.
 	if err := g.sessions.RenewToken(ctx); err != nil {
 		return fmt.Errorf("begin session: %w", err)
 	}
-	g.sessions.Put(ctx, sessionUser, account.Name)
-	g.sessions.Put(ctx, sessionFingerprint, fingerprint(account))
+	g.sessions.Put(ctx, sessionUser, name)
+	g.sessions.Put(ctx, sessionFingerprint, fingerprint)
 	return nil
 }
 

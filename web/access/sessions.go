@@ -17,7 +17,8 @@ const lifetime = 12 * time.Hour
 // What a session holds.
 const (
 	sessionUser        = "user"
-	sessionFingerprint = "fingerprint" // of the password's hash, so that another password ends the session
+	sessionFingerprint = "fingerprint" // of the password's hash, so that another password ends the session; or of ops.oidc
+	sessionGrants      = "grants"      // values of a claim that gave a role, a line each
 	sessionSentence    = "sentence"    // to be shown once
 )
 

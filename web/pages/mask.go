@@ -1,22 +1,9 @@
 package pages
 
-import "regexp"
+import "kvit/status"
 
-// What looks like somebody's address or number within a reference: some shops make them of these, and the page is not the place to
-// read them. A number in plain digits cannot be told from an order's, so that it counts only where the event is about a phone.
-var (
-	emailForm = regexp.MustCompile(`([^\s:;,<>"'()|])[^\s:;,<>"'()|]*(?:@|%40)[^\s:;,<>"'()|]+`)
-	phoneForm = regexp.MustCompile(`(\+|\b00)[1-9](?:[ ().-]*\d){6,14}|\b(\d{2})\d{0,2}(?: \d{2,4}){2,5}\b`)
-	smsKey    = regexp.MustCompile(`\b(sms_opt(?:in|out):)\+?\d{6,15}\b`)
-)
-
-// masked is a text as pages and files show it: what looks like an e-mail address is cut to its first letter, and a phone number to its
-// beginning.
-func masked(text string) string {
-	text = emailForm.ReplaceAllString(text, "$1…@…")
-	text = smsKey.ReplaceAllString(text, "$1…")
-	return phoneForm.ReplaceAllString(text, "$1$2…")
-}
+// masked is a text as pages and files show it.
+func masked(text string) string { return status.Masked(text) }
 
 // maskedAny is masked for templates: it takes a string or a pointer to one.
 func maskedAny(text any) string {

@@ -48,16 +48,11 @@ func reasonOf(r *http.Request) (string, error) {
 	return reason, nil
 }
 
-// inTransaction does work and its audit together. The isolation is that which kvit's locks need.
+// inTransaction does work and its audit together.
 func (s *Site) inTransaction(r *http.Request, work func(pgx.Tx) error, audit store.AuditEntry) error {
 	ctx := r.Context()
 	audit.Who = who(ctx)
-	err := pgx.BeginTxFunc(ctx, s.Pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
-		if err := work(tx); err != nil {
-			return err
-		}
-		return store.Audit(ctx, tx, audit)
-	})
+	err := store.Audited(ctx, s.Pool, audit, work)
 	var held *store.HeldError
 	if errors.As(err, &held) {
 		return refuse(http.StatusConflict, "An erasure is at work at this moment. Nothing was done; try again in a minute.")

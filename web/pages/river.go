@@ -35,8 +35,9 @@ func (s *Site) riverRoutes() error {
 	return nil
 }
 
-// Start begins what River UI keeps fresh in the background; it ends with ctx.
+// Start begins what River UI keeps fresh in the background, and asks the provider of the login who it is; it ends with ctx.
 func (s *Site) Start(ctx context.Context) error {
+	s.Guard.Start(ctx)
 	if s.riverUI == nil {
 		return nil
 	}

@@ -86,8 +86,11 @@ func tokenSum(token string) []byte {
 	return sum[:]
 }
 
-// origin is the address by which the browser came.
+// origin is the address by which browsers come here: that of the configuration, or the one by which this one came.
 func (s *Site) origin(r *http.Request) string {
+	if s.Config.Ops.PublicURL != "" {
+		return s.Config.Ops.PublicURL
+	}
 	if r.TLS != nil || s.Config.Ops.TLS != nil || s.Config.Ops.BehindProxy > 0 {
 		return "https://" + r.Host
 	}
