@@ -93,6 +93,11 @@ type bulkPage struct {
 // Matching is how many deliveries the filter matches.
 func (p bulkPage) Matching() int64 { return p.Preview.Selected + p.Preview.Skipped }
 
+// Arrived tells whether what is sent again has been delivered before.
+func (p bulkPage) Arrived() bool {
+	return p.Action == delivery.ReplayAction && p.Is(delivery.Delivered) && p.Preview.Selected > 0
+}
+
 // Verb is what the button does.
 func (p bulkPage) Verb() string {
 	return map[string]string{delivery.ReplayAction: "Send again", delivery.CancelAction: "Cancel", delivery.SendNowAction: "Send now"}[p.Action]

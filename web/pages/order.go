@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"kvit/delivery"
 	"kvit/store"
 )
 
@@ -46,7 +48,17 @@ type try struct {
 	Code        *int
 	Unclear     bool
 	Ended       bool   // its state is an outcome, not one attempt's failure
+	Waits       bool   // it is the one that is made next
 	Again       string // who sent it again then, and why; empty: nobody has
+	Next        string // address of what can be done about it; empty: nothing
+}
+
+// Offer says what Next does.
+func (t try) Offer() string {
+	if t.Waits {
+		return "Send now …"
+	}
+	return "Send again …"
 }
 
 // instant is one line of the timeline.
@@ -149,7 +161,11 @@ func (s *Site) readRounds(ctx context.Context, v *orderView, events []store.Orde
 		of[round.EventID] = append(of[round.EventID], round)
 	}
 	for _, e := range slices.Backward(events) {
-		v.Events = append(v.Events, eventView{OrderEvent: e, Tries: triesOf(of[e.ID])})
+		view := eventView{OrderEvent: e, Tries: triesOf(of[e.ID])}
+		for i := range view.Tries {
+			view.Tries[i].Next = view.Tries[i].next(e.ID)
+		}
+		v.Events = append(v.Events, view)
 	}
 	return nil
 }
@@ -167,11 +183,26 @@ func triesOf(rounds []store.Round) (tries []try) {
 		if len(r.Errors) == 0 || r.State != "retrying" {
 			tries = append(tries, ending(r, before))
 		} else {
-			tries = append(tries, try{Destination: r.Destination, State: "pending", At: r.At, Reason: "waits for its next attempt"})
+			tries = append(tries, try{Destination: r.Destination, State: "pending", At: r.At, Reason: "waits for its next attempt", Waits: true})
 		}
 		before += r.Attempts
 	}
 	return tries
+}
+
+// next is the address of a preview that names this event at this destination, where something can be done about it.
+func (t try) next(event int64) string {
+	about := url.Values{"destination": {t.Destination}, "event": {strconv.FormatInt(event, 10)}}
+	switch {
+	case t.Waits:
+		about.Set("action", delivery.SendNowAction)
+	case t.Ended && t.Again == "" && slices.Contains(delivery.ReplayableOutcomes(), t.State):
+		about.Set("action", delivery.ReplayAction)
+		about.Set("outcome", t.State)
+	default:
+		return ""
+	}
+	return "/replay?" + about.Encode() + "#preview"
 }
 
 func ending(r store.Round, before int) try {
@@ -214,6 +245,7 @@ func timelineOf(v *orderView) (list []instant) {
 		defect := csvText(e.Defect)
 		add(&e.ReceivedAt, e.Name+" came from the shop", "", defect)
 		for _, t := range e.Tries {
+			add(t.First, e.Name+" to "+t.Destination, "retrying", "the first of these attempts: "+t.Number)
 			if t.Ended || t.State == "retrying" {
 				add(t.At, e.Name+" to "+t.Destination, t.State, t.Reason)
 			}
@@ -224,7 +256,7 @@ func timelineOf(v *orderView) (list []instant) {
 		add(&e.SeenAt, e.Source+" shows it as "+e.DocumentKind+" "+csvText(e.ERPOrderNumber), "", e.Status)
 	}
 	if m := v.Marks; m != nil {
-		add(m.PlacedAt, "placed", "", "")
+		add(m.PlacedAt, "placed, as the shop's table has it", "", "")
 		add(m.ERPImportedAt, "in the ERP", "", csvText(m.ERPOrderNumber))
 		if len(v.Certificates) == 0 {
 			add(m.ErasedAt, "erased", "erased", "")

@@ -135,10 +135,14 @@ func TestOneOrder(t *testing.T) {
 	} {
 		require.Contains(t, body, want)
 	}
-	require.Contains(t, page(t, client, server, "/orders/one?ref=E3"), "Certificate 1")
+	done := page(t, client, server, "/orders/one?ref=E3")
+	require.Contains(t, done, "Certificate 1")
+	require.Contains(t, done, "the first of these attempts: 1 to 3")
+	require.Regexp(t, `action=replay&amp;destination=ga4&amp;event=\d+&amp;outcome=delivered#preview`, done)
 	var event string
 	require.NoError(t, site.Pool.QueryRow(t.Context(), `select id::text from kvit.event where order_ref = 'E2'`).Scan(&event))
 	require.Contains(t, page(t, client, server, "/orders/one?event="+event), "Order E2")
+	require.Contains(t, body, "action=send_now&amp;destination=crm&amp;event="+event+"#preview")
 	for _, none := range []string{"?ref=E77", "?event=0", "?event=x", "", "?ref=%00"} {
 		status, _, _ := get(t, client, server, "/orders/one"+none)
 		require.Equal(t, http.StatusNotFound, status, none)

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"kvit/delivery"
 	"kvit/schedule"
 	"kvit/status"
 	"kvit/store"
@@ -49,7 +51,8 @@ type destinationCard struct {
 type outcomeCount struct {
 	Outcome string
 	Count   int64
-	Bad     bool // somebody may have to look into it
+	Bad     bool   // somebody may have to look into it
+	Why     string // address of what tells the reasons; empty: there is nothing to tell
 }
 
 type erasureCard struct {
@@ -65,6 +68,11 @@ func (s *Site) overview(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return s.render(w, r, "overview", o)
+}
+
+// Unknown tells whether a part of the status could not be read: its numbers say nothing then.
+func (o *overview) Unknown(what string) bool {
+	return slices.ContainsFunc(o.Unreadable, func(u status.Unread) bool { return u.What == what })
 }
 
 // SlotText is how long one part of the charts is.
@@ -94,7 +102,7 @@ func (s *Site) readOverview(ctx context.Context) (*overview, error) {
 	}
 	for _, d := range o.Destinations {
 		if d.RemovedAt == nil || d.Pending > 0 {
-			o.Cards = append(o.Cards, newCard(d, o.Activity, trouble))
+			o.Cards = append(o.Cards, newCard(d, o.Activity, trouble, o.Since))
 		}
 	}
 	o.Alarms = status.Alarms(o.Status)
@@ -118,7 +126,7 @@ func (s *Site) readErasure(ctx context.Context, now time.Time) (e erasureCard, e
 	return e, err
 }
 
-func newCard(d store.DestinationStatus, a store.Activity, trouble []store.TroubleCount) destinationCard {
+func newCard(d store.DestinationStatus, a store.Activity, trouble []store.TroubleCount, since time.Time) destinationCard {
 	c := destinationCard{DestinationStatus: d}
 	c.State, c.StateName = c.state()
 	counts := map[string]int64{}
@@ -130,14 +138,28 @@ func newCard(d store.DestinationStatus, a store.Activity, trouble []store.Troubl
 	}
 	for _, outcome := range []string{"delivered", "withheld", "rejected", "expired", "failed", "lost"} {
 		bad := outcome == "rejected" || outcome == "failed" || outcome == "lost"
-		c.Counts = append(c.Counts, outcomeCount{outcome, counts[outcome], bad && counts[outcome] > 0})
+		c.Counts = append(c.Counts, outcomeCount{outcome, counts[outcome], bad && counts[outcome] > 0, c.why(outcome, counts[outcome], since)})
 	}
 	for _, outcome := range []string{"superseded", "erased"} { // rare, and nobody misses them
 		if counts[outcome] > 0 {
-			c.Counts = append(c.Counts, outcomeCount{outcome, counts[outcome], false})
+			c.Counts = append(c.Counts, outcomeCount{Outcome: outcome, Count: counts[outcome]})
 		}
 	}
 	return c
+}
+
+// why is where the reasons of a number stand: the same deliveries, counted by reason.
+func (c *destinationCard) why(outcome string, n int64, since time.Time) string {
+	switch {
+	case n == 0 || outcome == "delivered":
+		return ""
+	case outcome == "withheld":
+		return "/orders?" + queryOf(store.OrderFilter{Destination: c.Name, State: outcome}, 0)
+	default:
+		return "/replay?" + bulkFilter{
+			Action: delivery.ReplayAction, Destination: c.Name, Outcomes: []string{outcome}, Since: since.UTC().Format(time.RFC3339),
+		}.Values().Encode() + "#preview"
+	}
 }
 
 // state is what matters most about a destination at the moment.

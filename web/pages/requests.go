@@ -105,6 +105,22 @@ type operation struct {
 // Title names what was asked for.
 func (o operation) Title() string { return titleOf(o.Kind, o.Subject) }
 
+// Home is the page on which it was asked for.
+func (o operation) Home() string {
+	switch o.Kind {
+	case delivery.ReplayAction, delivery.CancelAction, delivery.SendNowAction:
+		return "/replay"
+	case jobs.EraseDryRun, jobs.EraseNow, jobs.EraseAgreed, jobs.VerifyChain:
+		return "/erasure"
+	case jobs.TestEvent:
+		return "/destinations"
+	case jobs.ERPProbe, jobs.ERPLookup:
+		return "/erp"
+	default:
+		return ""
+	}
+}
+
 // Counts tells whether events are counted.
 func (o operation) Counts() bool { return o.Planned != nil }
 

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"kvit/config"
+	"kvit/status"
 	"kvit/store/storetest"
 	"kvit/web/access"
 )
@@ -156,13 +157,32 @@ func TestOverview(t *testing.T) {
 	status, body, _ := get(t, loggedIn(t, server, "reader"), server, "/")
 	require.Equal(t, http.StatusOK, status)
 	for _, want := range []string{
-		"<dt>delivered</dt><dd>18</dd>", "<dt>withheld</dt><dd>1</dd>", `<dt>lost</dt><dd class="bad">1</dd>`, "half within 2.0 s",
-		"<strong>LOST</strong> crm: 1 without receipt or job", "kvit replay --destination crm --outcome lost",
-		"<strong>DISABLED BY RECEIVER</strong> crm: HTTP 410", "disabled by the receiver", "Paused since",
+		"<dt>delivered</dt><dd>18</dd>", `state=withheld">withheld</a></dt><dd>1</dd>`, `#preview">lost</a></dt><dd class="bad">1</dd>`, "half within 2.0 s",
+		"<strong>LOST crm</strong>: 1 without receipt or job", "kvit replay --destination crm --outcome lost",
+		"<strong>DISABLED BY RECEIVER crm</strong>: HTTP 410", "disabled by the receiver", "Paused since",
 		"shop.orders is not configured", "<dt>last certificate</dt><dd>none yet</dd>",
 	} {
 		require.Contains(t, body, want)
 	}
+}
+
+// What could not be read is not known, and not none.
+func TestOverviewOfWhatIsNotKnown(t *testing.T) {
+	t.Parallel()
+	site, server := testSite(t)
+	o := &overview{Status: status.Status{At: time.Now()}}
+	for _, what := range []string{"destinations", "orders", "ERPs", "the last erasure", "copies", "open tasks"} {
+		o.Unreadable = append(o.Unreadable, status.Unread{What: what, Problem: "a timeout"})
+	}
+	o.Alarms = status.Alarms(o.Status)
+	site.overviews.last.Store(&readAt{time.Now().Add(time.Hour), o})
+	code, body, _ := get(t, loggedIn(t, server, "reader"), server, "/")
+	require.Equal(t, http.StatusOK, code)
+	for _, want := range []string{"they could not be read", "the orders could not be read", "the ERPs could not be read",
+		"<dt>last run without a problem</dt><dd>not known</dd>", "<dt>places where copies were found</dt><dd>not known</dd>", "<dt>open tasks</dt><dd>not known</dd>"} {
+		require.Contains(t, body, want)
+	}
+	require.NotContains(t, body, "configured")
 }
 
 // Every page has the number of alarms, also where nobody has looked at the overview.

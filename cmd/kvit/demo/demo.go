@@ -185,7 +185,7 @@ The shop, %s and the ERP are invented, kvit is the real program.
 30 days pass in %s. The demo ends by itself after %s, and earlier with Ctrl-C.
 
 Look at it meanwhile:
-  http://%s/   user demo, password %s
+  http://%s/   user demo, or reader, who may only look; password %s
   curl -s %s | grep ^kvit
   psql '%s'
     select * from kvit.delivery_status order by event_id desc limit 20;

@@ -1,5 +1,6 @@
 // The pages work without this. It keeps a page with data-refresh="<seconds>" on an element fresh: the element is replaced by the
-// same one of a new answer, while the tab is visible and the reader has not paused it.
+// same one of a new answer, and what has data-live with it, while the tab is visible and the reader has not paused it. It ends when
+// the answer asks for no more.
 "use strict";
 
 (() => {
@@ -21,8 +22,15 @@
       const answer = await fetch(location.href, { credentials: "same-origin", redirect: "manual" });
       if (answer.type === "opaqueredirect") return location.reload(); // the session has ended
       if (!answer.ok) return;
-      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(live.id);
-      if (fresh && !paused) live.replaceChildren(...fresh.childNodes);
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const fresh = page.getElementById(live.id);
+      if (!fresh || paused) return;
+      for (const part of [live, ...document.querySelectorAll("[data-live][id]")]) {
+        part.replaceChildren(...(page.getElementById(part.id)?.childNodes ?? []));
+      }
+      if (fresh.dataset.refresh) return;
+      clearInterval(timer);
+      paused = button.hidden = true;
     } catch {
       // kvit is away: what is shown says its own time
     }
@@ -36,5 +44,5 @@
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden) refresh();
   });
-  setInterval(refresh, Number(live.dataset.refresh) * 1000);
+  const timer = setInterval(refresh, Number(live.dataset.refresh) * 1000);
 })();
