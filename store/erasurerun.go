@@ -12,7 +12,7 @@ import (
 // LockErasure makes the transaction the only one that erases or places holds, and tells it to give
 // up rather than make the shop wait: locks that the shop holds for longer than half a second are an
 // error, since what the transaction has locked already, others wait for. Call it first in the
-// transaction. It returns a *HeldError if another one does not end within 30 seconds.
+// transaction. Of a process that is frozen, or whose machine is gone, the server ends it after 10 seconds. It returns a *HeldError if another one does not end within 30 seconds.
 func LockErasure(ctx context.Context, tx pgx.Tx) error {
 	// Under a stricter isolation, which the database may have as its default, the statements after
 	// the wait would not see what was committed meanwhile, such as a hold. A batch needs few rows of
@@ -22,12 +22,20 @@ func LockErasure(ctx context.Context, tx pgx.Tx) error {
 		set transaction isolation level read committed;
 		`+lockStatement(erasureLock, lockPatience)+`;
 		set local lock_timeout = '500ms';
+		`+endIdle+`;
 		set local random_page_cost = 1.1`)
 	if err != nil {
 		return fmt.Errorf("lock erasure: %w", heldError(erasureLock, err))
 	}
 	return nil
 }
+
+// endIdle has the server end a transaction that locks rows of the shop's and of whose process nothing is heard. Without it the shop
+// would wait until TCP gives up, which takes two hours where a machine has vanished, and for ever where a process is frozen.
+const endIdle = `set local idle_in_transaction_session_timeout = '10s'`
+
+// idledTooLong is the SQLSTATE of that end (https://www.postgresql.org/docs/current/errcodes-appendix.html).
+const idledTooLong = "25P03"
 
 // BackendPID is the server's process behind a transaction, also where a pool stands between.
 func BackendPID(ctx context.Context, tx pgx.Tx) (pid uint32, err error) {

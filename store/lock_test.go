@@ -86,3 +86,35 @@ func TestTheLockOfARunHoldsNoVacuumBack(t *testing.T) {
 	_, err = pool.Exec(ctx, `vacuum`)
 	require.NoError(t, err, "nor does a vacuum of everything wait for it")
 }
+
+// A process that is frozen in a batch, or whose machine has vanished, must not keep the shop waiting.
+func TestWhoeverLocksTheShopsRowsIsNotWaitedForForEver(t *testing.T) {
+	t.Parallel()
+	pool := storetest.DB(t)
+	_, err := pool.Exec(t.Context(), `create table public.orders (ref text primary key, at timestamptz, imported timestamptz, erp text, erased timestamptz); insert into public.orders (ref) values ('erasure'), ('marks')`)
+	require.NoError(t, err)
+	orders := store.Orders{Table: "public.orders", Ref: "ref", PlacedAt: "at", ImportedAt: "imported", ERPNumber: "erp", ErasedAt: "erased", AwaitingImport: "true"}
+	for what, lock := range map[string]func(pgx.Tx) error{
+		"erasure": func(tx pgx.Tx) error { return store.LockErasure(t.Context(), tx) },
+		"marks": func(tx pgx.Tx) error {
+			_, err := store.LockOrders(t.Context(), tx, orders, []string{"marks"})
+			return err
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			frozen, err := pool.Begin(t.Context())
+			require.NoError(t, err)
+			defer func() { _ = frozen.Rollback(context.WithoutCancel(t.Context())) }()
+			require.NoError(t, lock(frozen))
+			_, err = frozen.Exec(t.Context(), `update public.orders set erp = 'SO-1' where ref = $1`, what)
+			require.NoError(t, err)
+			patient, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			_, err = pool.Exec(patient, `update public.orders set at = now() where ref = $1`, what)
+			require.NoError(t, err, "the shop goes on")
+			_, err = frozen.Exec(t.Context(), `select 1`)
+			require.True(t, store.IsConnection(err), "another connection may do it: %v", err)
+		})
+	}
+}

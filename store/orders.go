@@ -77,7 +77,8 @@ type Order struct {
 	ErasedAt   *time.Time
 }
 
-// LockOrders reads orders by reference and locks their rows until the transaction ends.
+// LockOrders reads orders by reference and locks their rows until the transaction ends. Of a process of which nothing is heard for
+// 10 seconds the server ends it.
 func LockOrders(ctx context.Context, tx pgx.Tx, o Orders, refs []string) ([]Order, error) {
 	shape, err := o.shape(ctx, tx)
 	if err != nil {
@@ -86,6 +87,9 @@ func LockOrders(ctx context.Context, tx pgx.Tx, o Orders, refs []string) ([]Orde
 	refs = shape.fitting(refs)
 	if len(refs) == 0 {
 		return nil, nil
+	}
+	if _, err := tx.Exec(ctx, endIdle); err != nil {
+		return nil, fmt.Errorf("limit idling: %w", err)
 	}
 	if err := o.noticeNamed(ctx, tx, refs, shape.refType); err != nil {
 		return nil, err

@@ -88,7 +88,7 @@ func IsConnection(err error) bool {
 		case "57", "08", "53": // operator intervention, connection exception, insufficient resources
 			return true
 		}
-		return pgErr.Code == readOnly // the next connection may lead to a server that is not
+		return pgErr.Code == readOnly || pgErr.Code == idledTooLong // the next connection is another one
 	}
 	return true
 }

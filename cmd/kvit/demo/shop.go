@@ -221,7 +221,7 @@ func insertOrder(ctx context.Context, tx pgx.Tx, v visitor) error {
 		    nullif($11, ''), $12::inet)
 		returning id`,
 		v.ref, money(v.total), money(v.shipping), v.name(), v.email(), v.phone(), v.address(), v.delivery, v.payment,
-		object{"id": v.cartID(), "customer": v.email(), "items": items(v.cart)}.json(), v.note, v.ip()).Scan(&id)
+		object{"customer": v.email(), "items": items(v.cart)}.json(), v.note, v.ip()).Scan(&id)
 	if err != nil {
 		return fmt.Errorf("insert order: %w", err)
 	}
