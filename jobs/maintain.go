@@ -30,7 +30,7 @@ type maintainWorker struct {
 
 	alarmed   atomic.Pointer[time.Time] // when late imports were last logged; nil: there were none
 	lost      atomic.Pointer[time.Time] // when lost deliveries were last logged; nil: there were none
-	erps      atomic.Pointer[time.Time] // when silent ERPs were last logged; nil: there were none
+	erps      erpTroubles
 	partial   atomic.Pointer[time.Time] // when incomplete orders were last logged; nil: there were none
 	misfitted atomic.Pointer[time.Time] // when it was last logged that the shop's table does not fit; nil: it does
 }

@@ -87,6 +87,8 @@ func TestPersonConfirmsIncompleteEvidence(t *testing.T) {
 	require.True(t, scan[bool](t, tx, `select imported = (select confirmed_at from kvit.order_confirmation where confirmed_by = 'anna') from public.web_orders where "No" = 1`))
 	require.Equal(t, "SO-1", scan[string](t, tx, `select erp from public.web_orders where "No" = 1`))
 	require.ErrorIs(t, store.ConfirmOrder(ctx, tx, *orders, confirmation), store.ErrImported)
+	require.Equal(t, "anna confirm order 1: the rest is billed elsewhere", scan[string](t, tx, `
+		select string_agg(format('%s %s %s: %s', who, action, subject, reason), E'\n') from kvit.audit`), "once, and nothing of what was refused")
 }
 
 // Where the order is mended, or the check is switched off, the last word of the ERP is judged anew.

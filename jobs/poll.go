@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -108,28 +109,55 @@ func (w *maintainWorker) watchERPs(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	last := w.erps.Load()
-	due, trouble := last == nil || time.Since(*last) >= alarmEvery, false
+	var troubles []erpTrouble
 	for _, s := range list {
-		ending := s.Enabled && s.CredentialsExpire != nil && time.Until(*s.CredentialsExpire) < expiresSoon
-		if trouble = trouble || s.Silent || ending; !due {
-			continue
-		}
-		if s.Silent {
-			w.logger.Error("an ERP was not asked with success for three polls: orders are not marked, and not erased",
-				"source", s.Name, "failures", s.Failures, "problem", text(s.LastError))
-		}
-		if ending {
-			w.logger.Error("the credentials of an ERP end soon", "source", s.Name, "at", s.CredentialsExpire.UTC().Format(time.DateOnly))
-		}
+		troubles = append(troubles, troublesOf(s)...)
 	}
-	switch {
-	case !trouble:
-		w.erps.Store(nil)
-	case due:
-		w.erps.Store(new(time.Now()))
+	for _, t := range w.erps.due(troubles, time.Now()) {
+		w.logger.Error(t.message, t.attributes...)
 	}
 	return nil
+}
+
+// erpTrouble is something that people have to hear of.
+type erpTrouble struct {
+	source, message string
+	attributes      []any
+}
+
+func troublesOf(s store.ERPSourceStatus) (list []erpTrouble) {
+	if s.Silent {
+		list = append(list, erpTrouble{s.Name, "an ERP was not asked with success for three polls: orders are not marked, and not erased",
+			[]any{"source", s.Name, "failures", s.Failures, "problem", text(s.LastError)}})
+	}
+	if s.Enabled && s.CredentialsExpire != nil && time.Until(*s.CredentialsExpire) < expiresSoon {
+		list = append(list, erpTrouble{s.Name, "the credentials of an ERP end soon", []any{"source", s.Name, "at", s.CredentialsExpire.UTC().Format(time.DateOnly)}})
+	}
+	return list
+}
+
+// erpTroubles are those that were logged, and when: each is told by itself, so that credentials that end in two weeks do not hide for an
+// hour that another ERP is down.
+type erpTroubles struct {
+	mu   sync.Mutex
+	told map[string]time.Time
+}
+
+// due are the troubles that are new, or were told an hour ago. What is over is forgotten.
+func (t *erpTroubles) due(list []erpTrouble, now time.Time) (due []erpTrouble) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	told := make(map[string]time.Time, len(list))
+	for _, one := range list {
+		key := one.source + ": " + one.message
+		last, ok := t.told[key]
+		if !ok || now.Sub(last) >= alarmEvery {
+			due, last = append(due, one), now
+		}
+		told[key] = last
+	}
+	t.told = told
+	return due
 }
 
 // watchIncomplete tells of orders that the ERP has in part. Metrics, kvit status and kvit orders tell it too.

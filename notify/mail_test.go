@@ -204,7 +204,7 @@ func TestMailEncryptedFromTheStart(t *testing.T) {
 func TestMailThatIsNotTaken(t *testing.T) {
 	t.Parallel()
 	whole := newPost(t, nil)
-	clear := newPost(t, func(s *smtp.Server) { s.TLSConfig, s.AllowInsecureAuth = nil, true })
+	plain := newPost(t, func(s *smtp.Server) { s.TLSConfig, s.AllowInsecureAuth = nil, true })
 	elsewhere := filepath.Join(t.TempDir(), "other.pem")
 	selfSigned(t, elsewhere)
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
@@ -220,7 +220,7 @@ func TestMailThatIsNotTaken(t *testing.T) {
 		"Recipient": {whole, func(m *config.Mail) { m.To = []string{"ops@example.com", "unknown@example.com"} }, "SMTP 550 5.1.1: the sender or a recipient is not accepted while sending"},
 		"CA":        {whole, func(m *config.Mail) { m.CA = elsewhere }, "the TLS certificate is not accepted"},
 		"SystemsCA": {whole, func(m *config.Mail) { m.CA = "" }, "the TLS certificate is not accepted"},
-		"NoTLS":     {clear, nil, "the server does not offer STARTTLS, and nothing is sent without"},
+		"NoTLS":     {plain, nil, "the server does not offer STARTTLS, and nothing is sent without"},
 		"WrongTLS":  {whole, func(m *config.Mail) { m.TLS = config.TLSImplicit }, "the server does not speak TLS"},
 		"Nobody":    {whole, func(m *config.Mail) { m.Port = 1 }, "connection refused"},
 		"NoHost":    {whole, func(m *config.Mail) { m.Host = "mail.invalid" }, "the host name could not be resolved"},
@@ -242,7 +242,7 @@ func TestMailThatIsNotTaken(t *testing.T) {
 	}
 	t.Cleanup(func() {
 		require.Empty(t, whole.taken())
-		require.Empty(t, clear.taken())
+		require.Empty(t, plain.taken())
 	})
 }
 

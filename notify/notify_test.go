@@ -29,7 +29,7 @@ func TestMain(m *testing.M) { storetest.Run(m) }
 
 const (
 	secret    = "whsec_ZXhhbXBsZS1vbmx5LXNpZ25pbmcta2V5LTMyYnl0ZXM="
-	aMinute   = time.Minute
+	nextLook  = time.Minute
 	aDay      = 24 * time.Hour
 	longCheck = 15 * time.Second
 )
@@ -180,7 +180,7 @@ func (w *world) rounds(n int, p *process) {
 	w.t.Helper()
 	for range n {
 		p.round()
-		w.pass(aMinute)
+		w.pass(nextLook)
 	}
 }
 
@@ -193,7 +193,7 @@ func TestToldOnceWhenItOpensOnceADayAndWhenItIsOver(t *testing.T) {
 	require.Empty(t, d.heard(t), "one look is not enough")
 	p.round()
 	require.Empty(t, d.heard(t), "nor are two in the same moment")
-	w.pass(aMinute)
+	w.pass(nextLook)
 	w.rounds(3, p)
 	require.Equal(t, []string{"alarm.opened crm"}, d.heard(t))
 
@@ -210,7 +210,7 @@ func TestToldOnceWhenItOpensOnceADayAndWhenItIsOver(t *testing.T) {
 	w.disabled()
 	p.round()
 	require.Len(t, d.heard(t), 3, "one look is not enough here, either")
-	w.pass(aMinute)
+	w.pass(nextLook)
 	w.rounds(3, p)
 	require.Equal(t, "alarm.resolved crm", d.heard(t)[3])
 	w.pass(aDay)
@@ -261,14 +261,14 @@ func TestTwoProcessesSendOneMessage(t *testing.T) {
 		}
 	}
 	all()
-	w.pass(aMinute)
+	w.pass(nextLook)
 	all()
 	heard := d.heard(t)
 	slices.Sort(heard)
 	require.Equal(t, []string{"alarm.opened crm", "alarm.opened ga4", "alarm.opened meta"}, heard)
 	w.disabled()
 	all()
-	w.pass(aMinute)
+	w.pass(nextLook)
 	all()
 	require.Len(t, d.heard(t), 6, "each resolved once, too")
 }
@@ -301,18 +301,21 @@ func TestProcessThatDiesWhileItSends(t *testing.T) {
 	defer stuck.Close()
 	first := w.process("a", hookTo("hook", stuck.URL))
 	first.round()
-	w.pass(aMinute)
+	w.pass(nextLook)
 	ended := make(chan error, 1)
 	go func() { ended <- first.Round(dying) }()
 	<-sent
 	w.rounds(1, w.process("b", hookTo("hook", d.URL)))
 	require.Len(t, d.heard(t), 1, "nobody else sends what is being sent")
-	end()
-	<-ended
 	w.pass(5 * time.Minute)
 	w.rounds(2, w.process("b", hookTo("hook", d.URL)))
-	require.Equal(t, []string{"alarm.opened crm", "alarm.opened crm"}, d.heard(t))
+	require.Equal(t, []string{"alarm.opened crm", "alarm.opened crm"}, d.heard(t), "it has not said that it was taken")
 	require.Equal(t, d.ids()[0], d.ids()[1], "a receiver can tell the repeat")
+	end()
+	require.NoError(t, <-ended)
+	failing, err := store.FailingChannels(t.Context(), w.pool, "")
+	require.NoError(t, err)
+	require.Empty(t, failing, "the one that was too late does not undo that")
 }
 
 func TestChannelThatIsBrokenIsTriedAgainAndStopsNoOther(t *testing.T) {
@@ -364,7 +367,7 @@ func TestChannelThatHangsStopsNoOther(t *testing.T) {
 	p := w.process("a", hookTo("a_hung", hung.URL), hookTo("good", good.URL))
 	w.disabled("crm", "ga4")
 	p.round()
-	w.pass(aMinute)
+	w.pass(nextLook)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() { _ = p.Round(ctx); close(ended) }()

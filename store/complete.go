@@ -170,8 +170,8 @@ type Confirmation struct {
 }
 
 // ConfirmOrder notes that a person has confirmed the evidence that there is of an order, and has it judged again: the order's time
-// of import is that of the confirmation. Evidence that comes later is compared as before. It returns ErrNoSuchOrder, ErrErased,
-// ErrImported or ErrNothingToConfirm where there is nothing that could be confirmed.
+// of import is that of the confirmation. Evidence that comes later is compared as before. The audit has it, too. It returns
+// ErrNoSuchOrder, ErrErased, ErrImported or ErrNothingToConfirm where there is nothing that could be confirmed.
 func ConfirmOrder(ctx context.Context, db DB, o Orders, c Confirmation) error {
 	c.OrderRef = OrderRef(c.OrderRef)
 	if strings.TrimSpace(c.Reason) == "" || strings.TrimSpace(c.By) == "" {
@@ -181,26 +181,36 @@ func ConfirmOrder(ctx context.Context, db DB, o Orders, c Confirmation) error {
 		if err := confirmable(ctx, tx, o, c.OrderRef); err != nil {
 			return err
 		}
-		var receipt *int64
-		err := tx.QueryRow(ctx, `select max(id) from kvit.erp_receipt where order_ref = $1 and status = 'incomplete'`, c.OrderRef).Scan(&receipt)
+		receipt, err := confirm(ctx, tx, c)
 		if err != nil {
 			return err
 		}
-		if receipt == nil {
-			return ErrNothingToConfirm
-		}
-		_, err = tx.Exec(ctx, `
-			insert into kvit.order_confirmation (order_ref, receipt_id, reason, confirmed_by)
-			values ($1, $2, $3, $4)`, c.OrderRef, *receipt, c.Reason, c.By)
-		if err != nil {
+		entry := AuditEntry{Who: c.By, Action: "confirm order", Subject: c.OrderRef, Reason: c.Reason, Detail: map[string]int64{"receipt": receipt}}
+		if err := Audit(ctx, tx, entry); err != nil {
 			return err
 		}
-		return judgeAgain(ctx, tx, *receipt)
+		return judgeAgain(ctx, tx, receipt)
 	})
 	if err != nil {
 		return fmt.Errorf("confirm order %s: %w", c.OrderRef, err)
 	}
 	return nil
+}
+
+// confirm notes the confirmation of the newest incomplete evidence, and returns its id.
+func confirm(ctx context.Context, tx pgx.Tx, c Confirmation) (receipt int64, err error) {
+	var newest *int64
+	err = tx.QueryRow(ctx, `select max(id) from kvit.erp_receipt where order_ref = $1 and status = 'incomplete'`, c.OrderRef).Scan(&newest)
+	if err != nil {
+		return 0, err
+	}
+	if newest == nil {
+		return 0, ErrNothingToConfirm
+	}
+	_, err = tx.Exec(ctx, `
+		insert into kvit.order_confirmation (order_ref, receipt_id, reason, confirmed_by)
+		values ($1, $2, $3, $4)`, c.OrderRef, *newest, c.Reason, c.By)
+	return *newest, err
 }
 
 func confirmable(ctx context.Context, tx pgx.Tx, o Orders, ref string) error {

@@ -15,11 +15,13 @@ type ERPSource struct {
 	Kind        string
 	Enabled     bool
 	Poll        time.Duration
-	Fingerprint string // of the settings
+	Fingerprint string     // of the settings
+	Expires     *time.Time // when the credentials end, as the configuration says; nil: it does not
 }
 
 // SyncERPSources makes kvit.erp_source equal to the configuration. A source with other settings than before is new:
-// its watermarks go. Every source is proved again, and no longer left alone, since somebody may have mended it.
+// its watermarks go. Every source is proved again, and no longer left alone, since somebody may have mended it. When its credentials end
+// is known before it is proved: they may have ended, and then it cannot be.
 func SyncERPSources(ctx context.Context, db DB, list []ERPSource) error {
 	err := pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
 		names := make([]string, 0, len(list))
@@ -50,18 +52,19 @@ func syncERPSource(ctx context.Context, tx pgx.Tx, s ERPSource) error {
 		return err
 	}
 	_, err = tx.Exec(ctx, `
-		insert into kvit.erp_source as s (name, kind, enabled, poll_seconds, fingerprint)
-		values ($1, $2, $3, $4, $5)
+		insert into kvit.erp_source as s (name, kind, enabled, poll_seconds, fingerprint, credentials_expire)
+		values ($1, $2, $3, $4, $5, $6)
 		on conflict (name) do update
 		set kind = excluded.kind, enabled = excluded.enabled, poll_seconds = excluded.poll_seconds, fingerprint = excluded.fingerprint,
 		    added_at = case when s.removed_at is null and s.enabled then s.added_at else now() end, removed_at = null,
 		    probed_at = null, not_before = null, subscribed_until = null,
+		    credentials_expire = coalesce(excluded.credentials_expire, case when s.fingerprint = excluded.fingerprint then s.credentials_expire end),
 		    lease = case when s.fingerprint = excluded.fingerprint then s.lease end,
 		    lease_until = case when s.fingerprint = excluded.fingerprint then s.lease_until end,
 		    looked_up_at = case when s.fingerprint = excluded.fingerprint then s.looked_up_at end,
 		    lookup_began_at = case when s.fingerprint = excluded.fingerprint then s.lookup_began_at end,
 		    lookup_after = case when s.fingerprint = excluded.fingerprint then s.lookup_after end`,
-		s.Name, s.Kind, s.Enabled, int(s.Poll/time.Second), s.Fingerprint)
+		s.Name, s.Kind, s.Enabled, int(s.Poll/time.Second), s.Fingerprint, s.Expires)
 	return err
 }
 

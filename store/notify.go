@@ -194,12 +194,16 @@ func AlarmMessageSent(ctx context.Context, db DB, m AlarmMessage) error {
 	return nil
 }
 
-// AlarmMessageFailed notes why a message was not taken, free of values, and that it is tried again after a wait.
+// AlarmMessageFailed notes why a message was not taken, free of values, and that it is tried again after a wait. It
+// changes nothing if another process has sent the message meanwhile.
 func AlarmMessageFailed(ctx context.Context, db DB, m AlarmMessage, problem string, wait time.Duration) error {
 	_, err := db.Exec(ctx, `
 		update kvit.notification_message
 		set failures = failures + 1, failing_since = coalesce(failing_since, now()), problem = $3, next_at = now() + make_interval(secs => $4)
-		where notification_id = $1 and channel = $2`, m.ID, m.Channel, problem, wait.Seconds())
+		where notification_id = $1 and channel = $2
+		  and case $5 when '`+AlarmOpened+`' then sent_at is null when '`+AlarmResolved+`' then resolved_at is null
+		              else coalesce(reminded_at, sent_at) <= now() - make_interval(secs => $6) end`,
+		m.ID, m.Channel, problem, wait.Seconds(), m.What, RemindEvery.Seconds())
 	if err != nil {
 		return fmt.Errorf("note failure of channel %s: %w", m.Channel, err)
 	}

@@ -24,10 +24,10 @@ var (
 	}
 	// It keeps kvit.order_confirmation, and has a test of its own.
 	commandsTestedElsewhere = []string{"kvit orders confirm"}
-	// migrate up has a table of its own; run is told by the audit of whoever asked for its work.
+	// migrate up has a table of its own; notify test reaches those alone who look after kvit; run is told by the audit of whoever asked for its work.
 	commandsThatRead = []string{
 		"kvit check", "kvit demo", "kvit erp list", "kvit erp lookup", "kvit erp probe", "kvit health", "kvit hold list", "kvit init", "kvit migrate status",
-		"kvit migrate up", "kvit orders", "kvit password", "kvit policy draft", "kvit policy grants", "kvit policy scan", "kvit run", "kvit status",
+		"kvit migrate up", "kvit notify test", "kvit orders", "kvit password", "kvit policy draft", "kvit policy grants", "kvit policy scan", "kvit run", "kvit status",
 		"kvit subject tasks", "kvit verify", "kvit version",
 	}
 )

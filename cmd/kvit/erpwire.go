@@ -122,7 +122,7 @@ func fingerprint(e config.ERP) string {
 func syncERPs(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) error {
 	var list []store.ERPSource
 	for _, e := range cfg.ERPs {
-		list = append(list, store.ERPSource{Name: e.Name, Kind: e.Kind, Enabled: e.Enabled, Poll: e.Poll, Fingerprint: fingerprint(e)})
+		list = append(list, store.ERPSource{Name: e.Name, Kind: e.Kind, Enabled: e.Enabled, Poll: e.Poll, Fingerprint: fingerprint(e), Expires: e.CredentialsExpire})
 	}
 	return store.SyncERPSources(ctx, pool, list)
 }

@@ -83,11 +83,14 @@ func TestPersonalDataStaysWhereItBelongs(t *testing.T) {
 	good, heard := goodProviders(t)
 	destinations := good + badProviders(t)
 
+	alarms := newAlarmDesk(t, http.StatusOK)
 	url := storetest.URL(t)
 	k := install(t, url, `
 database: {url: "${DATABASE_URL}"}
 log: {level: debug}
 ops: {listen: "%ADDRESS%"}
+notify:
+  `+channelYAML("hook", alarms.URL)+`
 shop:
   orders: {table: orders, ref: number, placed_at: created_at, imported_at: imported_at, erp_number: erp_number, erased_at: erased_at}
 destinations:
@@ -138,7 +141,15 @@ retention:
 	requireNoMarker(t, "metrics", metrics)
 	requireNoMarker(t, "log", k.log.String())
 	require.Contains(t, k.log.String(), "DESTINATION DISABLED")
-	for _, table := range []string{"kvit.river_job", "kvit.delivery", "kvit.delivery_status", "kvit.destination", "kvit.erp_receipt", "kvit.order_status", "kvit.river_queue", "kvit.delivery_attempt", "kvit.operation", "kvit.audit"} {
+	_, err = pool.Exec(t.Context(), `update kvit.destination set held_since = held_since - interval '1 hour' where held_since is not null`)
+	require.NoError(t, err)
+	lookForAlarms(t, pool)
+	lookForAlarms(t, pool)
+	for _, told := range []string{"KvitDestinationDisabled hook_gone", "KvitProviderHeld webhook_forbidden", "KvitEventsFail"} {
+		require.Contains(t, strings.Join(alarms.heard(t), "\n"), "alarm.opened "+told)
+	}
+	requireNoMarker(t, "messages of alarms", alarms.text())
+	for _, table := range []string{"kvit.notification", "kvit.notification_message", "kvit.river_job", "kvit.delivery", "kvit.delivery_status", "kvit.destination", "kvit.erp_receipt", "kvit.order_status", "kvit.river_queue", "kvit.delivery_attempt", "kvit.operation", "kvit.audit"} {
 		requireNoMarker(t, table, rowsAsText(t, pool, table))
 	}
 	requireNoMarker(t, "status", k.mustCall("status")+k.mustCall("status", "--json"))

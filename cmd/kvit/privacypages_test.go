@@ -89,7 +89,7 @@ func (w *walk) everyPage(t *testing.T, read func(path, body string)) {
 			continue
 		}
 		pattern := v.route
-		path := strings.TrimSuffix(pattern[strings.Index(pattern, "/"):], "{$}")
+		path := pathOf(pattern)
 		if !placeholder.MatchString(path) {
 			ask(path)
 			for _, query := range queries {

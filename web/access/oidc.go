@@ -128,7 +128,7 @@ func (g *Guard) keepPending(w http.ResponseWriter, r *http.Request, p pending) e
 
 // pendingCookie is Lax, unlike that of a session: the browser comes back from another site.
 func (g *Guard) pendingCookie(token string, lasts time.Duration) *http.Cookie {
-	c := &http.Cookie{
+	c := &http.Cookie{ //nolint:gosec // it is secure wherever the session's is: behind TLS
 		Name: "kvit-login", Value: token, Path: "/", MaxAge: int(lasts.Seconds()), HttpOnly: true, Secure: g.sessions.Cookie.Secure, SameSite: http.SameSiteLaxMode,
 	}
 	if c.Secure {

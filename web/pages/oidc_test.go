@@ -255,7 +255,7 @@ func TestMistakesInOIDC(t *testing.T) {
 		"NotVerified":    {wrong: claim("email_verified", false), sentence: "Your mail address is of no domain"},
 		"NoAddress":      {wrong: claim("email", nil), sentence: "Your mail address is of no domain"},
 		"State":          {back: func(a string) string { return a + "x" }, sentence: elsewhere},
-		"NoState":        {back: func(a string) string { return a[:strings.Index(a, "&state")] }, sentence: elsewhere},
+		"NoState":        {back: func(a string) string { a, _, _ = strings.Cut(a, "&state"); return a }, sentence: elsewhere},
 		"Code":           {back: func(a string) string { return strings.Replace(a, "code=", "code=x", 1) }, sentence: unproved},
 		"NoCode":         {back: func(a string) string { return strings.Replace(a, "code=", "cod=", 1) }, sentence: unproved},
 		"MixedUp":        {back: func(a string) string { return a + "&iss=https%3A%2F%2Felsewhere.example" }, sentence: unproved},
@@ -376,7 +376,7 @@ func TestOIDCSessionFollowsTheConfiguration(t *testing.T) {
 		next, err := New(o)
 		require.NoError(t, err, name)
 		restarted := httptest.NewServer(next.Handler())
-		defer restarted.Close()
+		t.Cleanup(restarted.Close)
 		client := visitor(t)
 		address, err := url.Parse(restarted.URL)
 		require.NoError(t, err)

@@ -91,7 +91,14 @@ func (e *ERP) path(doc erp.Document) string {
 	if moved := e.places[[2]string{doc.Kind, doc.Number}]; moved != "" {
 		return moved
 	}
-	return map[string]string{erp.OrderDocument: "/orders/drafts", erp.InvoiceDocument: "/invoices/booked", erp.CreditMemoDocument: "/invoices/booked"}[doc.Kind]
+	switch doc.Kind {
+	case erp.OrderDocument:
+		return "/orders/drafts"
+	case erp.InvoiceDocument, erp.CreditMemoDocument:
+		return "/invoices/booked"
+	default:
+		return ""
+	}
 }
 
 func (e *ERP) serve(w http.ResponseWriter, req *http.Request) {
@@ -201,7 +208,14 @@ func (e *ERP) matching(path string, q question) []erp.Document {
 	var docs []erp.Document
 	for _, doc := range e.Docs {
 		field := func(name string) string {
-			return map[string]string{e.property(): doc.Ref, "orderNumber": doc.Number}[name]
+			switch name {
+			case e.property():
+				return doc.Ref
+			case "orderNumber":
+				return doc.Number
+			default:
+				return ""
+			}
 		}
 		if e.path(doc) == path && !e.Is(erptest.OtherCompany) && (q.keep(field) || e.Is(erptest.IgnoresFilter)) {
 			docs = append(docs, doc)

@@ -14,16 +14,31 @@ func Finds(filter, other string) (found, ok bool) {
 
 // parser reads the dialect of filters, as far as kvit needs it: comparisons with $eq: and $ne:, $and:, $or:, parentheses,
 // escapes.
-type parser struct{ rest string }
+type parser struct {
+	rest   string
+	equals map[string]map[string]bool // folded values that a field is compared with by $eq:
+	mixed  bool                       // the filter has something else than these and $or: between them
+}
 
 type test func(field func(string) string) bool
 
 // parse is false for what e-conomic answers with 400.
 func parse(filter string) (test, bool) {
-	p := &parser{filter}
+	p := &parser{rest: filter, equals: map[string]map[string]bool{}}
 	t, ok := p.or()
-	return t, ok && p.rest == ""
+	if !ok || p.rest != "" {
+		return nil, false
+	}
+	for name, values := range p.equals {
+		if !p.mixed && len(p.equals) == 1 { // looked up, as the ERP does by its index: a filter has dozens, and there are thousands of documents
+			return func(field func(string) string) bool { return values[fold(field(name))] }, true
+		}
+	}
+	return t, true
 }
+
+// fold makes texts equal that differ by case alone.
+func fold(text string) string { return strings.ToLower(strings.ToUpper(text)) }
 
 func (p *parser) take(text string) bool {
 	rest, ok := strings.CutPrefix(p.rest, text)
@@ -45,6 +60,7 @@ func (p *parser) or() (test, bool) {
 func (p *parser) and() (test, bool) {
 	left, ok := p.term()
 	for ok && p.take("$and:") {
+		p.mixed = true
 		a := left
 		var b test
 		b, ok = p.term()
@@ -75,6 +91,11 @@ func (p *parser) term() (test, bool) {
 	if _, err := strconv.Atoi(value); name == "orderNumber" && err != nil {
 		return nil, false
 	}
+	p.mixed = p.mixed || !equal
+	if p.equals[name] == nil {
+		p.equals[name] = map[string]bool{}
+	}
+	p.equals[name][fold(value)] = true
 	return func(f func(string) string) bool { return strings.EqualFold(f(name), value) == equal }, ok
 }
 

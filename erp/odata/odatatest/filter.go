@@ -3,6 +3,7 @@ package odatatest
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -29,18 +30,51 @@ func (s *Server) filtered(rows []Row, filter string) ([]Row, *refusal) {
 			return nil, refuse(http.StatusBadRequest, "BadRequest_MethodNotImplemented", "An OR between several fields is not supported.")
 		}
 	}
+	matches, names := s.matches(conditions), fields(conditions)
 	for _, r := range rows {
-		for _, c := range conditions {
-			if _, known := r[c.field]; !known && !s.Sparse {
-				return nil, refuse(http.StatusBadRequest, "BadRequest", "Could not find a property named "+c.field)
+		for _, name := range names {
+			if _, known := r[name]; !known && !s.Sparse {
+				return nil, refuse(http.StatusBadRequest, "BadRequest", "Could not find a property named "+name)
 			}
-			if s.holds(r, c) {
-				list = append(list, r)
-				break
-			}
+		}
+		if matches(r) {
+			list = append(list, r)
 		}
 	}
 	return list, nil
+}
+
+// fields are those of the conditions, each once: as a rule it is one.
+func fields(conditions []condition) []string {
+	var names []string
+	for _, c := range conditions {
+		if !slices.Contains(names, c.field) {
+			names = append(names, c.field)
+		}
+	}
+	return names
+}
+
+// matches tells of a row whether one of the conditions holds. Texts of one field are looked up, as an ERP does by its index: there are
+// dozens in a filter, and thousands of rows.
+func (s *Server) matches(conditions []condition) func(Row) bool {
+	wanted := map[string]bool{}
+	for _, c := range conditions {
+		text, ok := c.value.(string)
+		if !ok || c.operator != "eq" || c.field != conditions[0].field || s.Prefixes {
+			return func(r Row) bool {
+				return slices.ContainsFunc(conditions, func(c condition) bool { return s.holds(r, c) })
+			}
+		}
+		if c.field == s.Upper {
+			text = strings.ToUpper(text)
+		}
+		wanted[text] = true
+	}
+	return func(r Row) bool {
+		text, ok := r[conditions[0].field].(string)
+		return ok && wanted[text]
+	}
 }
 
 func (s *Server) holds(r Row, c condition) bool {

@@ -111,3 +111,25 @@ func shakesHands(address string) bool {
 	body, err := io.ReadAll(io.LimitReader(answer.Body, 4096))
 	return err == nil && answer.StatusCode == http.StatusOK && string(body) == token
 }
+
+// EndSubscriptions makes all end so soon, unless they are renewed.
+func (s *Server) EndSubscriptions(in time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.subscriptions {
+		s.subscriptions[i].expires = time.Now().Add(in)
+	}
+}
+
+// SubscribedFor is how long the subscription lasts that ends first; 0: there is none.
+func (s *Server) SubscribedFor() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var least time.Duration
+	for i, one := range s.subscriptions {
+		if left := time.Until(one.expires); i == 0 || left < least {
+			least = left
+		}
+	}
+	return least
+}
