@@ -41,7 +41,7 @@ func startDemo(ctx context.Context, t *testing.T) (address, password string) {
 	output, err := exec.CommandContext(ctx, "go", "build", "-o", kvit, "../cmd/kvit").CombinedOutput()
 	require.NoError(t, err, string(output))
 
-	demo := exec.Command(kvit, "demo", "--for", "6m") //nolint:noctx // it is interrupted, not killed, so that it takes its Postgres along
+	demo := exec.Command(kvit, "demo", "--for", "6m") // it is interrupted, not killed, so that it takes its Postgres along
 	demo.Stderr = os.Stderr
 	out, err := demo.StdoutPipe()
 	require.NoError(t, err)

@@ -31,7 +31,7 @@ async function step(name, page, act) {
 async function logIn(page, name, word) {
   await page.locator('#name').fill(name);
   await page.locator('#password').fill(word);
-  await browser.press(page, 'form.login button');
+  await browser.press(page, '.login form button');
 }
 
 function expect(page, holds, what) {
