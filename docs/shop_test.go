@@ -135,7 +135,8 @@ func (s *shop) shell(t *testing.T, script string) string {
 	return string(output)
 }
 
-// daemon runs kvit run until the test ends, and then waits for it.
+// daemon runs kvit run until the test ends, and then waits for it. It returns once that leads: before, kvit status would rightly say
+// that nobody does.
 func (s *shop) daemon(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -150,6 +151,7 @@ func (s *shop) daemon(t *testing.T) {
 			t.Logf("%s", log.String())
 		}
 	})
+	require.Eventually(t, func() bool { return s.holds(t, `select exists (select from kvit.river_leader)`) }, patience, 50*time.Millisecond)
 }
 
 var commands = regexp.MustCompile(`\A(kvit .*\n)+\z`)
@@ -193,15 +195,19 @@ func TestTenSteps(t *testing.T) {
 
 func (s *shop) marked(t *testing.T, ref string) bool {
 	t.Helper()
+	return s.holds(t, `select exists (select from kvit.order_status where order_ref = $1 and erp_order_number = 'SO-101005')`, ref)
+}
+
+// holds answers a question of yes or no.
+func (s *shop) holds(t *testing.T, question string, args ...any) (yes bool) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	conn, err := pgx.Connect(ctx, s.server.URL("shop"))
 	require.NoError(t, err)
 	defer func() { require.NoError(t, conn.Close(ctx)) }()
-	var number string
-	err = conn.QueryRow(ctx, `select coalesce(erp_order_number, '') from kvit.order_status where order_ref = $1`, ref).Scan(&number)
-	require.NoError(t, err)
-	return number == "SO-101005"
+	require.NoError(t, conn.QueryRow(ctx, question, args...).Scan(&yes))
+	return yes
 }
 
 // TestCompose checks kvit.yaml of compose.yaml against its example shop, as the role that it makes for kvit.
