@@ -20,6 +20,9 @@ const (
 	delaysRead = 2_000
 )
 
+// sameTime is of how many events the first is sought: those of one transaction have one time, and come in any order.
+const sameTime = 1_000
+
 // shortestSlots is over how long the slots reach at least.
 const shortestSlots = ActivitySlots * 5 * time.Second
 
@@ -58,8 +61,8 @@ func readActivity(ctx context.Context, tx pgx.Tx, since time.Time) (Activity, er
 	var first *int64
 	err := tx.QueryRow(ctx, `
 		select now(), least(
-		    (select id from kvit.event where erased_at is null and received_at >= $1 order by received_at limit 1),
-		    (select id from kvit.event where erased_at is not null and received_at >= $1 order by received_at limit 1))`, since).Scan(&a.Until, &first)
+		    (select min(id) from (select id from kvit.event where erased_at is null and received_at >= $1 order by received_at limit $2) e),
+		    (select min(id) from (select id from kvit.event where erased_at is not null and received_at >= $1 order by received_at limit $2) e))`, since, sameTime).Scan(&a.Until, &first)
 	if err != nil {
 		return a, fmt.Errorf("find the first event of the period: %w", err)
 	}

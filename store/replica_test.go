@@ -29,6 +29,7 @@ type pair struct {
 
 func replicated(t *testing.T, settings map[string]string) *pair {
 	t.Helper()
+	storetest.Program(t, "pg_basebackup")
 	p := &pair{primary: storetest.OwnServer(t), log: &bytes.Buffer{}}
 	replica, err := p.primary.Replica(t.Context(), settings)
 	require.NoError(t, err)
