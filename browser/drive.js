@@ -28,10 +28,19 @@ async function step(name, page, act) {
   }
 }
 
+// logIn tries again where nothing follows: in the first seconds of a demo, on a busy machine, Chromium has lost a press.
 async function logIn(page, name, word) {
-  await page.locator('#name').fill(name);
-  await page.locator('#password').fill(word);
-  await browser.press(page, '.login form button');
+  for (let tries = 1; ; tries++) {
+    await page.locator('#name').fill(name);
+    await page.locator('#password').fill(word);
+    try {
+      return await browser.press(page, '.login form button');
+    } catch (error) {
+      if (tries === 3) throw error;
+      console.log(`login, attempt ${tries}: ${error.message.split('\n')[0]}`);
+      await page.reload();
+    }
+  }
 }
 
 function expect(page, holds, what) {
