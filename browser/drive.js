@@ -28,19 +28,10 @@ async function step(name, page, act) {
   }
 }
 
-// logIn tries again where nothing follows: in the first seconds of a demo, on a busy machine, Chromium has lost a press.
 async function logIn(page, name, word) {
-  for (let tries = 1; ; tries++) {
-    await page.locator('#name').fill(name);
-    await page.locator('#password').fill(word);
-    try {
-      return await browser.press(page, '.login form button');
-    } catch (error) {
-      if (tries === 3) throw error;
-      console.log(`login, attempt ${tries}: ${error.message.split('\n')[0]}`);
-      await page.reload();
-    }
-  }
+  await page.locator('#name').fill(name);
+  await page.locator('#password').fill(word);
+  await browser.press(page, '.login form button');
 }
 
 function expect(page, holds, what) {
