@@ -20,16 +20,7 @@ func readCustomer(orders *Section) *OrderCustomer {
 		Email: s.Text("email", "", identifier),
 		ID:    s.Text("id", "", identifier),
 	}
-	const form = "write {column of this table: column of the orders table}"
-	switch m := s.Section("match"); {
-	case m.broken || s.broken:
-	case !m.present:
-		s.Problem("match", "is missing: "+form)
-	case len(m.names) == 0:
-		s.Problem("match", "must be a pair: "+form)
-	default:
-		c.Match = readMatchPairs(m)
-	}
+	c.Match = requiredMatch(s)
 	if text, _ := plainText(orders.entries["table"].value); text != "" && qualified(text) == c.Table {
 		s.Problem("table", "is the orders table: name its columns as shop.orders.email and customer_id")
 	}

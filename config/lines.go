@@ -14,15 +14,6 @@ func readLines(orders *Section) *OrderLines {
 	s := orders.Section("lines")
 	defer s.Finish()
 	l := &OrderLines{Table: qualified(s.RequiredText("table", tableName)), Where: s.Text("where", "true")}
-	const form = "write {column of this table: column of the orders table}"
-	switch m := s.Section("match"); {
-	case m.broken || s.broken:
-	case !m.present:
-		s.Problem("match", "is missing: "+form)
-	case len(m.names) == 0:
-		s.Problem("match", "must be a pair: "+form)
-	default:
-		l.Match = readMatchPairs(m)
-	}
+	l.Match = requiredMatch(s)
 	return l
 }

@@ -225,6 +225,21 @@ func readMatch(s *Section, orders Orders, isOrders, kept bool) []Match {
 	return nil
 }
 
+// requiredMatch reads the key match of a table that belongs to orders: at least one pair.
+func requiredMatch(s *Section) []Match {
+	const form = "write {column of this table: column of the orders table}"
+	switch m := s.Section("match"); {
+	case m.broken || s.broken:
+	case !m.present:
+		s.Problem("match", "is missing: "+form)
+	case len(m.names) == 0:
+		s.Problem("match", "must be a pair: "+form)
+	default:
+		return readMatchPairs(m)
+	}
+	return nil
+}
+
 // readMatchPairs reads pairs that must all be equal.
 func readMatchPairs(m *Section) []Match {
 	var pairs []Match

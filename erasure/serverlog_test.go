@@ -33,9 +33,10 @@ func TestValuesStayOutOfTheServersLog(t *testing.T) {
 	require.Contains(t, placesAndReasons(r.Unsearched), "public.busy")
 
 	text, err := os.ReadFile(filepath.Join(filepath.Dir(value[string](s, `show data_directory`)), "server.log"))
-	if err != nil {
+	if os.Getenv("KVIT_TEST_DATABASE_URL") != "" && err != nil {
 		t.Skip("the server is not this test's own, and its log is not to be seen")
 	}
+	require.NoError(t, err)
 	log := string(text)
 	require.Regexp(t, `canceling statement due to (lock|statement) timeout`, log)
 	require.Contains(t, log, `from only "public"."busy" t`, "the statement is there")

@@ -144,9 +144,7 @@ func (b *bench) lookup(t *testing.T, refs ...string) (docs []erp.Document, err e
 		return docs, finder.Lookup(t.Context(), refs, found)
 	}
 	follower, ok := b.connector.(erp.Follower)
-	if !ok {
-		t.Skip("neither Finder nor Follower")
-	}
+	require.True(t, ok, "a connector is a Finder or a Follower")
 	for _, stream := range follower.Streams() {
 		if err := follower.Since(t.Context(), stream, time.Now().Add(-10*24*time.Hour).Truncate(24*time.Hour), found); err != nil {
 			return docs, err

@@ -99,10 +99,14 @@ func Server(t testing.TB) *localpg.Server {
 }
 
 // Program is one of the programs that belong to the server of the tests, such as pg_dump, and fit it. Where the
-// server has none the test is skipped: bare servers come without, and those of another version do not fit.
+// server has none the test is skipped: bare servers come without, and those of another version do not fit. In CI only where a version
+// was asked for: the server that is installed has them, and a skip would hide that it has not.
 func Program(t testing.TB, name string) string {
 	t.Helper()
 	path, there := FindProgram(t, name)
+	if !there && os.Getenv("CI") != "" && os.Getenv(majorVariable) == "" {
+		t.Fatalf("the server of these tests came without %s: deploy/install.sh installs one that has it", name)
+	}
 	if !there {
 		t.Skipf("the server of these tests came without %s", name)
 	}
