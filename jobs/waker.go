@@ -93,15 +93,15 @@ func newWaker(db store.DB, queues []string, r relay, w *watch.Watch) *waker {
 }
 
 // hear counts a notification about new jobs, and gives the word that none are needed if there are many.
-func (w *waker) hear(ctx context.Context, payload string) error {
-	w.known.heard(payload)
+func (w *waker) hear(ctx context.Context, queue string) error {
+	w.known.heard(queue)
 	now := w.now()
 	if now.Sub(w.heardFrom) > heardWindow {
 		w.heardFrom = now
 		clear(w.heard)
 	}
-	w.heard[payload]++
-	if w.heard[payload] < heardMany || w.awake(now) {
+	w.heard[queue]++
+	if w.heard[queue] < heardMany || w.awake(now) {
 		return nil
 	}
 	return w.stayAwake(ctx)
